@@ -1,5 +1,99 @@
-//! The interface between a job host and its plugins: see the crate's `docs/ABI.md` for what crosses and who owns it.
+//! The interface between a job host and its plugins, version 1.0.
+//!
+//! **For plugin authors:** implement [`Plugin`] for a type of yours and write one line, [`export_plugin!`]. The crate makes both
+//! doors of the library, the C symbols and the `abi_stable` root module, keeps the life cycle (open, jobs, cancel, close), and
+//! catches every panic. An author writes no `unsafe`.
+//!
+//! ```
+//! use std::time::Duration;
+//! use plugin_api::{Error, Host, JobCtx, Plugin};
+//!
+//! struct Upper;
+//!
+//! impl Plugin for Upper {
+//!     const NAME: &'static str = "upper";
+//!     fn open(_host: Host, _config: &str) -> Result<Self, Error> { Ok(Upper) }
+//!     fn run_job(&self, job: &str, _ctx: &JobCtx) -> Result<Vec<u8>, Error> { Ok(job.to_uppercase().into_bytes()) }
+//!     fn check_health(&self, _cluster: &str, _ctx: &JobCtx) -> Result<Vec<u8>, Error> { Ok(br#"{"status":"ok"}"#.to_vec()) }
+//!     fn close(self, _within: Duration) -> Result<(), Error> { Ok(()) }
+//! }
+//!
+//! plugin_api::export_plugin!(Upper);
+//!
+//! fn main() {
+//!     // Linked into a test, the plugin answers through the very table that a host loads.
+//!     let library = plugin_api::host::Library::linked(root_module(), None).unwrap();
+//!     let answer = library.run_job(br#"{"a":1}"#, &Default::default()).unwrap();
+//!     assert_eq!(&*answer, br#"{"A":1}"#);
+//! }
+//! ```
+//!
+//! **For hosts in Rust:** [`host::Library`]. **For hosts in other languages:** `include/heimdall_plugin.h`.
+//! `docs/ABI.md` says what crosses, who owns it for how long, and what may change in which version.
 
 mod error;
+mod export;
+mod ffi;
+mod job;
+mod panic;
+mod slot;
+
+use std::time::Duration;
 
 pub use error::{Error, ErrorCode, Partial};
+pub use job::{Host, JobCtx, Level};
+pub use panic::{catch_panics, quiet_panics_on_this_thread};
+
+/// What a Rust host uses to load a library and to call it.
+pub mod host {
+    pub use crate::ffi::library::{
+        CallOptions, Document, Info, Library, LoadError, LogSink, Progress,
+    };
+}
+
+/// What [`export_plugin!`] expands to needs; not for direct use.
+#[doc(hidden)]
+pub mod private {
+    pub use crate::{ffi::door, ffi::module, ffi::types, slot::Slot};
+    pub use abi_stable;
+}
+
+/// A plugin: what an author writes.
+///
+/// A library holds at most one open instance. `run_job` and `check_health` are called from any number of the host's threads at
+/// once and may block them; a panic in any method is caught and becomes `INTERNAL`.
+pub trait Plugin: Send + Sync + Sized + 'static {
+    /// The name that a command's `plugin` asks for. No NUL inside.
+    const NAME: &'static str;
+
+    /// What this plugin can do beyond running jobs, space-separated: `cancel`, `progress`, `health`.
+    const FEATURES: &'static str = "";
+
+    /// Makes the instance. `config` is a JSON object, `{}` where the host gave none.
+    ///
+    /// Start nothing here that the first job could start itself: a host opens libraries to look at them.
+    ///
+    /// # Errors
+    /// `INVALID_JOB` for a config that is not understood; anything else that keeps the plugin from starting.
+    fn open(host: Host, config: &str) -> Result<Self, Error>;
+
+    /// Runs one job: its document in, its result document out (JSON both).
+    ///
+    /// # Errors
+    /// Whatever keeps the job from giving its result, with the code that fits.
+    fn run_job(&self, job: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error>;
+
+    /// Says whether a cluster can be worked with: the job document's `cluster` object in, a JSON object with `status` out.
+    ///
+    /// # Errors
+    /// What a job on that cluster would fail with.
+    fn check_health(&self, cluster: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error>;
+
+    /// Ends the instance: joins every thread that it started, gives back every byte.
+    ///
+    /// Called once, when no job runs any more. `within` is how long the host is willing to wait.
+    ///
+    /// # Errors
+    /// What could not be ended; the instance is gone all the same.
+    fn close(self, within: Duration) -> Result<(), Error>;
+}

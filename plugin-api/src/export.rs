@@ -1,0 +1,164 @@
+//! The one line of a plugin author.
+
+/// Makes a library of a [`Plugin`](crate::Plugin): both doors, for that one type. Once per library.
+///
+/// The library's version is the calling crate's Cargo version, or the one given: `export_plugin!(Mine, version = "2.1.0")`.
+#[macro_export]
+macro_rules! export_plugin {
+    ($plugin:ty) => {
+        $crate::export_plugin!($plugin, version = env!("CARGO_PKG_VERSION"));
+    };
+    ($plugin:ty, version = $version:expr) => {
+        /// The root module that a Rust host reaches the plugin by.
+        #[$crate::private::abi_stable::export_root_module]
+        pub fn root_module() -> $crate::private::module::PluginModuleRef {
+            use $crate::private::abi_stable::prefix_type::PrefixTypeTrait;
+            heimdall_plugin_exports::MODULE.leak_into_prefix()
+        }
+
+        #[doc(hidden)]
+        mod heimdall_plugin_exports {
+            use $crate::private::{
+                Slot, door,
+                module::{PluginModule, Reply},
+                types::{HpBuffer, HpCall, HpHost, HpInfo},
+            };
+
+            use super::*;
+
+            type Exported = $plugin;
+
+            static SLOT: Slot<Exported> = Slot::new();
+            static INFO: HpInfo = door::info(
+                $crate::c_text!(<Exported as $crate::Plugin>::NAME),
+                $crate::c_text!($version),
+                $crate::c_text!(<Exported as $crate::Plugin>::FEATURES),
+            );
+
+            pub(super) const MODULE: PluginModule = PluginModule {
+                plugin_info: info,
+                plugin_open: open,
+                run_job: run,
+                cancel_job: cancel,
+                check_health: health,
+                plugin_close: close,
+                free_buffer: free,
+                run_job_typed: run_typed,
+            };
+
+            // Private bodies, and exported symbols that jump to them: the module's table must not go through symbols that
+            // another library of the process may have taken first.
+            extern "C" fn info() -> *const HpInfo {
+                &raw const INFO
+            }
+            unsafe extern "C" fn open(
+                host: *const HpHost,
+                config: *const u8,
+                config_len: usize,
+                out: *mut HpBuffer,
+            ) -> i32 {
+                // SAFETY: the caller keeps to the C header; so in all of these.
+                unsafe { door::plugin_open(&SLOT, host, config, config_len, out) }
+            }
+            unsafe extern "C" fn run(
+                job: *const u8,
+                job_len: usize,
+                call: *const HpCall,
+                out: *mut HpBuffer,
+            ) -> i32 {
+                // SAFETY: as above.
+                unsafe { door::run_job(&SLOT, job, job_len, call, out) }
+            }
+            unsafe extern "C" fn run_typed(
+                job: *const u8,
+                job_len: usize,
+                call: *const HpCall,
+            ) -> Reply {
+                // SAFETY: as above.
+                unsafe { door::run_job_typed(&SLOT, job, job_len, call) }
+            }
+            unsafe extern "C" fn cancel(job_id: *const u8, job_id_len: usize) -> i32 {
+                // SAFETY: as above.
+                unsafe { door::cancel_job(&SLOT, job_id, job_id_len) }
+            }
+            unsafe extern "C" fn health(
+                cluster: *const u8,
+                cluster_len: usize,
+                call: *const HpCall,
+                out: *mut HpBuffer,
+            ) -> i32 {
+                // SAFETY: as above.
+                unsafe { door::check_health(&SLOT, cluster, cluster_len, call, out) }
+            }
+            unsafe extern "C" fn close(within_ms: u64, out: *mut HpBuffer) -> i32 {
+                // SAFETY: as above.
+                unsafe { door::plugin_close(&SLOT, within_ms, out) }
+            }
+            unsafe extern "C" fn free(buffer: *mut HpBuffer) {
+                // SAFETY: as above.
+                unsafe { door::free_buffer(buffer) }
+            }
+
+            #[unsafe(no_mangle)]
+            extern "C" fn plugin_info() -> *const HpInfo {
+                info()
+            }
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn plugin_open(
+                host: *const HpHost,
+                config: *const u8,
+                config_len: usize,
+                out: *mut HpBuffer,
+            ) -> i32 {
+                // SAFETY: as above.
+                unsafe { open(host, config, config_len, out) }
+            }
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn run_job(
+                job: *const u8,
+                job_len: usize,
+                call: *const HpCall,
+                out: *mut HpBuffer,
+            ) -> i32 {
+                // SAFETY: as above.
+                unsafe { run(job, job_len, call, out) }
+            }
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn cancel_job(job_id: *const u8, job_id_len: usize) -> i32 {
+                // SAFETY: as above.
+                unsafe { cancel(job_id, job_id_len) }
+            }
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn check_health(
+                cluster: *const u8,
+                cluster_len: usize,
+                call: *const HpCall,
+                out: *mut HpBuffer,
+            ) -> i32 {
+                // SAFETY: as above.
+                unsafe { health(cluster, cluster_len, call, out) }
+            }
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn plugin_close(within_ms: u64, out: *mut HpBuffer) -> i32 {
+                // SAFETY: as above.
+                unsafe { close(within_ms, out) }
+            }
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn free_buffer(buffer: *mut HpBuffer) {
+                // SAFETY: as above.
+                unsafe { free(buffer) }
+            }
+        }
+    };
+}
+
+/// A constant text as a C string, with the NUL put behind it at compile time.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! c_text {
+    ($text:expr) => {{
+        const TEXT: &str = $text;
+        const BYTES: [u8; TEXT.len() + 1] = $crate::private::door::with_nul(TEXT);
+        $crate::private::door::c_str(&BYTES)
+    }};
+}

@@ -1,0 +1,277 @@
+//! The bodies of the C symbols: check what came in, run it against the slot, write what goes out. No panic leaves here.
+//!
+//! Safety, for every function: pointers are null or lead to what the C header says, for the time of the call; `out` is writable.
+
+use std::{
+    ffi::CStr,
+    time::{Duration, Instant},
+};
+
+use abi_stable::std_types::RVec;
+
+use super::{
+    callbacks::{LogCallback, ProgressCallback, in_callback},
+    input,
+    module::Reply,
+    types::{
+        ABI_MAJOR, ABI_MINOR, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpCall, HpHost, HpInfo, size32,
+    },
+};
+use crate::{
+    Host, Plugin,
+    panic::guard,
+    slot::{CallInfo, Refusal, Slot, misuse},
+};
+
+/// Done; the document is in `out`.
+pub(crate) const DONE: i32 = 0;
+/// Failed; the error document is in `out`.
+pub(crate) const FAILED: i32 = 1;
+/// Wrong use; the error document is in `out` where `out` is usable.
+pub(crate) const MISUSE: i32 = 2;
+
+/// The library's card.
+#[must_use]
+pub const fn info(name: &'static CStr, version: &'static CStr, features: &'static CStr) -> HpInfo {
+    HpInfo {
+        magic: HEIMDALL_PLUGIN_MAGIC,
+        struct_size: size32::<HpInfo>(),
+        abi_major: ABI_MAJOR,
+        abi_minor: ABI_MINOR,
+        name: name.as_ptr(),
+        version: version.as_ptr(),
+        features: features.as_ptr(),
+    }
+}
+
+/// A text with a NUL behind it; `N` is its length plus one.
+#[must_use]
+pub const fn with_nul<const N: usize>(text: &str) -> [u8; N] {
+    let mut bytes = [0; N];
+    let mut at = 0;
+    while at < text.len() {
+        bytes[at] = text.as_bytes()[at];
+        at += 1;
+    }
+    bytes
+}
+
+/// Checks that NUL-ended bytes are a C string, at compile time.
+///
+/// # Panics
+/// At compile time, where the text has a NUL inside.
+#[must_use]
+pub const fn c_str(bytes: &'static [u8]) -> &'static CStr {
+    match CStr::from_bytes_with_nul(bytes) {
+        Ok(text) => text,
+        Err(_) => panic!("a plugin's name, version and features must not have a NUL inside"),
+    }
+}
+
+/// `plugin_open`.
+///
+/// # Safety
+/// See the file's head.
+pub unsafe fn plugin_open<P: Plugin>(
+    slot: &Slot<P>,
+    host: *const HpHost,
+    config: *const u8,
+    config_len: usize,
+    out: *mut HpBuffer,
+) -> i32 {
+    let open = || {
+        outside_callbacks("plugin_open")?;
+        // SAFETY: the caller's promise.
+        let host = unsafe { input::sized(host) }.map_err(Refusal::Misuse)?;
+        // SAFETY: the caller's promise.
+        let config =
+            unsafe { input::text(config, config_len, "config") }.map_err(Refusal::Misuse)?;
+        let host = Host::new(host.as_ref().and_then(LogCallback::of));
+        slot.open(
+            host,
+            config.filter(|config| !config.is_empty()).unwrap_or("{}"),
+        )?;
+        Ok(Vec::new())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { answer(out, open) }
+}
+
+/// `run_job`.
+///
+/// # Safety
+/// See the file's head.
+pub unsafe fn run_job<P: Plugin>(
+    slot: &Slot<P>,
+    job: *const u8,
+    job_len: usize,
+    call: *const HpCall,
+    out: *mut HpBuffer,
+) -> i32 {
+    // SAFETY: the caller's promise, twice.
+    unsafe { answer(out, || job_answer(slot, job, job_len, call)) }
+}
+
+/// `run_job` of the root module: the same, its document in a vector of `abi_stable`'s.
+///
+/// # Safety
+/// See the file's head.
+pub unsafe fn run_job_typed<P: Plugin>(
+    slot: &Slot<P>,
+    job: *const u8,
+    job_len: usize,
+    call: *const HpCall,
+) -> Reply {
+    // SAFETY: the caller's promise.
+    let (status, document) = settle(|| unsafe { job_answer(slot, job, job_len, call) });
+    Reply {
+        status,
+        document: RVec::from(document),
+    }
+}
+
+unsafe fn job_answer<P: Plugin>(
+    slot: &Slot<P>,
+    job: *const u8,
+    job_len: usize,
+    call: *const HpCall,
+) -> Result<Vec<u8>, Refusal> {
+    outside_callbacks("run_job")?;
+    // SAFETY: the caller's promise.
+    let job = unsafe { input::text(job, job_len, "job") }
+        .and_then(|job| job.ok_or_else(|| misuse("job is null")))
+        .map_err(Refusal::Misuse)?;
+    // SAFETY: the caller's promise.
+    let call = unsafe { call_info(call) }?;
+    Ok(slot.run_job(job, call)?)
+}
+
+/// `check_health`.
+///
+/// # Safety
+/// See the file's head.
+pub unsafe fn check_health<P: Plugin>(
+    slot: &Slot<P>,
+    cluster: *const u8,
+    cluster_len: usize,
+    call: *const HpCall,
+    out: *mut HpBuffer,
+) -> i32 {
+    let check = || {
+        outside_callbacks("check_health")?;
+        if cluster.is_null() && cluster_len > 0 {
+            return Err(Refusal::Misuse(misuse(format!(
+                "cluster is null, its length {cluster_len}"
+            ))));
+        }
+        // SAFETY: the caller's promise.
+        let cluster =
+            unsafe { input::text(cluster, cluster_len, "cluster") }.map_err(Refusal::Misuse)?;
+        // SAFETY: the caller's promise.
+        let call = unsafe { call_info(call) }?;
+        Ok(slot.check_health(cluster.unwrap_or("{}"), call)?)
+    };
+    // SAFETY: the caller's promise.
+    unsafe { answer(out, check) }
+}
+
+/// `cancel_job`: 0 asked to stop, 1 no such job, 2 wrong use.
+///
+/// # Safety
+/// See the file's head.
+pub unsafe fn cancel_job<P: Plugin>(slot: &Slot<P>, job_id: *const u8, job_id_len: usize) -> i32 {
+    // SAFETY: the caller's promise.
+    match unsafe { input::text(job_id, job_id_len, "job_id") } {
+        Ok(Some(id)) => match guard(|| Ok(slot.cancel(id))) {
+            Ok(true) => DONE,
+            Ok(false) | Err(_) => FAILED,
+        },
+        Ok(None) | Err(_) => MISUSE,
+    }
+}
+
+/// `plugin_close`.
+///
+/// # Safety
+/// See the file's head.
+pub unsafe fn plugin_close<P: Plugin>(slot: &Slot<P>, within_ms: u64, out: *mut HpBuffer) -> i32 {
+    let close = || {
+        outside_callbacks("plugin_close")?;
+        slot.close(Duration::from_millis(within_ms))?;
+        Ok(Vec::new())
+    };
+    // SAFETY: the caller's promise.
+    unsafe { answer(out, close) }
+}
+
+/// `free_buffer`.
+///
+/// # Safety
+/// `buffer` is null or leads to a buffer that is empty or came from this library.
+pub unsafe fn free_buffer(buffer: *mut HpBuffer) {
+    // SAFETY: the caller's promise.
+    if let Some(buffer) = unsafe { buffer.as_mut() } {
+        // SAFETY: the caller's promise.
+        drop(unsafe { buffer.take() });
+    }
+}
+
+unsafe fn call_info(call: *const HpCall) -> Result<CallInfo, Refusal> {
+    let started = Instant::now();
+    // SAFETY: the caller's promise.
+    let call = unsafe { input::sized(call) }.map_err(Refusal::Misuse)?;
+    let timeout_ms = call.map_or(0, |call| call.timeout_ms);
+    let deadline = match timeout_ms {
+        0 => None,
+        // A time beyond what the clock can hold never comes.
+        ms => started.checked_add(Duration::from_millis(ms)),
+    };
+    Ok(CallInfo {
+        started,
+        deadline,
+        progress: call.as_ref().and_then(ProgressCallback::of),
+    })
+}
+
+fn outside_callbacks(function: &str) -> Result<(), Refusal> {
+    if in_callback() {
+        return Err(Refusal::Misuse(misuse(format!(
+            "{function} may not be called inside a callback"
+        ))));
+    }
+    Ok(())
+}
+
+/// Runs `call` and writes its document to `out`; a null `out` is wrong use, and nothing runs.
+unsafe fn answer(out: *mut HpBuffer, call: impl FnOnce() -> Result<Vec<u8>, Refusal>) -> i32 {
+    if out.is_null() {
+        return MISUSE;
+    }
+    let (status, document) = settle(call);
+    let buffer = if document.is_empty() {
+        HpBuffer::EMPTY
+    } else {
+        HpBuffer::from_vec(document)
+    };
+    // SAFETY: not null, writable by the caller's promise; unaligned and without a drop, since it may be uninitialised.
+    unsafe { out.write_unaligned(buffer) };
+    status
+}
+
+fn settle(call: impl FnOnce() -> Result<Vec<u8>, Refusal>) -> (i32, Vec<u8>) {
+    let mut status = DONE;
+    let document = guard(|| {
+        call().map_err(|refusal| {
+            let (refused, error) = match refusal {
+                Refusal::Failed(error) => (FAILED, error),
+                Refusal::Misuse(error) => (MISUSE, error),
+            };
+            status = refused;
+            error
+        })
+    });
+    match document {
+        Ok(document) => (DONE, document),
+        Err(error) => (status.max(FAILED), error.to_json()),
+    }
+}

@@ -1,0 +1,69 @@
+//! The Rust door: a root module whose layout `abi_stable` checks when a library is loaded.
+//!
+//! It carries the C functions plus one that hands its document over in an `RVec`, without a copy. It grows at its end only.
+
+use abi_stable::{
+    StableAbi, library::RootModule, package_version_strings, sabi_types::VersionStrings,
+    std_types::RVec,
+};
+
+use super::types::{HpBuffer, HpCall, HpHost, HpInfo};
+
+/// A job's answer through the Rust door.
+#[repr(C)]
+#[derive(Debug, StableAbi)]
+pub struct Reply {
+    /// 0 done, 1 failed, 2 wrong use: as the C function's status.
+    pub status: i32,
+    /// The result document, or the error document where `status` is not 0.
+    pub document: RVec<u8>,
+}
+
+/// The functions of a plugin library. The tables are made of the library's private functions, so that a host that itself has
+/// a symbol named `run_job` cannot put its own in their place.
+#[repr(C)]
+#[derive(Debug, StableAbi)]
+#[sabi(kind(Prefix(prefix_ref = PluginModuleRef)))]
+#[sabi(missing_field(panic))]
+pub struct PluginModule {
+    /// See the C header, as for all of these.
+    pub plugin_info: extern "C" fn() -> *const HpInfo,
+    /// `plugin_open`.
+    pub plugin_open: unsafe extern "C" fn(
+        host: *const HpHost,
+        config: *const u8,
+        config_len: usize,
+        out: *mut HpBuffer,
+    ) -> i32,
+    /// `run_job`.
+    pub run_job: unsafe extern "C" fn(
+        job: *const u8,
+        job_len: usize,
+        call: *const HpCall,
+        out: *mut HpBuffer,
+    ) -> i32,
+    /// `cancel_job`.
+    pub cancel_job: unsafe extern "C" fn(job_id: *const u8, job_id_len: usize) -> i32,
+    /// `check_health`.
+    pub check_health: unsafe extern "C" fn(
+        cluster: *const u8,
+        cluster_len: usize,
+        call: *const HpCall,
+        out: *mut HpBuffer,
+    ) -> i32,
+    /// `plugin_close`.
+    pub plugin_close: unsafe extern "C" fn(within_ms: u64, out: *mut HpBuffer) -> i32,
+    /// `free_buffer`.
+    pub free_buffer: unsafe extern "C" fn(buffer: *mut HpBuffer),
+    /// `run_job` with its document in a vector that frees itself.
+    #[sabi(last_prefix_field)]
+    pub run_job_typed:
+        unsafe extern "C" fn(job: *const u8, job_len: usize, call: *const HpCall) -> Reply,
+}
+
+impl RootModule for PluginModuleRef {
+    abi_stable::declare_root_module_statics! {PluginModuleRef}
+    const BASE_NAME: &'static str = "heimdall_plugin";
+    const NAME: &'static str = "heimdall_plugin";
+    const VERSION_STRINGS: VersionStrings = package_version_strings!();
+}

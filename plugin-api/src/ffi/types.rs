@@ -1,0 +1,97 @@
+//! The C structs of the surface, field for field as in `include/heimdall_plugin.h`. Sizes and offsets are pinned by a test.
+
+use std::ffi::{c_char, c_void};
+
+use abi_stable::StableAbi;
+
+/// The first word of [`HpInfo`]: the bytes `MFPH`.
+pub const HEIMDALL_PLUGIN_MAGIC: u32 = 0x4850_464D;
+
+/// The major version of the surface that this crate speaks. Another major is another surface.
+pub const ABI_MAJOR: u32 = 1;
+/// The minor version: grows when something is added at an end.
+pub const ABI_MINOR: u32 = 0;
+
+/// What a library says of itself. Static, never freed.
+#[repr(C)]
+#[derive(Debug, StableAbi)]
+pub struct HpInfo {
+    /// [`HEIMDALL_PLUGIN_MAGIC`].
+    pub magic: u32,
+    /// Bytes of this struct as the library knows it.
+    pub struct_size: u32,
+    /// [`ABI_MAJOR`] of the library.
+    pub abi_major: u32,
+    /// [`ABI_MINOR`] of the library.
+    pub abi_minor: u32,
+    /// The plugin's name, NUL-terminated UTF-8.
+    pub name: *const c_char,
+    /// The plugin's version, NUL-terminated.
+    pub version: *const c_char,
+    /// Space-separated words, NUL-terminated.
+    pub features: *const c_char,
+}
+
+// SAFETY: the pointers lead to string literals of the library, which nobody writes.
+unsafe impl Sync for HpInfo {}
+
+/// Bytes that belong to the plugin. Hand them to `free_buffer`; a NUL lies past `len`.
+#[repr(C)]
+#[derive(Debug, StableAbi)]
+pub struct HpBuffer {
+    /// The first byte; null where the buffer is empty.
+    pub data: *mut u8,
+    /// Bytes without the NUL.
+    pub len: usize,
+    /// Bytes allocated; the plugin's business.
+    pub capacity: usize,
+}
+
+/// What a host offers to a library while it is open.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, StableAbi)]
+pub struct HpHost {
+    /// Bytes of this struct as the caller knows it.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Handed back to `log` as it is.
+    pub user: *mut c_void,
+    /// Takes one log line: level 1 error … 5 trace, a NUL-terminated target, a message that is not.
+    pub log: Option<
+        unsafe extern "C" fn(
+            user: *mut c_void,
+            level: i32,
+            target: *const c_char,
+            message: *const u8,
+            len: usize,
+        ),
+    >,
+}
+
+/// What a caller offers to one job.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, StableAbi)]
+pub struct HpCall {
+    /// Bytes of this struct as the caller knows it.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Handed back to `progress` as it is.
+    pub user: *mut c_void,
+    /// Milliseconds that the caller waits; 0: without end.
+    pub timeout_ms: u64,
+    /// Takes the job's totals after each page.
+    pub progress:
+        Option<unsafe extern "C" fn(user: *mut c_void, rows: u64, pages: u64, wire_bytes: u64)>,
+}
+
+/// A struct's size as the surface counts it.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the structs of this file are a few words long"
+)]
+#[must_use]
+pub const fn size32<T>() -> u32 {
+    size_of::<T>() as u32
+}

@@ -1,0 +1,226 @@
+//! What a plugin is handed besides its documents: the host to log to, and one job's context.
+//!
+//! Both may be cloned and sent to the plugin's own threads. They go silent when their time is over: the host's log when
+//! `plugin_close` returns, a job's progress when its call returns.
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use event_listener::{Event, Listener};
+
+use crate::ffi::callbacks::{LogCallback, ProgressCallback};
+
+/// How grave a log line is. The numbers are the C surface's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i32)]
+pub enum Level {
+    /// Somebody must act.
+    Error = 1,
+    /// Somebody may have to act.
+    Warn = 2,
+    /// What an operator wants to see, such as one line per job.
+    Info = 3,
+    /// For whoever looks for a fault.
+    Debug = 4,
+    /// Everything else.
+    Trace = 5,
+}
+
+impl Level {
+    /// The level of the C surface's number; a number outside 1..=5 is the nearest level.
+    #[must_use]
+    pub const fn from_number(number: i32) -> Self {
+        match number {
+            ..=1 => Self::Error,
+            2 => Self::Warn,
+            3 => Self::Info,
+            4 => Self::Debug,
+            5.. => Self::Trace,
+        }
+    }
+}
+
+/// The host of the library: where log lines go. Cheap to clone.
+#[derive(Clone)]
+pub struct Host {
+    log: Arc<RwLock<Option<LogCallback>>>,
+}
+
+impl Host {
+    pub(crate) fn new(log: Option<LogCallback>) -> Self {
+        Self {
+            log: Arc::new(RwLock::new(log)),
+        }
+    }
+
+    /// Writes one line to the host's log; nothing where the host gave no callback or the library is closed.
+    ///
+    /// `target` says which part speaks, as in `dynamo::audit`; a NUL in it ends it. Call it without holding a lock: it runs the host's code.
+    pub fn log(&self, level: Level, target: &str, message: &str) {
+        // The read lock is held during the call, so that `silence` returns only when no callback runs any more.
+        if let Some(log) = self
+            .log
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+        {
+            log.call(level, target, message);
+        }
+    }
+
+    /// Ends the log: waits for callbacks under way; none comes later.
+    pub(crate) fn silence(&self) {
+        *self.log.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Host")
+    }
+}
+
+/// One call's context: its deadline, whether it was cancelled, where its progress and its log lines go. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct JobCtx {
+    state: Arc<JobState>,
+}
+
+struct JobState {
+    id: Option<String>,
+    started: Instant,
+    deadline: Option<Instant>,
+    host: Host,
+    progress: Mutex<Option<ProgressCallback>>,
+    cancelled: AtomicBool,
+    cancel_event: Event,
+}
+
+impl fmt::Debug for JobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobState")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl JobCtx {
+    pub(crate) fn new(
+        id: Option<String>,
+        started: Instant,
+        deadline: Option<Instant>,
+        host: Host,
+        progress: Option<ProgressCallback>,
+    ) -> Self {
+        Self {
+            state: Arc::new(JobState {
+                id,
+                started,
+                deadline,
+                host,
+                progress: Mutex::new(progress),
+                cancelled: AtomicBool::new(false),
+                cancel_event: Event::new(),
+            }),
+        }
+    }
+
+    /// The job document's `id`, if it has one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.state.id.as_deref()
+    }
+
+    /// When the call came in.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.state.started
+    }
+
+    /// When the caller stops waiting (its `timeout_ms`); `None` where it set no time.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.state.deadline
+    }
+
+    /// Whether the job was asked to stop.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.state.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Resolves when the job is asked to stop. Works on any executor.
+    pub fn cancelled(&self) -> impl Future<Output = ()> + Send + 'static {
+        let state = Arc::clone(&self.state);
+        async move {
+            while !state.cancelled.load(Ordering::Acquire) {
+                let listener = state.cancel_event.listen();
+                if !state.cancelled.load(Ordering::Acquire) {
+                    listener.await;
+                }
+            }
+        }
+    }
+
+    /// Waits until the job is asked to stop or `until` has come; whether it was asked. For plugins without an executor.
+    #[must_use]
+    pub fn wait_cancelled(&self, until: Instant) -> bool {
+        while !self.is_cancelled() {
+            let listener = self.state.cancel_event.listen();
+            if !self.is_cancelled() && listener.wait_deadline(until).is_none() {
+                return self.is_cancelled();
+            }
+        }
+        true
+    }
+
+    /// Tells the host how far the job is: totals so far. One call at a time runs; after the job's call has returned none does.
+    pub fn progress(&self, rows: u64, pages: u64, wire_bytes: u64) {
+        // Held during the call: progress is one at a time per job, and `end` waits for the one under way.
+        let progress = self
+            .state
+            .progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(callback) = progress.as_ref() {
+            callback.call(rows, pages, wire_bytes);
+        }
+    }
+
+    /// Writes one line to the host's log, led by `job=<id> ` where the job has an id, so that the host can tell jobs apart.
+    pub fn log(&self, level: Level, target: &str, message: &str) {
+        match &self.state.id {
+            Some(id) => self
+                .state
+                .host
+                .log(level, target, &format!("job={id} {message}")),
+            None => self.state.host.log(level, target, message),
+        }
+    }
+
+    /// Whether both are the same job's.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.state.cancelled.store(true, Ordering::Release);
+        self.state.cancel_event.notify(usize::MAX);
+    }
+
+    /// Ends the call: waits for a progress callback under way; none comes later.
+    pub(crate) fn end(&self) {
+        *self
+            .state
+            .progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}

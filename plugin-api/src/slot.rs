@@ -1,0 +1,346 @@
+//! The one place of a library that holds its plugin: fresh → open ⇄ closed, and the jobs under way.
+//!
+//! In: the doors' calls, already checked. Out: the plugin's answers. Jobs hold the plugin by `Arc`, so a call after close can
+//! only find an empty slot, never freed memory.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde::Deserialize;
+
+use crate::{
+    Error, ErrorCode, Host, JobCtx, Plugin, ffi::callbacks::ProgressCallback, panic::guard,
+};
+
+/// How long `plugin_close` waits for jobs that it has cancelled before it reports them instead of hanging the host.
+const AFTER_CANCEL: Duration = Duration::from_secs(30);
+
+/// Why a call did not give its answer: the job's failure (status 1) or the caller's misuse (status 2).
+pub(crate) enum Refusal {
+    Failed(Error),
+    Misuse(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What the doors know about one call besides its document.
+pub(crate) struct CallInfo {
+    pub(crate) started: Instant,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) progress: Option<ProgressCallback>,
+}
+
+/// The library's one plugin. [`crate::export_plugin!`] makes it a static.
+pub struct Slot<P> {
+    life: Mutex<Life<P>>,
+    /// Notified when `phase` changes and when a job ends.
+    changed: Condvar,
+}
+
+struct Life<P> {
+    phase: Phase<P>,
+    /// Jobs under way, in no order.
+    jobs: Vec<JobCtx>,
+}
+
+enum Phase<P> {
+    /// Never opened, never closed: the first job opens it.
+    Fresh,
+    /// Somebody is opening it; others wait.
+    Opening,
+    Open(Arc<Instance<P>>),
+    Closing(Arc<Instance<P>>),
+    /// A close gave up on jobs that did not stop; the next close tries again.
+    Stuck(Arc<Instance<P>>),
+    /// No job is left and the plugin's own `close` runs.
+    Ending,
+    Closed,
+}
+
+struct Instance<P> {
+    plugin: P,
+    host: Host,
+}
+
+impl<P: Plugin> Slot<P> {
+    /// An empty slot.
+    #[expect(clippy::new_without_default, reason = "made once, as a static")]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            life: Mutex::new(Life {
+                phase: Phase::Fresh,
+                jobs: Vec::new(),
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn open(&self, host: Host, config: &str) -> Result<(), Refusal> {
+        let mut life = self.lock();
+        loop {
+            match &life.phase {
+                Phase::Fresh | Phase::Closed => break,
+                Phase::Opening | Phase::Closing(_) | Phase::Ending => life = self.wait(life),
+                Phase::Open(_) => {
+                    return Err(Refusal::Misuse(misuse("the plugin is already open")));
+                }
+                Phase::Stuck(_) => {
+                    return Err(Refusal::Misuse(misuse(
+                        "the plugin is still closing: jobs of it have not stopped",
+                    )));
+                }
+            }
+        }
+        self.open_locked(life, host, config)
+            .map(drop)
+            .map_err(Refusal::from)
+    }
+
+    /// Opens; on failure the phase is what it was.
+    fn open_locked<'a>(
+        &'a self,
+        mut life: MutexGuard<'a, Life<P>>,
+        host: Host,
+        config: &str,
+    ) -> Result<MutexGuard<'a, Life<P>>, Error> {
+        let before = std::mem::replace(&mut life.phase, Phase::Opening);
+        drop(life);
+        let opened = guard(|| P::open(host.clone(), config));
+        let mut life = self.lock();
+        self.changed.notify_all();
+        match opened {
+            Ok(plugin) => {
+                life.phase = Phase::Open(Arc::new(Instance { plugin, host }));
+                Ok(life)
+            }
+            Err(error) => {
+                host.silence();
+                life.phase = before;
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn run_job(&self, job: &str, call: CallInfo) -> Result<Vec<u8>, Error> {
+        self.call(job_id(job), call, |plugin, ctx| plugin.run_job(job, ctx))
+    }
+
+    pub(crate) fn check_health(&self, cluster: &str, call: CallInfo) -> Result<Vec<u8>, Error> {
+        self.call(None, call, |plugin, ctx| plugin.check_health(cluster, ctx))
+    }
+
+    fn call(
+        &self,
+        id: Option<String>,
+        call: CallInfo,
+        f: impl FnOnce(&P, &JobCtx) -> Result<Vec<u8>, Error>,
+    ) -> Result<Vec<u8>, Error> {
+        let under_way = self.begin(id, call)?;
+        guard(|| f(&under_way.instance().plugin, &under_way.ctx))
+    }
+
+    /// Notes a job as under way, opening the plugin with defaults where nobody has yet.
+    fn begin(&self, id: Option<String>, call: CallInfo) -> Result<UnderWay<'_, P>, Error> {
+        let mut life = self.lock();
+        loop {
+            match &life.phase {
+                Phase::Open(instance) => {
+                    let instance = Arc::clone(instance);
+                    let ctx = JobCtx::new(
+                        id,
+                        call.started,
+                        call.deadline,
+                        instance.host.clone(),
+                        call.progress,
+                    );
+                    life.jobs.push(ctx.clone());
+                    return Ok(UnderWay {
+                        slot: self,
+                        instance: Some(instance),
+                        ctx,
+                    });
+                }
+                Phase::Fresh => life = self.open_locked(life, Host::new(None), "{}")?,
+                Phase::Opening => life = self.wait(life),
+                Phase::Closing(_) | Phase::Stuck(_) | Phase::Ending | Phase::Closed => {
+                    return Err(shutting_down());
+                }
+            }
+        }
+    }
+
+    /// Asks every job under that id to stop; whether there was one.
+    pub(crate) fn cancel(&self, id: &str) -> bool {
+        let jobs: Vec<JobCtx> = self
+            .lock()
+            .jobs
+            .iter()
+            .filter(|job| job.id() == Some(id))
+            .cloned()
+            .collect();
+        jobs.iter().for_each(JobCtx::cancel);
+        !jobs.is_empty()
+    }
+
+    /// Takes no new jobs, waits `within` for those under way, cancels what is left, ends the plugin.
+    pub(crate) fn close(&self, within: Duration) -> Result<(), Error> {
+        let deadline = Instant::now().checked_add(within);
+        let mut life = self.lock();
+        let mut waited_for_another = false;
+        loop {
+            match std::mem::replace(&mut life.phase, Phase::Ending) {
+                Phase::Fresh | Phase::Closed => {
+                    life.phase = Phase::Closed;
+                    return Ok(());
+                }
+                Phase::Stuck(instance) if waited_for_another => {
+                    let left = life.jobs.len();
+                    life.phase = Phase::Stuck(instance);
+                    return Err(jobs_left(left));
+                }
+                Phase::Open(instance) | Phase::Stuck(instance) => {
+                    life.phase = Phase::Closing(instance);
+                    self.changed.notify_all();
+                    return self.drain_and_end(life, deadline);
+                }
+                other => {
+                    waited_for_another |= matches!(other, Phase::Closing(_));
+                    life.phase = other;
+                    life = self.wait(life);
+                }
+            }
+        }
+    }
+
+    fn drain_and_end(
+        &self,
+        life: MutexGuard<'_, Life<P>>,
+        deadline: Option<Instant>,
+    ) -> Result<(), Error> {
+        let mut life = self.wait_for_jobs(life, deadline);
+        if !life.jobs.is_empty() {
+            let jobs = life.jobs.clone();
+            drop(life);
+            jobs.iter().for_each(JobCtx::cancel);
+            drop(jobs);
+            life = self.wait_for_jobs(self.lock(), Some(Instant::now() + AFTER_CANCEL));
+        }
+        let left = life.jobs.len();
+        let Phase::Closing(instance) = std::mem::replace(&mut life.phase, Phase::Closed) else {
+            unreachable!("only the closer leaves the phase Closing");
+        };
+        if left > 0 {
+            life.phase = Phase::Stuck(instance);
+            self.changed.notify_all();
+            return Err(jobs_left(left));
+        }
+        // Jobs have dropped their clones, so this is the last.
+        life.phase = Phase::Ending;
+        drop(life);
+        let instance = Arc::into_inner(instance)
+            .expect("a job drops its clone before it is struck off the list");
+        let within = deadline.map_or(Duration::MAX, |at| {
+            at.saturating_duration_since(Instant::now())
+        });
+        let ended = guard(|| instance.plugin.close(within));
+        instance.host.silence();
+        self.lock().phase = Phase::Closed;
+        self.changed.notify_all();
+        ended
+    }
+
+    fn wait_for_jobs<'a>(
+        &self,
+        mut life: MutexGuard<'a, Life<P>>,
+        until: Option<Instant>,
+    ) -> MutexGuard<'a, Life<P>> {
+        while !life.jobs.is_empty() {
+            let left = until.map_or(AFTER_CANCEL, |at| {
+                at.saturating_duration_since(Instant::now())
+            });
+            if left.is_zero() {
+                break;
+            }
+            life = self
+                .changed
+                .wait_timeout(life, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        life
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Life<P>> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, life: MutexGuard<'a, Life<P>>) -> MutexGuard<'a, Life<P>> {
+        self.changed
+            .wait(life)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A job under way; dropping it strikes the job off the list.
+struct UnderWay<'a, P: Plugin> {
+    slot: &'a Slot<P>,
+    instance: Option<Arc<Instance<P>>>,
+    ctx: JobCtx,
+}
+
+impl<P: Plugin> UnderWay<'_, P> {
+    fn instance(&self) -> &Instance<P> {
+        self.instance.as_ref().expect("only drop takes it")
+    }
+}
+
+impl<P: Plugin> Drop for UnderWay<'_, P> {
+    fn drop(&mut self) {
+        self.ctx.end();
+        // Before the job leaves the list: close takes an empty list for "no clone is left".
+        self.instance = None;
+        let mut life = self.slot.lock();
+        if let Some(at) = life.jobs.iter().position(|job| job.is(&self.ctx)) {
+            life.jobs.swap_remove(at);
+        }
+        if !matches!(life.phase, Phase::Open(_)) {
+            self.slot.changed.notify_all();
+        }
+    }
+}
+
+/// The `id` of a job document, so that it can be cancelled. What else is wrong with the document is the plugin's to say.
+fn job_id(job: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Identified {
+        id: Option<String>,
+    }
+    serde_json::from_str::<Identified>(job).ok()?.id
+}
+
+pub(crate) fn misuse(message: impl Into<String>) -> Error {
+    Error::new(ErrorCode::InvalidJob, message).hint("see docs/ABI.md for what may be called when")
+}
+
+fn shutting_down() -> Error {
+    Error::new(
+        ErrorCode::ShuttingDown,
+        "the plugin is closed and takes no new job",
+    )
+    .hint("send the job again: another version of the plugin may take it")
+}
+
+fn jobs_left(left: usize) -> Error {
+    Error::new(
+        ErrorCode::Internal,
+        format!("{left} jobs have not stopped after being cancelled"),
+    )
+    .hint("the plugin stays loaded and closed to new jobs; close it again later")
+}
