@@ -10,7 +10,6 @@ macro_rules! export_plugin {
     };
     ($plugin:ty, version = $version:expr) => {
         /// The root module that a Rust host reaches the plugin by.
-        #[$crate::private::abi_stable::export_root_module]
         pub fn root_module() -> $crate::private::module::PluginModuleRef {
             use $crate::private::abi_stable::prefix_type::PrefixTypeTrait;
             heimdall_plugin_exports::MODULE.leak_into_prefix()
@@ -19,8 +18,12 @@ macro_rules! export_plugin {
         #[doc(hidden)]
         mod heimdall_plugin_exports {
             use $crate::private::{
-                Slot, door,
-                module::{PluginModule, Reply},
+                Slot,
+                abi_stable::library::{
+                    __call_root_module_loader, CheckTypeLayout, LibHeader, RootModuleResult,
+                },
+                door,
+                module::{PluginModule, PluginModuleRef, Reply},
                 types::{HpBuffer, HpCall, HpHost, HpInfo},
             };
 
@@ -98,6 +101,24 @@ macro_rules! export_plugin {
                 // SAFETY: as above.
                 unsafe { door::free_buffer(buffer) }
             }
+
+            // What abi_stable's `export_root_module` writes; that attribute wants abi_stable among the author's own dependencies.
+            extern "C" fn root_module_result() -> RootModuleResult {
+                __call_root_module_loader(super::root_module)
+            }
+            #[unsafe(no_mangle)]
+            #[expect(
+                non_upper_case_globals,
+                reason = "abi_stable's name for a library's header"
+            )]
+            static _1as_0lib_1header_0root_bmodule_bloader: LibHeader =
+                // SAFETY: the constructor gives a module of this very type.
+                unsafe {
+                    LibHeader::from_constructor::<PluginModuleRef>(
+                        root_module_result,
+                        CheckTypeLayout::Yes,
+                    )
+                };
 
             #[unsafe(no_mangle)]
             extern "C" fn plugin_info() -> *const HpInfo {

@@ -1,0 +1,4 @@
+//! One binary for all integration tests; a file per subject.
+#![forbid(unsafe_code)]
+
+mod library;
