@@ -1,0 +1,295 @@
+//! JSON objects, field by field: what is there, of which type, and never twice.
+//!
+//! Values are kept as the text they were written in, so that a number's digits stay what the user wrote.
+
+use std::{collections::HashSet, fmt, time::Duration};
+
+use plugin_api::Error;
+use serde::{
+    Deserialize,
+    de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::invalid;
+
+/// Checks that a text is JSON without a key given twice, anywhere, and hands it out for reading.
+pub(super) fn parse<'a>(text: &'a str, what: &str) -> Result<&'a RawValue, Error> {
+    let refused = |error: serde_json::Error| match error.classify() {
+        serde_json::error::Category::Data => {
+            invalid(error.to_string()).hint("a key may be given only once")
+        }
+        _ => invalid(format!("{what} is not JSON: {error}")).hint("send one JSON object, UTF-8"),
+    };
+    serde_json::from_str::<EachKeyOnce>(text).map_err(refused)?;
+    serde_json::from_str(text).map_err(refused)
+}
+
+/// Any JSON value whose objects have each key once.
+struct EachKeyOnce;
+
+impl<'de> Deserialize<'de> for EachKeyOnce {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for EachKeyOnce {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if seen.contains(&key) {
+                return Err(A::Error::custom(format_args!(
+                    "the key {} is given twice",
+                    quoted(&key)
+                )));
+            }
+            map.next_value::<Self>()?;
+            seen.insert(key);
+        }
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
+        while seq.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+}
+
+/// The members of an object in their order, with values as written.
+pub(super) struct Members<'a>(pub(super) Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Vec<(String, &'de RawValue)>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Collect).map(Self)
+    }
+}
+
+/// An object's fields, taken out one by one. `null` is the same as absent.
+pub(super) struct Fields<'a> {
+    path: &'a str,
+    members: Vec<(String, &'a RawValue)>,
+}
+
+impl<'a> Fields<'a> {
+    /// Opens an object; `path` names it in messages.
+    pub(super) fn open(value: &'a RawValue, path: &'a str) -> Result<Self, Error> {
+        match serde_json::from_str::<Members<'a>>(value.get()) {
+            Ok(Members(mut members)) => {
+                members.retain(|(_, value)| value.get() != "null");
+                Ok(Self { path, members })
+            }
+            Err(_) => Err(wrong_type(path, "an object", value)),
+        }
+    }
+
+    /// No fields at all: the object is absent.
+    pub(super) fn absent(path: &'a str) -> Self {
+        Self {
+            path,
+            members: Vec::new(),
+        }
+    }
+
+    /// Refuses a field that is not among the known ones, and names the nearest.
+    pub(super) fn refuse_unknown(&self, known: &[&str]) -> Result<(), Error> {
+        match self
+            .members
+            .iter()
+            .find(|(name, _)| !known.contains(&name.as_str()))
+        {
+            None => Ok(()),
+            Some((name, _)) => Err(invalid(format!(
+                "{} has an unknown field {}",
+                self.path,
+                quoted(name)
+            ))
+            .hint(format!(
+                "did you mean '{}'? known fields are: {}",
+                nearest(name, known),
+                known.join(", ")
+            ))),
+        }
+    }
+
+    /// Takes a field's value out.
+    pub(super) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        let at = self.members.iter().position(|(member, _)| member == name)?;
+        Some(self.members.swap_remove(at).1)
+    }
+
+    /// Takes a string out.
+    pub(super) fn string(&mut self, name: &str) -> Result<Option<String>, Error> {
+        self.typed(name, "a string", |text| serde_json::from_str(text).ok())
+    }
+
+    /// Takes a string of at least one character out.
+    pub(super) fn filled_string(&mut self, name: &str) -> Result<Option<String>, Error> {
+        match self.string(name)? {
+            Some(text) if text.is_empty() => Err(invalid(format!("{} is empty", self.name(name)))
+                .hint("give it a value, or leave it out")),
+            text => Ok(text),
+        }
+    }
+
+    /// Takes a boolean out.
+    pub(super) fn boolean(&mut self, name: &str) -> Result<Option<bool>, Error> {
+        self.typed(name, "true or false", |text| {
+            serde_json::from_str(text).ok()
+        })
+    }
+
+    /// Takes an integer of at least `least` out: digits only, so neither `5.0` nor `1e2`.
+    pub(super) fn integer(&mut self, name: &str, least: u64) -> Result<Option<u64>, Error> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let text = value.get();
+        let path = self.name(name);
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(wrong_type(
+                &path,
+                "an integer, written with digits only",
+                value,
+            ));
+        }
+        match text.parse::<u64>() {
+            Ok(number) if number >= least => Ok(Some(number)),
+            Err(_) if !text.starts_with('-') => Err(invalid(format!(
+                "{path} is {}, larger than {}",
+                cut(text),
+                u64::MAX
+            ))),
+            _ => Err(invalid(format!(
+                "{path} is {}, but must be at least {least}",
+                cut(text)
+            ))),
+        }
+    }
+
+    /// Takes a number of seconds above 0 out.
+    pub(super) fn seconds(&mut self, name: &str) -> Result<Option<Duration>, Error> {
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let path = self.name(name);
+        let seconds: f64 = serde_json::from_str(value.get())
+            .map_err(|_| wrong_type(&path, "a number of seconds", value))?;
+        if seconds <= 0.0 {
+            return Err(invalid(format!(
+                "{path} is {}, but must be above 0",
+                cut(value.get())
+            )));
+        }
+        // Longer than the clock can count is as good as for ever; a span under a nanosecond is the shortest there is.
+        Ok(Some(
+            Duration::try_from_secs_f64(seconds)
+                .unwrap_or(Duration::MAX)
+                .max(Duration::from_nanos(1)),
+        ))
+    }
+
+    /// Takes an array of strings out.
+    pub(super) fn strings(&mut self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        self.typed(name, "an array of strings", |text| {
+            serde_json::from_str(text).ok()
+        })
+    }
+
+    /// A field's full name, for messages.
+    pub(super) fn name(&self, field: &str) -> String {
+        if self.path == "the job" {
+            field.to_owned()
+        } else {
+            format!("{}.{field}", self.path)
+        }
+    }
+
+    fn typed<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(value) => read(value.get())
+                .map(Some)
+                .ok_or_else(|| wrong_type(&self.name(name), expected, value)),
+        }
+    }
+}
+
+fn wrong_type(path: &str, expected: &str, value: &RawValue) -> Error {
+    invalid(format!("{path} is {}, but must be {expected}", kind(value)))
+}
+
+/// What a value is; numbers and booleans are shown, since no secret is one of them in these fields.
+fn kind(value: &RawValue) -> String {
+    match value.get().as_bytes().first() {
+        Some(b'{') => "an object".to_owned(),
+        Some(b'[') => "an array".to_owned(),
+        Some(b'"') => "a string".to_owned(),
+        _ => cut(value.get()).to_owned(),
+    }
+}
+
+fn cut(text: &str) -> &str {
+    text.get(..40).unwrap_or(text)
+}
+
+/// A name in single quotes, shortened, without control characters.
+pub(super) fn quoted(name: &str) -> String {
+    let shown: String = name.chars().take(60).flat_map(char::escape_debug).collect();
+    format!("'{shown}'")
+}
+
+/// The known name that is most like `name`.
+pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> &'k str {
+    let name: String = name.to_lowercase().chars().take(60).collect();
+    known
+        .iter()
+        .min_by_key(|candidate| strsim::damerau_levenshtein(&name, candidate))
+        .copied()
+        .unwrap_or_default()
+}
