@@ -2,3 +2,4 @@
 #![forbid(unsafe_code)]
 pub mod job;
 pub mod session;
+pub mod statement;

@@ -1,0 +1,64 @@
+//! What the SDK says went wrong, as the contract's error document: who has to do what.
+//!
+//! In: an SDK error. Out: an [`Error`] with AWS's own code and request id where there are any. AWS's sentences pass only where they
+//! cannot quote a credential, and parameter values are struck out of them.
+
+mod credentials;
+mod network;
+mod service;
+#[cfg(test)]
+mod tests;
+
+use std::error::Error as StdError;
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::{RequestId, execute_statement::ExecuteStatementError},
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use plugin_api::{Error, ErrorCode};
+
+/// What a failed request was about, for messages and hints.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request<'a> {
+    /// The user's statement.
+    pub(crate) query: &'a str,
+    /// Its table.
+    pub(crate) table: &'a str,
+    /// Texts that must not appear: the parameters' scalars.
+    pub(crate) secrets: &'a [String],
+    /// The role that the identity assumes, if any.
+    pub(crate) role: Option<&'a str>,
+    /// The region that it is signed for.
+    pub(crate) region: &'a str,
+}
+
+/// The error document's content for a request that failed for good.
+pub(crate) fn error_of(error: &SdkError<ExecuteStatementError, HttpResponse>, request: Request<'_>) -> Error {
+    let mut mapped = match error {
+        SdkError::ServiceError(context) => service::error_of(context.err(), context.raw().status().as_u16(), request),
+        _ => credentials::error_of(error, request)
+            .or_else(|| network::error_of(error, request))
+            .unwrap_or_else(|| not_understood(error)),
+    };
+    mapped.request_id = mapped.request_id.or_else(|| error.request_id().map(str::to_owned));
+    mapped
+}
+
+fn not_understood(error: &SdkError<ExecuteStatementError, HttpResponse>) -> Error {
+    match error {
+        SdkError::ResponseError(_) => Error::new(ErrorCode::BadResponse, "the answer is not DynamoDB's")
+            .hint("check what answers at the cluster's endpoint: a proxy's page, for example"),
+        _ => Error::new(ErrorCode::Internal, "the request could not be made").hint("this is a bug in the plugin, or a setting of the AWS profile that it does not know"),
+    }
+}
+
+/// The first error of that type in a chain of causes.
+fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e T> {
+    causes(error).find_map(|cause| cause.downcast_ref::<T>())
+}
+
+/// An error and what caused it, outermost first.
+fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}

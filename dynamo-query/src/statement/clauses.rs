@@ -1,0 +1,339 @@
+//! The clause scan: SELECT list, FROM, WHERE, ORDER BY.
+//!
+//! In: the tokens of one statement that holds no write. Out: what the clauses tell, or the first thing that DynamoDB is
+//! certain to refuse. Not a grammar: it follows only whether an operand or an operator comes next, so that a clause word
+//! counts where a clause can start and an attribute called `offset` passes.
+
+use super::Problem;
+use super::lexer::{Kind, Token};
+use super::{list, unsupported};
+
+/// What the clauses of a statement tell.
+pub(super) struct Clauses {
+    pub(super) columns: Option<Vec<String>>,
+    pub(super) table: String,
+    pub(super) index: Option<String>,
+    pub(super) selective: bool,
+}
+
+/// Reads the clauses of `tokens`, a final `;` already taken off.
+pub(super) fn scan(query: &str, tokens: &[Token]) -> Result<Clauses, Problem> {
+    let Some(first) = tokens.first() else {
+        return Err(Problem::new(
+            0,
+            "the statement is empty",
+            "write a SELECT: SELECT … FROM … WHERE …",
+        ));
+    };
+    if !first.is_word(query, "SELECT") {
+        return Err(unsupported::not_a_select(query, first));
+    }
+    let end = tokens.last().map_or(0, |token| token.end);
+    balanced(query, tokens)?;
+    let from = find_from(query, tokens, end)?;
+    calls_and_names(query, tokens)?;
+    let columns = list::columns(query, &tokens[1..from], tokens[from].start)?;
+    let rest = &tokens[from + 1..];
+    let (table, index, length) = source(query, rest, end)?;
+    let (source, rest) = rest.split_at(length);
+    let selective = tail(query, source, rest, end)?;
+    Ok(Clauses {
+        columns,
+        table,
+        index,
+        selective,
+    })
+}
+
+/// Every bracket closes the one that was opened last.
+fn balanced(query: &str, tokens: &[Token]) -> Result<(), Problem> {
+    let mut open: Vec<&Token> = Vec::new();
+    for token in tokens {
+        let opener = match token.kind {
+            Kind::Symbol(b'(' | b'[' | b'{') | Kind::BagOpen => {
+                open.push(token);
+                continue;
+            }
+            Kind::Symbol(b')') => Kind::Symbol(b'('),
+            Kind::Symbol(b']') => Kind::Symbol(b'['),
+            Kind::Symbol(b'}') => Kind::Symbol(b'{'),
+            Kind::BagClose => Kind::BagOpen,
+            Kind::Symbol(b':') if !inside_braces(&open) => {
+                return Err(unsupported::named_parameter(token.start));
+            }
+            _ => continue,
+        };
+        if open.pop().is_none_or(|last| last.kind != opener) {
+            return Err(Problem::new(
+                token.start,
+                format!("'{}' closes nothing that is open", token.text(query)),
+                "match each closing bracket with its opening one",
+            ));
+        }
+    }
+    match open.last() {
+        None => Ok(()),
+        Some(token) => Err(Problem::new(
+            token.start,
+            format!("'{}' is never closed", token.text(query)),
+            "match each opening bracket with its closing one",
+        )),
+    }
+}
+
+fn inside_braces(open: &[&Token]) -> bool {
+    open.last()
+        .is_some_and(|token| token.kind == Kind::Symbol(b'{'))
+}
+
+/// The index of the FROM outside brackets, the only one there may be; nor may there be a second SELECT.
+fn find_from(query: &str, tokens: &[Token], end: usize) -> Result<usize, Problem> {
+    let mut from = None;
+    let mut depth = 0_usize;
+    for (index, token) in tokens.iter().enumerate().skip(1) {
+        match token.kind {
+            Kind::Symbol(b'(' | b'[' | b'{') | Kind::BagOpen => depth += 1,
+            Kind::Symbol(b')' | b']' | b'}') | Kind::BagClose => depth -= 1,
+            Kind::Word if token.is_word(query, "SELECT") => {
+                return Err(match set_operation(query, tokens, index) {
+                    Some(problem) => problem,
+                    None => unsupported::second_select(token.start, "SELECT"),
+                });
+            }
+            Kind::Word if token.is_word(query, "FROM") => {
+                if from.is_some() || depth > 0 {
+                    return Err(unsupported::second_select(token.start, "FROM"));
+                }
+                from = Some(index);
+            }
+            _ => {}
+        }
+    }
+    from.ok_or_else(|| {
+        Problem::new(
+            end,
+            "FROM is missing",
+            "name the table: SELECT … FROM \"table\"",
+        )
+    })
+}
+
+/// UNION, INTERSECT or EXCEPT right before a second SELECT names the matter better than the SELECT does.
+fn set_operation(query: &str, tokens: &[Token], select: usize) -> Option<Problem> {
+    let mut before = tokens[..select].iter().rev();
+    let mut word = before.next()?;
+    if word.is_word(query, "ALL") || word.is_word(query, "DISTINCT") {
+        word = before.next()?;
+    }
+    ["UNION", "INTERSECT", "EXCEPT"]
+        .iter()
+        .any(|name| word.is_word(query, name))
+        .then(|| unsupported::clause(query, word))?
+}
+
+/// What counts in every clause: aggregates, CASE, and names with a hyphen.
+fn calls_and_names(query: &str, tokens: &[Token]) -> Result<(), Problem> {
+    for (index, token) in tokens.iter().enumerate() {
+        if token.kind != Kind::Word {
+            continue;
+        }
+        let next = tokens.get(index + 1);
+        if next.is_some_and(|next| next.kind == Kind::Symbol(b'('))
+            && let Some(problem) = unsupported::aggregate(query, token)
+        {
+            return Err(problem);
+        }
+        if token.is_word(query, "CASE")
+            && next.is_some_and(|next| !matches!(next.kind, Kind::Symbol(b',' | b'.' | b'=')))
+            && tokens[index..]
+                .iter()
+                .any(|token| token.is_word(query, "WHEN"))
+        {
+            return Err(unsupported::case(token.start));
+        }
+        if let Some([minus, part]) = tokens.get(index + 1..index + 3)
+            && minus.kind == Kind::Symbol(b'-')
+            && part.kind == Kind::Word
+            && minus.start == token.end
+            && part.start == minus.end
+        {
+            return Err(unsupported::hyphenated(query, &tokens[index..=index]));
+        }
+    }
+    Ok(())
+}
+
+/// The table and index behind FROM, and how many tokens they take. They must be plain names: what a job may read is
+/// decided by them.
+fn source(
+    query: &str,
+    rest: &[Token],
+    end: usize,
+) -> Result<(String, Option<String>, usize), Problem> {
+    const HINT: &str = "write FROM \"table\" or FROM \"table\".\"index\"";
+    let Some(first) = rest.first() else {
+        return Err(Problem::new(end, "the table is missing behind FROM", HINT));
+    };
+    let clause = first.is_word(query, "WHERE") || first.is_word(query, "ORDER");
+    let path = match list::path(query, rest) {
+        Some(path) if !clause => path,
+        _ if clause => {
+            return Err(Problem::new(
+                first.start,
+                "the table is missing behind FROM",
+                HINT,
+            ));
+        }
+        _ => {
+            let hint = match first.kind {
+                Kind::Text => {
+                    "a table's name is written in double quotes; single quotes make a string"
+                }
+                Kind::Placeholder => {
+                    "a table's name cannot be a parameter: write it in double quotes"
+                }
+                _ => HINT,
+            };
+            return Err(Problem::new(
+                first.start,
+                format!(
+                    "FROM is followed by {} instead of a table's name",
+                    first.text(query)
+                ),
+                hint,
+            ));
+        }
+    };
+    if path.indexed || path.parts.len() > 2 {
+        return Err(Problem::new(
+            first.start,
+            "FROM takes a table or a table and its index, no longer path",
+            "write FROM \"table\".\"index\"; a name with dots is written in double quotes",
+        ));
+    }
+    let mut parts = path.parts.into_iter();
+    Ok((parts.next().unwrap_or_default(), parts.next(), path.length))
+}
+
+/// Checks what follows the table; whether there is a WHERE.
+fn tail(query: &str, source: &[Token], rest: &[Token], end: usize) -> Result<bool, Problem> {
+    let Some(first) = rest.first() else {
+        return Ok(false);
+    };
+    let selective = first.is_word(query, "WHERE");
+    if !selective && !first.is_word(query, "ORDER") {
+        return Err(behind_table(query, source, first));
+    }
+    operands(query, rest, end)?;
+    Ok(selective)
+}
+
+/// What to say of a token behind the table that starts no clause.
+fn behind_table(query: &str, source: &[Token], first: &Token) -> Problem {
+    match first.kind {
+        Kind::Symbol(b',') => Problem::new(
+            first.start,
+            "DynamoDB's PartiQL reads one table a statement",
+            "select from one table; send one job for each table and join the results where they are used",
+        ),
+        Kind::Symbol(b'-') => unsupported::hyphenated(query, source),
+        Kind::Word => unsupported::clause(query, first).unwrap_or_else(|| alias(query, first)),
+        Kind::Name => alias(query, first),
+        _ => Problem::new(
+            first.start,
+            format!("'{}' follows the table's name", first.text(query)),
+            "only WHERE or ORDER BY may follow it; a name with other characters is written in double quotes",
+        ),
+    }
+}
+
+fn alias(query: &str, token: &Token) -> Problem {
+    Problem::new(
+        token.start,
+        format!(
+            "'{}' follows the table's name, and DynamoDB's PartiQL has no aliases",
+            token.text(query)
+        ),
+        "leave the alias out and name attributes without a table; only WHERE or ORDER BY may follow the table",
+    )
+}
+
+/// Words after which an operand comes.
+const EXPECT_OPERAND: [&str; 12] = [
+    "WHERE", "AND", "OR", "NOT", "IN", "IS", "BETWEEN", "BY", "WHEN", "THEN", "ELSE", "ESCAPE",
+];
+
+/// Words that may stand behind a complete operand.
+const MAY_FOLLOW: [&str; 18] = [
+    "AND", "OR", "NOT", "IN", "IS", "BETWEEN", "ORDER", "ASC", "DESC", "NULLS", "WHEN", "THEN",
+    "ELSE", "END", "ESCAPE", "AS", "AT", "FOR",
+];
+
+/// Follows operands and operators from the first clause behind the table to the end.
+fn operands(query: &str, rest: &[Token], end: usize) -> Result<(), Problem> {
+    let mut after_operand = false;
+    for (index, token) in rest.iter().enumerate() {
+        let previous = index.checked_sub(1).map(|before| &rest[before]);
+        if after_operand {
+            follows_operand(query, previous, token)?;
+        }
+        if token.is_word(query, "ORDER")
+            && (index == 0 || after_operand)
+            && !rest
+                .get(index + 1)
+                .is_some_and(|next| next.is_word(query, "BY"))
+        {
+            return Err(Problem::new(
+                token.start,
+                "ORDER is not followed by BY",
+                "write ORDER BY and a key attribute; a name such as order is written in double quotes",
+            ));
+        }
+        after_operand = match token.kind {
+            // `a NOT LIKE` and `a NOT IN`: the operator is still to come.
+            Kind::Word if token.is_word(query, "NOT") => after_operand,
+            Kind::Word if index == 0 || (after_operand && token.is_word(query, "ORDER")) => false,
+            Kind::Word => !EXPECT_OPERAND.iter().any(|word| token.is_word(query, word)),
+            Kind::Name | Kind::Text | Kind::Number | Kind::Placeholder | Kind::BagClose => true,
+            Kind::Symbol(b')' | b']' | b'}') => true,
+            Kind::Symbol(_) | Kind::Operator | Kind::BagOpen => false,
+        };
+    }
+    match rest.last() {
+        Some(last) if !after_operand => Err(Problem::new(
+            end,
+            format!("the statement breaks off behind {}", last.text(query)),
+            "complete the condition, or leave the last word out",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What stands behind a complete operand must be an operator, a clause, or something that only DynamoDB can judge.
+fn follows_operand(query: &str, previous: Option<&Token>, token: &Token) -> Result<(), Problem> {
+    if token.kind == Kind::Word {
+        if let Some(problem) = unsupported::clause(query, token) {
+            return Err(problem);
+        }
+        if MAY_FOLLOW.iter().any(|word| token.is_word(query, word)) {
+            return Ok(());
+        }
+    }
+    let operand = matches!(
+        token.kind,
+        Kind::Word | Kind::Name | Kind::Text | Kind::Number | Kind::Placeholder
+    );
+    // Behind a bare word it may be a type's second word or a typed literal: DATE '2026-01-01'.
+    let Some(previous) = previous.filter(|previous| operand && previous.kind != Kind::Word) else {
+        return Ok(());
+    };
+    Err(Problem::new(
+        token.start,
+        format!(
+            "'{}' follows '{}' without an operator between them",
+            token.text(query),
+            previous.text(query)
+        ),
+        "put AND, OR or a comparison between them; a single quote inside a string is written twice: 'it''s'",
+    ))
+}
