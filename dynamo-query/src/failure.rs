@@ -34,22 +34,33 @@ pub(crate) struct Request<'a> {
 }
 
 /// The error document's content for a request that failed for good.
-pub(crate) fn error_of(error: &SdkError<ExecuteStatementError, HttpResponse>, request: Request<'_>) -> Error {
+pub(crate) fn error_of(
+    error: &SdkError<ExecuteStatementError, HttpResponse>,
+    request: Request<'_>,
+) -> Error {
     let mut mapped = match error {
-        SdkError::ServiceError(context) => service::error_of(context.err(), context.raw().status().as_u16(), request),
+        SdkError::ServiceError(context) => {
+            service::error_of(context.err(), context.raw().status().as_u16(), request)
+        }
         _ => credentials::error_of(error, request)
             .or_else(|| network::error_of(error, request))
             .unwrap_or_else(|| not_understood(error)),
     };
-    mapped.request_id = mapped.request_id.or_else(|| error.request_id().map(str::to_owned));
+    mapped.request_id = mapped
+        .request_id
+        .or_else(|| error.request_id().map(str::to_owned));
     mapped
 }
 
 fn not_understood(error: &SdkError<ExecuteStatementError, HttpResponse>) -> Error {
     match error {
-        SdkError::ResponseError(_) => Error::new(ErrorCode::BadResponse, "the answer is not DynamoDB's")
-            .hint("check what answers at the cluster's endpoint: a proxy's page, for example"),
-        _ => Error::new(ErrorCode::Internal, "the request could not be made").hint("this is a bug in the plugin, or a setting of the AWS profile that it does not know"),
+        SdkError::ResponseError(_) => {
+            Error::new(ErrorCode::BadResponse, "the answer is not DynamoDB's")
+                .hint("check what answers at the cluster's endpoint: a proxy's page, for example")
+        }
+        _ => Error::new(ErrorCode::Internal, "the request could not be made").hint(
+            "this is a bug in the plugin, or a setting of the AWS profile that it does not know",
+        ),
     }
 }
 
@@ -59,6 +70,8 @@ fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Optio
 }
 
 /// An error and what caused it, outermost first.
-fn causes<'e>(error: &'e (dyn StdError + 'static)) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+fn causes<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
 }

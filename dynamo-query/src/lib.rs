@@ -1,5 +1,23 @@
-//! placeholder
+//! A read-only PartiQL query against DynamoDB, as a function: job document in, result document out.
+//!
+//! ```text
+//! job JSON ─ job ─► statement ─► session ─► pages ─ tap ─► decode ─► table ─► result JSON
+//!            checked  one SELECT,  SDK client  1 MB page,    bytes to   columns,
+//!            types    columns, ?   (cached)    NextToken     cells      rows, types
+//! ```
+//!
+//! [`run`] draws that line; `failure` turns what the SDK says into the contract's errors, `audit` writes the operator's line.
+//! The crate owns no runtime and no thread: `dynamo-plugin` does.
 #![forbid(unsafe_code)]
+
+mod audit;
+pub mod decode;
+mod failure;
 pub mod job;
+mod page_size;
+mod pages;
+pub mod run;
 pub mod session;
 pub mod statement;
+pub mod table;
+pub mod tap;

@@ -19,14 +19,22 @@ pub(crate) struct PageSize {
 
 impl PageSize {
     pub(crate) fn new(limit: Option<u64>, selective: bool) -> Self {
-        Self { limit, selective, evaluated: 0 }
+        Self {
+            limit,
+            selective,
+            evaluated: 0,
+        }
     }
 
     /// The next request's `Limit`, where `rows` are there already; `None`: a full page.
     pub(crate) fn next(&mut self, rows: u64) -> Option<i32> {
         let limit = self.limit?;
         let wanted = limit.saturating_sub(rows).max(1);
-        let size = if self.selective { self.selective_size(limit, wanted, rows) } else { wanted };
+        let size = if self.selective {
+            self.selective_size(limit, wanted, rows)
+        } else {
+            wanted
+        };
         self.evaluated = self.evaluated.saturating_add(size);
         // A page holds 1 MB; no page has two billion items.
         i32::try_from(size).ok()
@@ -42,8 +50,11 @@ impl PageSize {
         if rows == 0 {
             return most;
         }
-        let suggested = u128::from(wanted) * u128::from(self.evaluated) * 5 / (u128::from(rows) * 4);
-        u64::try_from(suggested).unwrap_or(u64::MAX).clamp(self.evaluated, most)
+        let suggested =
+            u128::from(wanted) * u128::from(self.evaluated) * 5 / (u128::from(rows) * 4);
+        u64::try_from(suggested)
+            .unwrap_or(u64::MAX)
+            .clamp(self.evaluated, most)
     }
 }
 
@@ -56,7 +67,9 @@ mod tests {
         let mut size = PageSize::new(Some(limit), true);
         let (mut at, mut requests, mut rows) = (0, 0, 0);
         while rows < limit {
-            let n = size.next(rows).map_or(page, |n| u64::try_from(n).unwrap().min(page));
+            let n = size
+                .next(rows)
+                .map_or(page, |n| u64::try_from(n).unwrap().min(page));
             at += n;
             requests += 1;
             rows = at / every;
@@ -84,8 +97,14 @@ mod tests {
                 for page in [250, 1000, 3500, 17_000, 35_000] {
                     let best = limit * every;
                     let (evaluated, requests) = read(limit, every, page);
-                    assert!(evaluated <= 4 * best + 1000, "limit {limit}, 1 in {every}, page {page}: {evaluated} evaluated");
-                    assert!(requests <= best.div_ceil(page) + 8, "limit {limit}, 1 in {every}, page {page}: {requests} requests");
+                    assert!(
+                        evaluated <= 4 * best + 1000,
+                        "limit {limit}, 1 in {every}, page {page}: {evaluated} evaluated"
+                    );
+                    assert!(
+                        requests <= best.div_ceil(page) + 8,
+                        "limit {limit}, 1 in {every}, page {page}: {requests} requests"
+                    );
                 }
             }
         }

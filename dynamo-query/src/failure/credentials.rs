@@ -5,7 +5,10 @@ use std::error::Error as StdError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sts::{
     error::ProvideErrorMetadata,
-    operation::{RequestId, assume_role::AssumeRoleError, assume_role_with_web_identity::AssumeRoleWithWebIdentityError},
+    operation::{
+        RequestId, assume_role::AssumeRoleError,
+        assume_role_with_web_identity::AssumeRoleWithWebIdentityError,
+    },
 };
 use plugin_api::{Error, ErrorCode};
 
@@ -15,24 +18,41 @@ pub(super) fn error_of(error: &(dyn StdError + 'static), request: Request<'_>) -
     let cause = find::<CredentialsError>(error)?;
     let sts = find::<AssumeRoleError>(cause)
         .map(|error| refused(error, error.request_id(), request))
-        .or_else(|| find::<AssumeRoleWithWebIdentityError>(cause).map(|error| refused(error, error.request_id(), request)));
-    Some(sts.or_else(|| unreached(cause, request)).unwrap_or_else(|| unavailable(cause, request)))
+        .or_else(|| {
+            find::<AssumeRoleWithWebIdentityError>(cause)
+                .map(|error| refused(error, error.request_id(), request))
+        });
+    Some(
+        sts.or_else(|| unreached(cause, request))
+            .unwrap_or_else(|| unavailable(cause, request)),
+    )
 }
 
 /// STS answered, with a refusal.
-fn refused(error: &impl ProvideErrorMetadata, request_id: Option<&str>, request: Request<'_>) -> Error {
+fn refused(
+    error: &impl ProvideErrorMetadata,
+    request_id: Option<&str>,
+    request: Request<'_>,
+) -> Error {
     let code = error.code().unwrap_or_default();
     let role = request.role.unwrap_or("that the AWS profile names");
     let mut mapped = match code {
         code if service::is_credentials(code) => service::credentials(code, request),
-        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => {
-            Error::new(ErrorCode::Throttled, "STS is still throttled after the retries").hint("send the job again later")
-        }
-        "InternalFailure" | "ServiceUnavailable" | "InternalError" | "" => {
-            Error::new(ErrorCode::Unavailable, "STS answered with a failure of its own").hint("send the job again later")
-        }
-        "RegionDisabledException" => Error::new(ErrorCode::AssumeRole, format!("STS is not active in region {}", request.region))
-            .hint("activate STS for the region in the account's settings, or set another region"),
+        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => Error::new(
+            ErrorCode::Throttled,
+            "STS is still throttled after the retries",
+        )
+        .hint("send the job again later"),
+        "InternalFailure" | "ServiceUnavailable" | "InternalError" | "" => Error::new(
+            ErrorCode::Unavailable,
+            "STS answered with a failure of its own",
+        )
+        .hint("send the job again later"),
+        "RegionDisabledException" => Error::new(
+            ErrorCode::AssumeRole,
+            format!("STS is not active in region {}", request.region),
+        )
+        .hint("activate STS for the region in the account's settings, or set another region"),
         code => {
             let words = error.message().unwrap_or(code);
             Error::new(ErrorCode::AssumeRole, format!("STS refused the role {role}: {words}"))
@@ -53,8 +73,10 @@ fn unreached(cause: &CredentialsError, request: Request<'_>) -> Option<Error> {
         );
     }
     request.role?;
-    network::error_of(cause, request)
-        .map(|error| Error { message: format!("STS could not be asked for the role: {}", error.message), ..error })
+    network::error_of(cause, request).map(|error| Error {
+        message: format!("STS could not be asked for the role: {}", error.message),
+        ..error
+    })
 }
 
 fn unavailable(cause: &CredentialsError, request: Request<'_>) -> Error {
@@ -68,7 +90,10 @@ fn unavailable(cause: &CredentialsError, request: Request<'_>) -> Error {
         // What a provider says may quote a process's output or a token's file, so it stays out.
         _ => "the source of the AWS credentials failed".to_owned(),
     };
-    let role = request.role.map(|role| format!(" (needed to assume {role})")).unwrap_or_default();
+    let role = request
+        .role
+        .map(|role| format!(" (needed to assume {role})"))
+        .unwrap_or_default();
     Error::new(ErrorCode::Credentials, format!("{why}{role}"))
         .hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a container or instance role is at hand")
 }

@@ -31,22 +31,32 @@ pub(super) fn error_of(error: &(dyn StdError + 'static), request: Request<'_>) -
         );
     }
     connector.map(|_| {
-        Error::new(ErrorCode::Unavailable, "the connection was lost before the answer was whole").hint("send the job again later")
+        Error::new(
+            ErrorCode::Unavailable,
+            "the connection was lost before the answer was whole",
+        )
+        .hint("send the job again later")
     })
 }
 
 fn of_io(error: &io::Error) -> Error {
     let (message, hint) = match error.kind() {
-        io::ErrorKind::ConnectionRefused => {
-            ("the connection was refused", "check the host and port of endpoint_url or proxy, and that something listens there")
-        }
-        io::ErrorKind::TimedOut => {
-            ("the endpoint did not answer in time", "check the way to the endpoint (VPC endpoint, proxy, firewall)")
-        }
-        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
-            ("there is no way to the endpoint's network", "check this machine's routes, VPC endpoint and proxy")
-        }
-        _ => ("the connection was lost before the answer was whole", "send the job again later"),
+        io::ErrorKind::ConnectionRefused => (
+            "the connection was refused",
+            "check the host and port of endpoint_url or proxy, and that something listens there",
+        ),
+        io::ErrorKind::TimedOut => (
+            "the endpoint did not answer in time",
+            "check the way to the endpoint (VPC endpoint, proxy, firewall)",
+        ),
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => (
+            "there is no way to the endpoint's network",
+            "check this machine's routes, VPC endpoint and proxy",
+        ),
+        _ => (
+            "the connection was lost before the answer was whole",
+            "send the job again later",
+        ),
     };
     Error::new(ErrorCode::Unavailable, message).hint(hint)
 }
@@ -60,5 +70,7 @@ fn is_name_lookup(error: &(dyn StdError + 'static)) -> bool {
 }
 
 fn is_time_out(error: &(dyn StdError + 'static)) -> bool {
-    causes(error).any(|cause| cause.to_string().contains("timed out") || cause.to_string().contains("timeout"))
+    causes(error).any(|cause| {
+        cause.to_string().contains("timed out") || cause.to_string().contains("timeout")
+    })
 }

@@ -1,0 +1,183 @@
+//! One job from its document to its result: the function that a newcomer reads first.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use plugin_api::{Error, ErrorCode, JobCtx};
+use serde_json::json;
+
+use crate::{
+    audit::Audit,
+    failure,
+    job::{Cluster, Job},
+    pages::Pages,
+    session::{Environment, Session, Sessions},
+    statement::Statement,
+};
+
+/// How long a health check may take where the caller sets no time.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// No account's table, in a form that every DynamoDB answers: "no such table" or "not allowed", both of which prove that endpoint,
+/// region and credentials fit. It needs no permission, least of all `ListTables`.
+const HEALTH_QUERY: &str = r#"SELECT * FROM "heimdall.health-check" WHERE id = 'health-check'"#;
+
+/// Runs jobs against DynamoDB; holds what they share.
+#[derive(Debug)]
+pub struct Queries {
+    sessions: Sessions,
+}
+
+impl Queries {
+    /// Nothing is asked of the network before the first job.
+    #[must_use]
+    pub fn new(environment: Environment) -> Self {
+        Self {
+            sessions: Sessions::new(environment),
+        }
+    }
+
+    /// Runs one job: its document in, its result document out (contract, sections 1 and 2).
+    ///
+    /// Must run inside a tokio runtime. Dropping the future stops its request at once.
+    ///
+    /// # Errors
+    /// Every code of the contract's section 3 but `SHUTTING_DOWN`.
+    pub async fn run_job(&self, document: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
+        let mut audit = Audit::default();
+        let outcome = self.audited(document, ctx, &mut audit).await;
+        audit.write(ctx, outcome.as_ref().err());
+        outcome
+    }
+
+    async fn audited(
+        &self,
+        document: &str,
+        ctx: &JobCtx,
+        audit: &mut Audit,
+    ) -> Result<Vec<u8>, Error> {
+        let job = Job::parse(document)?;
+        audit.job(&job);
+        let statement = checked_statement(&job)?;
+        audit.statement(&statement);
+        let mut pages = Pages::new(&job, &statement);
+        let read = async {
+            let session = self.sessions.get(&job.cluster).await?;
+            audit.session(&session);
+            pages.read(&session, &job, &statement, ctx).await
+        };
+        let outcome = in_time(deadline(ctx, job.timeout), ctx, read).await;
+        let stats = pages.stats(ctx);
+        audit.stats(&stats);
+        match outcome {
+            Ok(()) => pages.finish(&stats),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| Error {
+            partial: pages.partial(),
+            ..error
+        })
+    }
+
+    /// Asks DynamoDB one cheap question as a job on this cluster would: the document's `cluster` object in, status and latency out.
+    ///
+    /// # Errors
+    /// What a job on that cluster would fail with: `CREDENTIALS`, `ASSUME_ROLE`, `UNAVAILABLE`, `INVALID_JOB`, `TIMEOUT` …
+    pub async fn check_health(&self, cluster: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
+        let cluster = Cluster::parse(cluster)?;
+        let deadline = ctx.deadline().unwrap_or(ctx.started() + HEALTH_TIMEOUT);
+        let probe = async {
+            let session = self.sessions.get(&cluster).await?;
+            let asked = Instant::now();
+            probe(&session, &cluster).await?;
+            Ok(
+                json!({"status": "ok", "latency_ms": u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX)}),
+            )
+        };
+        in_time(Some(deadline), ctx, probe)
+            .await
+            .map(|health| health.to_string().into_bytes())
+    }
+}
+
+fn checked_statement(job: &Job) -> Result<Statement, Error> {
+    let statement = Statement::parse(&job.query)?;
+    let (wanted, given) = (statement.placeholders, job.parameters.len());
+    if wanted != given {
+        return Err(Error::new(
+            ErrorCode::InvalidJob,
+            format!("the statement has {wanted} ?, but parameters has {given} values"),
+        )
+        .hint("give one value per ?, in order"));
+    }
+    if !job.allows_table(&statement.table) {
+        return Err(Error::new(
+            ErrorCode::TableNotAllowed,
+            format!("the command does not allow the table '{}'", statement.table),
+        )
+        .hint("use a command whose tables include it, or ask the operator to add it"));
+    }
+    Ok(statement)
+}
+
+/// The earliest of the job's, the command's and the caller's time.
+fn deadline(ctx: &JobCtx, timeout: Option<Duration>) -> Option<Instant> {
+    // A time beyond what the clock can hold never comes.
+    let own = timeout.and_then(|timeout| ctx.started().checked_add(timeout));
+    [own, ctx.deadline()].into_iter().flatten().min()
+}
+
+/// Drives `work` until it is done, the deadline passes or the job is cancelled; then `work` is dropped, and its request with it.
+async fn in_time<T>(
+    deadline: Option<Instant>,
+    ctx: &JobCtx,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let passed = async {
+        match deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = ctx.cancelled() => Err(Error::new(ErrorCode::Cancelled, "the job was cancelled")),
+        () = passed => Err(timed_out(deadline.unwrap_or_else(Instant::now).saturating_duration_since(ctx.started()))),
+        outcome = work => outcome,
+    }
+}
+
+fn timed_out(after: Duration) -> Error {
+    Error::new(ErrorCode::Timeout, format!("the deadline passed after {} seconds", after.as_secs_f64()))
+        .hint("narrow the statement (a condition on the partition key, an index, a limit), or raise timeout_seconds")
+}
+
+async fn probe(session: &Session, cluster: &Cluster) -> Result<(), Error> {
+    let Err(error) = session
+        .client
+        .execute_statement()
+        .statement(HEALTH_QUERY)
+        .limit(1)
+        .send()
+        .await
+    else {
+        return Ok(());
+    };
+    let mapped = failure::error_of(
+        &error,
+        failure::Request {
+            query: HEALTH_QUERY,
+            table: "heimdall.health-check",
+            secrets: &[],
+            role: cluster.role.as_ref().map(|role| role.arn.as_str()),
+            region: &session.region,
+        },
+    );
+    match mapped.code {
+        // An answer about the statement, not about who asks or where.
+        ErrorCode::NotFound | ErrorCode::AccessDenied | ErrorCode::Validation => Ok(()),
+        _ => Err(mapped),
+    }
+}
