@@ -1,0 +1,119 @@
+//! All rows of one job, straight in the buffer that becomes the result document.
+//!
+//! In: the bodies of the job's pages, attempt by attempt. Out: `{"columns":…,"data":…,"stats":…}`. Nothing of a page counts
+//! before [`Table::commit_page`]: rows, columns and types of an attempt that failed are gone when the next one begins.
+//!
+//! ```
+//! use dynamo_query::table::{Stats, Table};
+//!
+//! let mut table = Table::new(None, None, 1 << 20);
+//! table.begin_attempt();
+//! table.feed(br#"{"Items":[{"id":{"S":"a"}},{"id":{"S":"b"},"n":{"N":"1.5"}}],"NextTo"#)?;
+//! table.feed(br#"ken":"t"}"#)?;
+//! assert_eq!(table.end_attempt()?, br#"{"NextToken":"t"}"#);
+//! table.commit_page();
+//! let document = String::from_utf8(table.finish(&Stats::default())?).unwrap();
+//! assert!(document.starts_with(
+//!     r#"{"columns":[{"name":"id","type":"string"},{"name":"n","type":"float"}],"data":[["a",null],["b",1.5]],"stats":{"#
+//! ));
+//! # Ok::<(), dynamo_query::decode::DecodeError>(())
+//! ```
+
+mod columns;
+mod document;
+mod stats;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use stats::Stats;
+
+pub(crate) use columns::Columns;
+pub(crate) use store::Store;
+
+use crate::decode::{DecodeError, ItemDecoder, Page};
+
+/// The rows of one job, committed page by page.
+#[derive(Debug)]
+pub struct Table {
+    store: Store,
+    items: ItemDecoder,
+    page: Page,
+}
+
+impl Table {
+    /// An empty table.
+    ///
+    /// `select`: the names of the SELECT list in its order, each once; `None` for `SELECT *`, whose columns are sorted by name,
+    /// bytewise. Attributes that come although the list does not name them are further columns, sorted, behind it.
+    /// `limit`: the most rows. `max_result_bytes`: of the whole document.
+    #[must_use]
+    pub fn new(select: Option<Vec<String>>, limit: Option<u64>, max_result_bytes: u64) -> Self {
+        let columns = Columns::new(select.unwrap_or_default());
+        Self {
+            store: Store::new(columns, limit, max_result_bytes),
+            items: ItemDecoder::default(),
+            page: Page::new(),
+        }
+    }
+
+    /// Forgets whatever is not committed: rows, columns and types. Called before each attempt at a page.
+    pub fn begin_attempt(&mut self) {
+        self.store.roll_back();
+        self.page = Page::new();
+    }
+
+    /// Takes a piece of a successful answer's body as it arrives; pieces may end anywhere.
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] where the bytes are no answer of DynamoDB, [`DecodeError::TooLarge`] as soon as the document
+    /// is certain to be larger than allowed, [`DecodeError::OutOfMemory`]. The attempt is over after any of them.
+    pub fn feed(&mut self, frame: &[u8]) -> Result<(), DecodeError> {
+        self.page.feed(frame, &mut self.items, &mut self.store)
+    }
+
+    /// Ends the body; gives the answer without its items, such as `{"NextToken":"…","ConsumedCapacity":{…}}`.
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] where the body breaks off or is not JSON; for a body that was read at its end, as [`Table::feed`].
+    pub fn end_attempt(&mut self) -> Result<Vec<u8>, DecodeError> {
+        self.page.end(&mut self.items, &mut self.store)
+    }
+
+    /// Keeps the page for good. Only after the SDK has accepted the answer as a whole.
+    pub fn commit_page(&mut self) {
+        self.store.commit();
+    }
+
+    /// Rows in the table, those of the attempt under way included.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.store.rows()
+    }
+
+    /// Rows that the last page (the attempt under way, or what was committed last) added to the table.
+    #[must_use]
+    pub fn page_rows(&self) -> u64 {
+        self.store.page_rows()
+    }
+
+    /// Whether the table has as many rows as its limit allows.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.store.is_full()
+    }
+
+    /// Whether rows came that the limit cut off.
+    #[must_use]
+    pub fn dropped_rows(&self) -> bool {
+        self.store.n_dropped() > 0
+    }
+
+    /// The result document, of what is committed. One more byte fits without moving it.
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLarge`], exactly where the document is larger than allowed, or [`DecodeError::OutOfMemory`].
+    pub fn finish(self, stats: &Stats) -> Result<Vec<u8>, DecodeError> {
+        document::write(self.store, stats)
+    }
+}

@@ -1,0 +1,149 @@
+//! The columns: their names, order and what their values are.
+//!
+//! In: attribute names as they appear. Out: an id each (0, 1, … in order of appearance), the order in the result, the types.
+//! The columns of any moment are the ids below some number, and stay in the same order among themselves whatever comes later.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::decode::Kinds;
+
+/// `{"name":` and `,"type":"` and `"}` and the comma between two entries.
+const ENTRY_FRAME: usize = r#"{"name":,"type":""},"#.len();
+/// No type has a shorter word than `any` or `map`.
+const SHORTEST_TYPE: usize = 3;
+
+/// All columns of a table.
+#[derive(Debug)]
+pub(crate) struct Columns {
+    /// By id.
+    names: Vec<Arc<str>>,
+    /// By id.
+    kinds: Vec<Kinds>,
+    ids: HashMap<Arc<str>, usize>,
+    /// Ids in the order of the result.
+    order: Vec<usize>,
+    /// How many of them the SELECT list fixed.
+    n_listed: usize,
+    /// The least number of bytes that the entries of the document can take.
+    min_entry_bytes: usize,
+    committed: Committed,
+}
+
+/// What a rollback goes back to.
+#[derive(Debug, Default)]
+struct Committed {
+    kinds: Vec<Kinds>,
+    order: Vec<usize>,
+    min_entry_bytes: usize,
+}
+
+impl Columns {
+    /// The columns of a SELECT list; none for `SELECT *`.
+    pub(crate) fn new(listed: Vec<String>) -> Self {
+        let mut columns = Self {
+            names: Vec::new(),
+            kinds: Vec::new(),
+            ids: HashMap::new(),
+            order: Vec::new(),
+            n_listed: 0,
+            min_entry_bytes: 0,
+            committed: Committed::default(),
+        };
+        for name in listed {
+            if !columns.ids.contains_key(name.as_str()) {
+                columns.insert(&name, columns.order.len());
+                columns.n_listed += 1;
+            }
+        }
+        columns.commit();
+        columns
+    }
+
+    /// The id of a name, which becomes a column if it is none yet.
+    pub(crate) fn id(&mut self, name: &str) -> usize {
+        if let Some(&id) = self.ids.get(name) {
+            return id;
+        }
+        let sorted = &self.order[self.n_listed..];
+        let place = sorted.partition_point(|&id| *self.names[id] < *name);
+        self.insert(name, self.n_listed + place)
+    }
+
+    fn insert(&mut self, name: &str, place: usize) -> usize {
+        let id = self.names.len();
+        let name: Arc<str> = name.into();
+        self.min_entry_bytes += ENTRY_FRAME + json_length(&name) + SHORTEST_TYPE;
+        self.ids.insert(Arc::clone(&name), id);
+        self.names.push(name);
+        self.kinds.push(Kinds::NONE);
+        self.order.insert(place, id);
+        id
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Their ids in the order of the result.
+    pub(crate) fn order(&self) -> &[usize] {
+        &self.order
+    }
+
+    /// Remembers what a value of the column is.
+    pub(crate) fn see(&mut self, id: usize, kinds: Kinds) {
+        self.kinds[id] = self.kinds[id].with(kinds);
+    }
+
+    /// A size that the entries of the document cannot go below, whatever rows come.
+    pub(crate) fn min_entry_bytes(&self) -> usize {
+        self.min_entry_bytes
+    }
+
+    /// The document up to the first row: `{"columns":[…],"data":[`.
+    pub(crate) fn header(&self) -> Vec<u8> {
+        let mut header = br#"{"columns":["#.to_vec();
+        for (place, &id) in self.order.iter().enumerate() {
+            if place > 0 {
+                header.push(b',');
+            }
+            header.extend_from_slice(br#"{"name":"#);
+            header.extend_from_slice(&json_string(&self.names[id]));
+            header.extend_from_slice(br#","type":""#);
+            header.extend_from_slice(self.kinds[id].column_type().as_bytes());
+            header.extend_from_slice(br#""}"#);
+        }
+        header.extend_from_slice(br#"],"data":["#);
+        header
+    }
+
+    /// Keeps columns and types as they are now.
+    pub(crate) fn commit(&mut self) {
+        self.committed.kinds.clone_from(&self.kinds);
+        self.committed.min_entry_bytes = self.min_entry_bytes;
+        if self.committed.order.len() != self.order.len() {
+            self.committed.order.clone_from(&self.order);
+        }
+    }
+
+    /// Goes back to what was kept last.
+    pub(crate) fn roll_back(&mut self) {
+        self.kinds.clone_from(&self.committed.kinds);
+        self.min_entry_bytes = self.committed.min_entry_bytes;
+        if self.names.len() > self.kinds.len() {
+            for name in self.names.drain(self.kinds.len()..) {
+                self.ids.remove(&name);
+            }
+            self.order.clone_from(&self.committed.order);
+        }
+    }
+}
+
+fn json_string(text: &str) -> Vec<u8> {
+    serde_json::to_vec(text).expect("a string always serializes")
+}
+
+fn json_length(text: &str) -> usize {
+    json_string(text).len()
+}

@@ -1,0 +1,26 @@
+//! The figures of a job, as the result document gives them.
+
+use serde::Serialize;
+
+/// `stats` of the result document, in its key order. What is unknown is `None` there `null`, never 0.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Stats {
+    /// Rows in `data`.
+    pub rows: u64,
+    /// Answers used.
+    pub pages: u64,
+    /// Items that DynamoDB looked at; PartiQL does not tell.
+    pub items_evaluated: Option<u64>,
+    /// Attempts sent to DynamoDB.
+    pub requests: u64,
+    /// Those of them that repeated one.
+    pub retries: u64,
+    /// As DynamoDB reports it; `None` if any page lacked it.
+    pub consumed_capacity_units: Option<f64>,
+    /// Bytes of the bodies of the answers used.
+    pub wire_bytes: u64,
+    /// From the start of the call, in milliseconds.
+    pub elapsed_ms: u64,
+    /// Whether DynamoDB had, or may have had, more rows.
+    pub truncated: bool,
+}

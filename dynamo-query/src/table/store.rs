@@ -1,0 +1,276 @@
+//! The rows, one after another in one buffer.
+//!
+//! In: a row's cells as the decoders found them. Out: the row in the order of the columns known by then, `[cell,…],`, a missing
+//! cell as `null`. A column that appears later is not yet in earlier rows: they lie in an earlier [`Segment`] and get their `null`s
+//! when the document is written. The size of the document is known at every moment, those `null`s included.
+
+use super::Columns;
+use crate::decode::{Cell, DecodeError};
+
+/// `null` and the comma beside it.
+const PADDING: usize = 5;
+/// No document is smaller around its column entries, each counted with a comma (hence one bracket less here), and its rows.
+const MIN_FRAME: u64 = r#"{"columns":],"data":[],"stats":{"rows":0,"pages":0,"items_evaluated":null,"requests":0,"retries":0,"consumed_capacity_units":0.0,"wire_bytes":0,"elapsed_ms":0,"truncated":true}}"#.len() as u64;
+/// As long as so little is in the buffer, moving it is cheaper than moving all rows at the end.
+const CHEAP_TO_MOVE: usize = 4 << 20;
+const MIN_CAPACITY: usize = 64 << 10;
+
+/// Rows that were written with the same columns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Segment {
+    /// Where they begin, counted from the first row.
+    pub(crate) start: usize,
+    /// The columns known then: the ids below this.
+    pub(crate) n_columns: usize,
+}
+
+/// How much of the store is there; what a rollback goes back to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Extent {
+    /// Bytes of all rows, each with its comma.
+    bytes: usize,
+    rows: u64,
+    n_segments: usize,
+    /// Bytes that earlier rows will need for columns that came after them.
+    padding: u64,
+    /// Rows that the limit cut off.
+    n_dropped: u64,
+}
+
+/// Rows, columns and sizes of a table.
+#[derive(Debug)]
+pub(crate) struct Store {
+    columns: Columns,
+    /// Room for the header, then the rows.
+    buffer: Vec<u8>,
+    /// The length of that room.
+    gap: usize,
+    segments: Vec<Segment>,
+    now: Extent,
+    committed: Extent,
+    /// Rows before the page at hand.
+    rows_before: u64,
+    limit: u64,
+    max_result_bytes: u64,
+    /// By column: where its cell lies in the row that is being put in order.
+    places: Vec<(usize, usize)>,
+}
+
+impl Store {
+    /// An empty store.
+    pub(crate) fn new(columns: Columns, limit: Option<u64>, max_result_bytes: u64) -> Self {
+        Self {
+            columns,
+            buffer: Vec::new(),
+            gap: 0,
+            segments: Vec::new(),
+            now: Extent::default(),
+            committed: Extent::default(),
+            rows_before: 0,
+            limit: limit.unwrap_or(u64::MAX),
+            max_result_bytes,
+            places: Vec::new(),
+        }
+    }
+
+    /// The columns, for the decoders to find and add names.
+    pub(crate) fn columns_mut(&mut self) -> &mut Columns {
+        &mut self.columns
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.now.rows
+    }
+
+    pub(crate) fn page_rows(&self) -> u64 {
+        self.now.rows - self.rows_before
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.now.rows >= self.limit
+    }
+
+    pub(crate) fn n_dropped(&self) -> u64 {
+        self.now.n_dropped
+    }
+
+    /// Counts a row that came when the table was full.
+    pub(crate) fn drop_row(&mut self) {
+        self.now.n_dropped += 1;
+    }
+
+    /// Adds a row: `row` is `[cell,…],` in the order of `cells`, which hold each column at most once.
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLarge`] where the document is now certain to be, [`DecodeError::OutOfMemory`].
+    pub(crate) fn push(&mut self, row: &[u8], cells: &[Cell]) -> Result<(), DecodeError> {
+        self.open_segment();
+        let n_missing = self.columns.len() - cells.len();
+        let mut length = row.len() + n_missing * PADDING;
+        if cells.is_empty() && n_missing > 0 {
+            length -= 1; // no comma between nothing and the first null
+        }
+        self.check_size(length)?;
+        self.reserve(length)?;
+
+        let order = self.columns.order();
+        let is_in_order = || cells.iter().zip(order).all(|(cell, id)| cell.column == *id);
+        if n_missing == 0 && is_in_order() {
+            self.buffer.extend_from_slice(row);
+        } else {
+            put_in_order(row, cells, order, &mut self.places, &mut self.buffer);
+        }
+        for cell in cells {
+            self.columns.see(cell.column, cell.kinds);
+        }
+        self.now.bytes += length;
+        self.now.rows += 1;
+        Ok(())
+    }
+
+    /// Begins a new segment if columns were added since the last row.
+    fn open_segment(&mut self) {
+        let n_columns = self.columns.len();
+        let before = self.segments[..self.now.n_segments].last();
+        let n_before = before.map_or(n_columns, |segment| segment.n_columns);
+        if before.is_some() && n_before == n_columns {
+            return;
+        }
+        // The first column of an empty row `[]` needs no comma.
+        let added = (n_columns - n_before) * PADDING;
+        let per_row = added - usize::from(n_before == 0 && n_columns > 0);
+        if before.is_some() {
+            self.now.padding += self.now.rows * per_row as u64;
+        }
+        self.segments.truncate(self.now.n_segments);
+        self.segments.push(Segment {
+            start: self.now.bytes,
+            n_columns,
+        });
+        self.now.n_segments += 1;
+    }
+
+    /// Refuses a further row where the document can then no longer be small enough.
+    fn check_size(&self, length: usize) -> Result<(), DecodeError> {
+        let certain = MIN_FRAME
+            + (self.columns.min_entry_bytes() + self.now.bytes + length) as u64
+            + self.now.padding
+            // The last row has no comma.
+            - 1;
+        if certain > self.max_result_bytes {
+            return Err(self.too_large());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn too_large(&self) -> DecodeError {
+        DecodeError::TooLarge {
+            limit: self.max_result_bytes,
+        }
+    }
+
+    /// Makes room at the end of the buffer: twice as much each time, but never more than a document may need.
+    fn reserve(&mut self, more: usize) -> Result<(), DecodeError> {
+        let free = self.buffer.capacity() - self.buffer.len();
+        if free >= more {
+            return Ok(());
+        }
+        let most = usize::try_from(self.max_result_bytes).unwrap_or(usize::MAX);
+        let wanted = (self.buffer.capacity().saturating_mul(2).max(MIN_CAPACITY))
+            .min(most.saturating_add(self.gap + 1))
+            .max(self.buffer.len() + more);
+        reserve_exact(&mut self.buffer, wanted)
+    }
+
+    /// Keeps what is there for good.
+    pub(crate) fn commit(&mut self) {
+        self.columns.commit();
+        if self.page_rows() > 0 && self.now.bytes < CHEAP_TO_MOVE {
+            self.fit_gap();
+        }
+        self.committed = self.now;
+    }
+
+    /// Makes the room in front exactly as large as the header would be now, so that the document need not be moved at its end.
+    fn fit_gap(&mut self) {
+        let wanted = self.columns.header().len();
+        if wanted > self.gap {
+            self.buffer.resize(wanted + self.now.bytes, 0);
+        }
+        self.buffer
+            .copy_within(self.gap..self.gap + self.now.bytes, wanted);
+        self.buffer.truncate(wanted + self.now.bytes);
+        self.gap = wanted;
+    }
+
+    /// Goes back to what was kept last.
+    pub(crate) fn roll_back(&mut self) {
+        self.columns.roll_back();
+        self.now = self.committed;
+        self.rows_before = self.now.rows;
+        self.buffer.truncate(self.gap + self.now.bytes);
+        self.segments.truncate(self.now.n_segments);
+    }
+
+    /// All there is, for the document: columns, buffer with its room in front, segments, padding, and the size allowed.
+    pub(crate) fn into_parts(mut self) -> Parts {
+        self.roll_back();
+        Parts {
+            columns: self.columns,
+            buffer: self.buffer,
+            gap: self.gap,
+            segments: self.segments,
+            padding: self.now.padding,
+            max_result_bytes: self.max_result_bytes,
+        }
+    }
+}
+
+/// A store taken apart, nothing uncommitted in it.
+pub(crate) struct Parts {
+    pub(crate) columns: Columns,
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) gap: usize,
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) padding: u64,
+    pub(crate) max_result_bytes: u64,
+}
+
+/// Gives the buffer that capacity, or the error for a host that would otherwise be aborted.
+pub(crate) fn reserve_exact(buffer: &mut Vec<u8>, capacity: usize) -> Result<(), DecodeError> {
+    buffer
+        .try_reserve_exact(capacity.saturating_sub(buffer.len()))
+        .map_err(|_| DecodeError::OutOfMemory {
+            bytes: capacity as u64,
+        })
+}
+
+/// Appends a row whose cells lack some columns or lie in another order.
+fn put_in_order(
+    row: &[u8],
+    cells: &[Cell],
+    order: &[usize],
+    places: &mut Vec<(usize, usize)>,
+    out: &mut Vec<u8>,
+) {
+    places.clear();
+    places.resize(order.len(), (0, 0));
+    for cell in cells {
+        places[cell.column] = (cell.start, cell.end);
+    }
+    out.push(b'[');
+    for &id in order {
+        // No cell is empty and none begins at 0, where the row's bracket is.
+        match places[id] {
+            (0, 0) => out.extend_from_slice(b"null,"),
+            (start, end) => {
+                out.extend_from_slice(&row[start..end]);
+                out.push(b',');
+            }
+        }
+    }
+    if let Some(last) = out.last_mut().filter(|last| **last == b',') {
+        *last = b']';
+    }
+    out.push(b',');
+}
