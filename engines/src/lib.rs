@@ -1,1 +1,19 @@
-//! placeholder
+//! What answers like AWS on loopback: the engines that the demo, the tests and the benchmarks run against.
+//!
+//! | module | answers like | use it for |
+//! |---|---|---|
+//! | [`embedded`] | DynamoDB, in this process | the demo and the default tests |
+//!
+//! Every engine listens on 127.0.0.1 at a port of its own choice, runs on a thread of its own (callers stay
+//! synchronous), and is gone, threads and sockets included, when its handle is dropped. None of them reaches
+//! beyond loopback.
+#![forbid(unsafe_code)]
+
+pub mod client;
+pub mod embedded;
+pub mod http;
+mod line;
+pub mod sample;
+pub mod tables;
+pub mod wire;
+mod worker;
