@@ -3,6 +3,8 @@
 //! | module | answers like | use it for |
 //! |---|---|---|
 //! | [`embedded`] | DynamoDB, in this process | the demo and the default tests |
+//! | [`paging`] | DynamoDB's pages, to the letter | limits, page sizes, empty pages |
+//! | [`replay`] | ready-made pages, byte for byte | odd bodies, benchmarks |
 //!
 //! Every engine listens on 127.0.0.1 at a port of its own choice, runs on a thread of its own (callers stay
 //! synchronous), and is gone, threads and sockets included, when its handle is dropped. None of them reaches
@@ -12,7 +14,10 @@
 pub mod client;
 pub mod embedded;
 pub mod http;
+pub mod item_size;
 mod line;
+pub mod paging;
+pub mod replay;
 pub mod sample;
 pub mod tables;
 pub mod wire;

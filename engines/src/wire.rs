@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use crate::http::{Answer, Call};
 
+/// The full type of a validation error.
+pub const VALIDATION: &str = "com.amazon.coral.validate#ValidationException";
+
 /// One `ExecuteStatement` request.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Statement {
