@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | [`embedded`] | DynamoDB, in this process | the demo and the default tests |
 //! | [`paging`] | DynamoDB's pages, to the letter | limits, page sizes, empty pages |
+//! | [`faults`] | a DynamoDB that fails by script | retries, error codes |
+//! | [`endpoints`] | nobody: refused, unresolvable, mute | connection errors |
 //! | [`replay`] | ready-made pages, byte for byte | odd bodies, benchmarks |
 //!
 //! Every engine listens on 127.0.0.1 at a port of its own choice, runs on a thread of its own (callers stay
@@ -13,6 +15,8 @@
 
 pub mod client;
 pub mod embedded;
+pub mod endpoints;
+pub mod faults;
 pub mod http;
 pub mod item_size;
 mod line;

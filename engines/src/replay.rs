@@ -150,7 +150,7 @@ fn pick(answers: &[(u64, Answer)], request: &Bytes, played: &Played) -> Answer {
 }
 
 /// The page that a request's token asks for; without one the first, with a foreign one none.
-fn page_number(request: &[u8]) -> usize {
+pub(crate) fn page_number(request: &[u8]) -> usize {
     let text = std::str::from_utf8(request).unwrap_or("");
     match text.rsplit_once(r#""NextToken":"#) {
         None => 0,
