@@ -5,6 +5,8 @@
 //! | [`embedded`] | DynamoDB, in this process | the demo and the default tests |
 //! | [`paging`] | DynamoDB's pages, to the letter | limits, page sizes, empty pages |
 //! | [`faults`] | a DynamoDB that fails by script | retries, error codes |
+//! | [`sts`] | STS: roles and web identities | assumed roles, refresh |
+//! | [`metadata`] | the instance's and the container's metadata | the default credential chain |
 //! | [`endpoints`] | nobody: refused, unresolvable, mute | connection errors |
 //! | [`replay`] | ready-made pages, byte for byte | odd bodies, benchmarks |
 //!
@@ -20,9 +22,12 @@ pub mod faults;
 pub mod http;
 pub mod item_size;
 mod line;
+pub mod metadata;
 pub mod paging;
 pub mod replay;
 pub mod sample;
+pub mod session;
+pub mod sts;
 pub mod tables;
 pub mod wire;
 mod worker;
