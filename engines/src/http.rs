@@ -1,0 +1,335 @@
+//! A small HTTP/1.1 server for scripted engines: a request comes in whole, an [`Answer`] goes out piece by piece.
+//!
+//! hyper does the protocol; what is added is what a well-behaved server never does: waiting or stalling in the
+//! middle of a body, a body shorter than its `content-length`, and a connection reset at any point. It must not
+//! know what DynamoDB or STS are.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::time::Sleep;
+
+use crate::line::Line;
+use crate::worker::{self, Worker};
+
+/// One request as it came in, whole.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// When its head had arrived.
+    pub at: Instant,
+    /// The method.
+    pub method: Method,
+    /// The target as the client wrote it.
+    pub uri: Uri,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its whole body.
+    pub body: Bytes,
+}
+
+impl Call {
+    /// A header's text, empty where it is absent or not text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("")
+    }
+
+    /// The access key that signed this request (the start of `Credential=` in `Authorization`), if it was signed.
+    pub fn access_key(&self) -> Option<&str> {
+        let (_, credential) = self.header("authorization").split_once("Credential=")?;
+        credential.split('/').next()
+    }
+}
+
+/// One step of an answer's body.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// These bytes.
+    Data(Bytes),
+    /// Nothing for this long.
+    Wait(Duration),
+    /// Nothing ever again; the connection stays open until the client or the engine gives up.
+    Stall,
+    /// A connection reset, after what was sent so far has left.
+    Reset,
+}
+
+/// What a handler answers.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    pieces: VecDeque<Piece>,
+}
+
+impl Answer {
+    /// An answer with this status and body; `content-length` is the body's.
+    ///
+    /// # Panics
+    /// If `status` is not between 100 and 999.
+    pub fn new(status: u16, body: impl Into<Bytes>) -> Answer {
+        Answer {
+            status: StatusCode::from_u16(status).expect("a status has three digits"),
+            headers: HeaderMap::new(),
+            pieces: VecDeque::from([Piece::Data(body.into())]),
+        }
+    }
+
+    /// The same answer with one more header (or another value for it).
+    ///
+    /// # Panics
+    /// If `value` cannot stand in a header.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: &str) -> Answer {
+        self.headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_str(value).expect("a scripted header is visible ASCII"),
+        );
+        self
+    }
+
+    /// The same head over another body, announced as `content_length` bytes whatever the pieces add up to.
+    #[must_use]
+    pub fn with_pieces(mut self, content_length: usize, pieces: Vec<Piece>) -> Answer {
+        self.headers.insert(
+            hyper::header::CONTENT_LENGTH,
+            HeaderValue::from(content_length),
+        );
+        self.pieces = pieces.into();
+        self
+    }
+
+    /// The body's bytes, pauses and faults aside.
+    pub fn body(&self) -> Vec<u8> {
+        let data = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Data(bytes) => Some(&bytes[..]),
+            _ => None,
+        });
+        data.flatten().copied().collect()
+    }
+}
+
+/// What a handler gives: an answer, or `None` for a connection reset before any byte of one.
+pub type Answering = Pin<Box<dyn Future<Output = Option<Answer>> + Send>>;
+
+/// A server under way; it stops when dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    gauges: Arc<Gauges>,
+    _worker: Worker,
+}
+
+#[derive(Debug, Default)]
+struct Gauges {
+    connections: AtomicUsize,
+    under_way: AtomicUsize,
+}
+
+impl Server {
+    /// Serves `handler` on a free loopback port.
+    ///
+    /// # Errors
+    /// No port or no thread was to be had.
+    pub fn start(
+        handler: impl Fn(Call) -> Answering + Send + Sync + 'static,
+    ) -> io::Result<Server> {
+        let (listener, address) = worker::listen()?;
+        let gauges = Arc::new(Gauges::default());
+        let shared = Arc::new(Shared {
+            handler,
+            gauges: gauges.clone(),
+        });
+        let worker = Worker::spawn("engine-http", move || accept(listener, shared))?;
+        Ok(Server {
+            address,
+            gauges,
+            _worker: worker,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How many connections were accepted so far.
+    pub fn connections(&self) -> usize {
+        self.gauges.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many requests are being answered now: a client that hung up is no longer counted.
+    pub fn requests_under_way(&self) -> usize {
+        self.gauges.under_way.load(Ordering::Relaxed)
+    }
+}
+
+struct Shared<Handler> {
+    handler: Handler,
+    gauges: Arc<Gauges>,
+}
+
+async fn accept<Handler>(listener: std::net::TcpListener, shared: Arc<Shared<Handler>>)
+where
+    Handler: Fn(Call) -> Answering + Send + Sync + 'static,
+{
+    let listener = TcpListener::from_std(listener).expect("the listener is non-blocking");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                shared.gauges.connections.fetch_add(1, Ordering::Relaxed);
+                // Small answers must not wait for the peer's acknowledgement.
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(converse(stream, shared.clone()));
+            }
+            // Out of file handles, most likely: let some close rather than spin.
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+async fn converse<Handler>(stream: tokio::net::TcpStream, shared: Arc<Shared<Handler>>)
+where
+    Handler: Fn(Call) -> Answering + Send + Sync + 'static,
+{
+    let reset = Arc::new(AtomicBool::new(false));
+    let line = TokioIo::new(Line::new(stream, reset.clone()));
+    let service = service_fn(|request| answer(request, &shared, &reset));
+    // How a conversation ends is the script's or the client's business: nothing to report.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(line, service)
+        .await;
+}
+
+async fn answer<Handler>(
+    request: Request<Incoming>,
+    shared: &Shared<Handler>,
+    reset: &Arc<AtomicBool>,
+) -> io::Result<Response<ScriptedBody>>
+where
+    Handler: Fn(Call) -> Answering,
+{
+    let at = Instant::now();
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let under_way = UnderWay::enter(&shared.gauges);
+    let call = Call {
+        at,
+        method: head.method,
+        uri: head.uri,
+        headers: head.headers,
+        body,
+    };
+    let Some(answer) = (shared.handler)(call).await else {
+        reset.store(true, Ordering::Relaxed);
+        return Err(io::Error::other("reset by script"));
+    };
+    let mut response = Response::new(ScriptedBody {
+        pieces: answer.pieces,
+        pause: None,
+        flushed: false,
+        reset: reset.clone(),
+        _under_way: under_way,
+    });
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    Ok(response)
+}
+
+/// Counts one request for as long as it is held.
+struct UnderWay(Arc<Gauges>);
+
+impl UnderWay {
+    fn enter(gauges: &Arc<Gauges>) -> UnderWay {
+        gauges.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(gauges.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+struct ScriptedBody {
+    pieces: VecDeque<Piece>,
+    pause: Option<Pin<Box<Sleep>>>,
+    flushed: bool,
+    reset: Arc<AtomicBool>,
+    _under_way: UnderWay,
+}
+
+impl Body for ScriptedBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        loop {
+            if let Some(pause) = &mut self.pause {
+                std::task::ready!(pause.as_mut().poll(context));
+                self.pause = None;
+            }
+            match self.pieces.front() {
+                None => return Poll::Ready(None),
+                Some(Piece::Stall) => return Poll::Pending,
+                Some(Piece::Reset) if !self.flushed => {
+                    // hyper writes out what it holds when a body has nothing to give, and drops it on an error.
+                    self.flushed = true;
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Some(Piece::Reset) => {
+                    self.reset.store(true, Ordering::Relaxed);
+                    return Poll::Ready(Some(Err(io::Error::other("reset by script"))));
+                }
+                Some(Piece::Wait(_) | Piece::Data(_)) => {}
+            }
+            match self.pieces.pop_front() {
+                Some(Piece::Data(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Some(Piece::Wait(time)) => self.pause = Some(Box::pin(tokio::time::sleep(time))),
+                _ => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.pieces.iter().next() {
+            Some(Piece::Data(bytes)) if self.pieces.len() == 1 => {
+                SizeHint::with_exact(bytes.len() as u64)
+            }
+            None => SizeHint::with_exact(0),
+            _ => SizeHint::new(),
+        }
+    }
+}

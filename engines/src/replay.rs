@@ -1,0 +1,209 @@
+//! A server that plays ready-made pages: for bodies that no honest server would send, and for benchmarks.
+//!
+//! Pages are numbered; page `n`'s token is the text `page-n`, so that any number of clients can read the pages at
+//! once, each in order. Page bodies are sent byte for byte, and are not looked at; a request costs a look for its token
+//! and no copy of the page.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::http::{Answer, Server};
+use crate::wire;
+
+/// The body of one page: `items` are the typed items as JSON texts, `next` the number of the page after it.
+///
+/// A `next` behind the last page that holds rows, or after a page without rows, is as DynamoDB does it.
+pub fn page<Item: AsRef<str>>(items: &[Item], next: Option<usize>) -> Bytes {
+    let mut body = String::from(r#"{"Items":["#);
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            body.push(',');
+        }
+        body.push_str(item.as_ref());
+    }
+    body.push(']');
+    if let Some(next) = next {
+        body.push_str(&format!(r#","NextToken":"{}""#, token(next)));
+    }
+    body.push('}');
+    body.into()
+}
+
+/// Pages in a row, each but the last with the token of the one after it.
+pub fn chain<Item: AsRef<str>>(pages: &[Vec<Item>]) -> Vec<Bytes> {
+    let last = pages.len().saturating_sub(1);
+    let numbered = pages.iter().enumerate();
+    numbered
+        .map(|(number, items)| page(items, (number < last).then_some(number + 1)))
+        .collect()
+}
+
+/// The NextToken that stands for page `number`.
+pub fn token(number: usize) -> String {
+    format!("page-{number}")
+}
+
+/// The server under way; it stops when dropped.
+#[derive(Debug)]
+pub struct Replay {
+    server: Server,
+    played: Arc<Played>,
+}
+
+#[derive(Debug, Default)]
+struct Played {
+    requests: AtomicU64,
+    bytes: AtomicU64,
+    /// The bodies of all requests, where they are kept.
+    bodies: Option<Mutex<Vec<Bytes>>>,
+}
+
+impl Replay {
+    /// Plays `pages`, each request answered `latency` late, and only counts requests: for benchmarks.
+    ///
+    /// # Errors
+    /// No port or no thread was to be had.
+    pub fn start(pages: &[Bytes], latency: Duration) -> io::Result<Replay> {
+        Replay::play(pages, latency, Played::default())
+    }
+
+    /// Plays `pages` at once and keeps every request's body: for tests.
+    ///
+    /// # Errors
+    /// No port or no thread was to be had.
+    pub fn recording(pages: &[Bytes]) -> io::Result<Replay> {
+        let played = Played {
+            bodies: Some(Mutex::default()),
+            ..Played::default()
+        };
+        Replay::play(pages, Duration::ZERO, played)
+    }
+
+    fn play(pages: &[Bytes], latency: Duration, played: Played) -> io::Result<Replay> {
+        let played = Arc::new(played);
+        let counted = played.clone();
+        let answers: Arc<[(u64, Answer)]> = pages
+            .iter()
+            .map(|page| (page.len() as u64, wire::answer(200, page.clone())))
+            .collect();
+        let server = Server::start(move |call| {
+            let answer = pick(&answers, &call.body, &counted);
+            Box::pin(async move {
+                if !latency.is_zero() {
+                    tokio::time::sleep(latency).await;
+                }
+                Some(answer)
+            })
+        })?;
+        Ok(Replay { server, played })
+    }
+
+    /// The endpoint to give to a client.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// The HTTP server beneath: connections, requests under way.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// How many requests were answered so far.
+    pub fn requests(&self) -> u64 {
+        self.played.requests.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes of page bodies were sent so far.
+    pub fn bytes(&self) -> u64 {
+        self.played.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The bodies of all requests so far, in order; none where only counts are kept.
+    pub fn bodies(&self) -> Vec<Bytes> {
+        let bodies = self.played.bodies.as_ref();
+        bodies.map_or_else(Vec::new, |bodies| {
+            bodies
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
+        })
+    }
+}
+
+fn pick(answers: &[(u64, Answer)], request: &Bytes, played: &Played) -> Answer {
+    played.requests.fetch_add(1, Ordering::Relaxed);
+    if let Some(bodies) = &played.bodies {
+        bodies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(request.clone());
+    }
+    let Some((bytes, answer)) = answers.get(page_number(request)) else {
+        return wire::error(400, wire::VALIDATION, "NextToken does not match request");
+    };
+    played.bytes.fetch_add(*bytes, Ordering::Relaxed);
+    answer.clone()
+}
+
+/// The page that a request's token asks for; without one the first, with a foreign one none.
+pub(crate) fn page_number(request: &[u8]) -> usize {
+    let text = std::str::from_utf8(request).unwrap_or("");
+    match text.rsplit_once(r#""NextToken":"#) {
+        None => 0,
+        Some((_, after)) => after
+            .trim_start_matches([' ', '"'])
+            .strip_prefix("page-")
+            .and_then(|number| number.split('"').next()?.parse().ok())
+            .unwrap_or(usize::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::client;
+
+    const ROW: &str = r#"{"id":{"S":"1"}}"#;
+
+    #[test]
+    fn pages_come_in_order_for_every_reader() {
+        let pages = chain(&[vec![ROW], vec![], vec![ROW, ROW], vec![]]);
+        let server = Replay::recording(&pages).unwrap();
+        for reader in ["a", "b"] {
+            let mut request = json!({"Statement": reader});
+            for page in &pages {
+                let reply = client::dynamodb(&server.url(), "ExecuteStatement", &request).unwrap();
+                assert_eq!(reply.body, page);
+                assert_eq!(
+                    reply.header("x-amz-crc32"),
+                    crc32fast::hash(page).to_string()
+                );
+                request["NextToken"] = reply.json()["NextToken"].clone();
+            }
+            assert!(request["NextToken"].is_null());
+        }
+        assert_eq!(server.requests(), 8);
+        assert_eq!(server.bodies().len(), 8);
+        assert_eq!(
+            server.bytes(),
+            2 * pages.iter().map(|page| page.len() as u64).sum::<u64>()
+        );
+    }
+
+    #[test]
+    fn a_token_of_no_page_is_refused() {
+        let server = Replay::start(&chain(&[vec![ROW]]), Duration::ZERO).unwrap();
+        for token in ["page-1", "other"] {
+            let request = json!({"Statement": "SELECT", "NextToken": token});
+            let reply = client::dynamodb(&server.url(), "ExecuteStatement", &request).unwrap();
+            assert_eq!(reply.status, 400);
+        }
+        assert!(server.bodies().is_empty());
+    }
+}
