@@ -2,5 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod catalog;
 pub mod config;
+pub mod error;
+pub mod job;
 mod nearest;
+pub mod route;
+pub mod store;

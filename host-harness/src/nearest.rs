@@ -6,7 +6,10 @@
 ///
 /// A candidate counts where it is a few letters away, or where one of the two begins with the other: `type:dynamo` means `type:dynamodb`.
 #[must_use]
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let lower = word.to_lowercase();
     candidates
         .into_iter()
