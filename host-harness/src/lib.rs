@@ -1,1 +1,11 @@
-//! placeholder
+//! A host for job plugins that speaks Heimdall's configuration, job documents and HTTP interface.
+
+#![forbid(unsafe_code)]
+
+pub mod catalog;
+pub mod config;
+pub mod error;
+pub mod job;
+mod nearest;
+pub mod route;
+pub mod store;

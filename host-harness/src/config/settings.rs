@@ -1,0 +1,322 @@
+//! The file's settings: everything but commands and clusters, which are in `objects.rs`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::fields::{Fields, Findings, Keys};
+use super::objects::{self, Cluster, Command};
+use super::yaml::{Node, Problem};
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file it came from.
+    pub path: PathBuf,
+    /// `plugin_directory`: where plugin libraries lie; `None` leaves it to the command line.
+    pub plugin_directory: Option<PathBuf>,
+    /// `jobs_directory`: where the job store lies.
+    pub jobs_directory: PathBuf,
+    /// `result_directory`: where large results lie.
+    pub result_directory: PathBuf,
+    /// `server`: address and timeouts.
+    pub server: Server,
+    /// `auth`: who may call.
+    pub auth: Auth,
+    /// `pool.size`: how many async jobs run at once.
+    pub pool_size: usize,
+    /// `janitor`: how long finished jobs are kept.
+    pub retention: Retention,
+    /// `health_check.timeout_seconds`.
+    pub health_timeout: Duration,
+    /// `limits`: what keeps one caller, or all of them, from using everything up.
+    pub limits: Limits,
+    /// `commands`, in the file's order.
+    pub commands: Vec<Command>,
+    /// `clusters`, in the file's order.
+    pub clusters: Vec<Cluster>,
+    /// Accepted keys that mean nothing here: line and one sentence each.
+    pub ignored: Vec<(usize, String)>,
+}
+
+/// `server`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// `addr` (or `address`): `HOST:PORT`; `:PORT` is every interface with a token and loopback without.
+    pub address: String,
+    /// How long a connection may take to send a request's head, or be idle before it.
+    pub head_timeout: Duration,
+    /// How long a request's body may take to arrive.
+    pub read_timeout: Duration,
+    /// How long a client may leave an answer unread; also the deadline of a sync job where the file gives one.
+    pub write_timeout: Duration,
+    /// The deadline of a sync job: `write_timeout` where the file names it.
+    pub sync_deadline: Option<Duration>,
+}
+
+/// `auth`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Auth {
+    /// `context.header`: the header that names the caller.
+    pub header: String,
+    /// `token_file`: a file with the bearer tokens that are let in, one a line.
+    pub token_file: Option<PathBuf>,
+    /// `isolate_users`: callers see and cancel their own jobs only.
+    pub isolate_users: bool,
+}
+
+/// `janitor`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// `finished_job_retention_days`; `None` keeps them whatever their age.
+    pub days: Option<u64>,
+    /// `max_finished_jobs`: the newest that are kept.
+    pub jobs: u64,
+}
+
+/// `limits`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// `max_body_bytes` of a request.
+    pub body_bytes: usize,
+    /// `max_connections` open at once.
+    pub connections: usize,
+    /// `max_running_jobs`: sync jobs that run at once.
+    pub running: usize,
+    /// `max_running_jobs_per_user`: jobs of one caller that run at once, sync and async.
+    pub running_per_user: usize,
+    /// `max_queued_jobs`: async jobs that wait.
+    pub queued: usize,
+    /// `shutdown_grace_seconds`: how long running jobs may go on after SIGTERM.
+    pub grace: Duration,
+}
+
+const ROOT: Keys = Keys {
+    what: "the configuration",
+    known: &[
+        "server",
+        "commands",
+        "clusters",
+        "jobs_directory",
+        "result_directory",
+        "plugin_directory",
+        "pool",
+        "auth",
+        "janitor",
+        "health_check",
+        "limits",
+    ],
+    meaningless: &[
+        (
+            "database",
+            "jobs are kept in a store of the host's own, in jobs_directory",
+        ),
+        (
+            "archive_directory",
+            "stdout and stderr are kept in the job store",
+        ),
+        (
+            "rbacs",
+            "no command here consults access rules of a cluster",
+        ),
+    ],
+};
+const SERVER: Keys = Keys {
+    what: "server",
+    known: &[
+        "addr",
+        "address",
+        "read_timeout",
+        "write_timeout",
+        "idle_timeout",
+        "read_header_timeout",
+    ],
+    meaningless: &[],
+};
+const AUTH: Keys = Keys {
+    what: "auth",
+    known: &["context", "token_file", "isolate_users"],
+    meaningless: &[(
+        "plugin",
+        "the caller's name is read from the header in auth.context.header",
+    )],
+};
+const AUTH_CONTEXT: Keys = Keys {
+    what: "auth.context",
+    known: &["header"],
+    meaningless: &[],
+};
+const POOL: Keys = Keys {
+    what: "pool",
+    known: &["size"],
+    meaningless: &[("sleep", "workers are woken, they do not poll")],
+};
+const JANITOR: Keys = Keys {
+    what: "janitor",
+    known: &["finished_job_retention_days", "max_finished_jobs"],
+    meaningless: &[
+        (
+            "keepalive",
+            "one host owns the store, so no job needs a sign of life",
+        ),
+        (
+            "stale_job",
+            "jobs of a host that died are settled when it starts again",
+        ),
+        ("clean_interval", "old jobs are removed once a minute"),
+    ],
+};
+const HEALTH: Keys = Keys {
+    what: "health_check",
+    known: &["timeout_seconds"],
+    meaningless: &[],
+};
+const LIMITS: Keys = Keys {
+    what: "limits",
+    known: &[
+        "max_body_bytes",
+        "max_connections",
+        "max_running_jobs",
+        "max_running_jobs_per_user",
+        "max_queued_jobs",
+        "shutdown_grace_seconds",
+    ],
+    meaningless: &[],
+};
+
+pub(super) fn read(path: &Path, root: &Node) -> Result<Config, Vec<Problem>> {
+    let mut findings = Findings::default();
+    let mut fields = Fields::open(Some(root), &ROOT, &mut findings);
+    let path_of = |fields: &mut Fields<'_>, key| fields.text(key).map(PathBuf::from);
+    let plugin_directory = path_of(&mut fields, "plugin_directory");
+    let jobs_directory = path_of(&mut fields, "jobs_directory").unwrap_or_else(|| "jobs".into());
+    let result_directory =
+        path_of(&mut fields, "result_directory").unwrap_or_else(|| jobs_directory.join("results"));
+    let config = Config {
+        path: path.to_owned(),
+        plugin_directory,
+        jobs_directory,
+        result_directory,
+        server: server(&mut fields),
+        auth: auth(&mut fields),
+        pool_size: pool_size(&mut fields),
+        retention: retention(&mut fields),
+        health_timeout: health_timeout(&mut fields),
+        limits: limits(&mut fields),
+        commands: objects::commands(&mut fields),
+        clusters: objects::clusters(&mut fields),
+        ignored: Vec::new(),
+    };
+    if findings.problems.is_empty() {
+        Ok(Config {
+            ignored: findings.ignored,
+            ..config
+        })
+    } else {
+        Err(findings.problems)
+    }
+}
+
+/// Opens the mapping under a key of another one.
+fn inner<'a>(outer: &'a mut Fields<'_>, key: &str, keys: &Keys) -> Fields<'a> {
+    let node = outer.node(key);
+    Fields::open(node, keys, outer.findings())
+}
+
+/// A number of seconds; 0, as in Heimdall, is the same as absent.
+fn seconds(fields: &mut Fields<'_>, key: &str) -> Option<Duration> {
+    fields
+        .integer(key, 0)
+        .filter(|seconds| *seconds > 0)
+        .map(Duration::from_secs)
+}
+
+/// An integer that counts things in memory.
+fn count(fields: &mut Fields<'_>, key: &str, default: usize) -> usize {
+    fields.integer(key, 1).map_or(default, |number| {
+        usize::try_from(number).unwrap_or(usize::MAX)
+    })
+}
+
+fn server(root: &mut Fields<'_>) -> Server {
+    let mut fields = inner(root, "server", &SERVER);
+    let address = fields.text("addr");
+    let other = fields.text("address");
+    if let (Some(_), Some(node)) = (&address, fields.node("address")) {
+        let line = node.line;
+        fields.problem(
+            Problem::new(line, "both 'addr' and 'address' are given").hint("keep one of them"),
+        );
+    }
+    let write_timeout = seconds(&mut fields, "write_timeout");
+    // hyper knows one clock for the head of a request and the wait before it.
+    let head_timeout =
+        seconds(&mut fields, "read_header_timeout").max(seconds(&mut fields, "idle_timeout"));
+    Server {
+        address: address
+            .or(other)
+            .unwrap_or_else(|| "127.0.0.1:9090".to_owned()),
+        head_timeout: head_timeout.unwrap_or(Duration::from_secs(75)),
+        read_timeout: seconds(&mut fields, "read_timeout").unwrap_or(Duration::from_secs(30)),
+        write_timeout: write_timeout.unwrap_or(Duration::from_secs(60)),
+        sync_deadline: write_timeout,
+    }
+}
+
+fn auth(root: &mut Fields<'_>) -> Auth {
+    let mut fields = inner(root, "auth", &AUTH);
+    let token_file = fields.text("token_file").map(PathBuf::from);
+    let isolate_users = fields.flag("isolate_users").unwrap_or(false);
+    let mut context = inner(&mut fields, "context", &AUTH_CONTEXT);
+    let header = context.text("header");
+    if let Some(name) = &header
+        && axum::http::HeaderName::try_from(name.as_str()).is_err()
+    {
+        let line = context.node("header").map_or(1, |node| node.line);
+        context.problem(
+            Problem::new(line, format!("'{name}' cannot be the name of a header"))
+                .hint("letters, digits and hyphens, for example X-Heimdall-User"),
+        );
+    }
+    Auth {
+        header: header.unwrap_or_else(|| "X-Heimdall-User".to_owned()),
+        token_file,
+        isolate_users,
+    }
+}
+
+fn pool_size(root: &mut Fields<'_>) -> usize {
+    let mut fields = inner(root, "pool", &POOL);
+    // Heimdall's own default, also for 0.
+    match fields.integer("size", 0) {
+        None | Some(0) => 10,
+        Some(size) => usize::try_from(size.min(1_000)).expect("1,000 fits"),
+    }
+}
+
+fn retention(root: &mut Fields<'_>) -> Retention {
+    let mut fields = inner(root, "janitor", &JANITOR);
+    Retention {
+        days: fields
+            .integer("finished_job_retention_days", 0)
+            .filter(|days| *days > 0),
+        jobs: fields.integer("max_finished_jobs", 1).unwrap_or(1_000_000),
+    }
+}
+
+fn health_timeout(root: &mut Fields<'_>) -> Duration {
+    let mut fields = inner(root, "health_check", &HEALTH);
+    seconds(&mut fields, "timeout_seconds").unwrap_or(Duration::from_secs(30))
+}
+
+fn limits(root: &mut Fields<'_>) -> Limits {
+    let mut fields = inner(root, "limits", &LIMITS);
+    let grace = fields.integer("shutdown_grace_seconds", 0).unwrap_or(30);
+    Limits {
+        body_bytes: count(&mut fields, "max_body_bytes", 1 << 20),
+        connections: count(&mut fields, "max_connections", 4_096),
+        running: count(&mut fields, "max_running_jobs", 256),
+        running_per_user: count(&mut fields, "max_running_jobs_per_user", 128),
+        queued: count(&mut fields, "max_queued_jobs", 10_000),
+        grace: Duration::from_secs(grace),
+    }
+}

@@ -1,0 +1,253 @@
+//! The errors of the host's interface: one code, one HTTP status, one JSON body.
+//!
+//! In: what went wrong, or a plugin's error document. Out: `{"error","code","hint","id","details"}` with the contract's status.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// The error codes of the host's interface; those of a plugin's error document travel through unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// A code of a plugin's error document, see [`plugin_api::ErrorCode`].
+    Plugin(plugin_api::ErrorCode),
+    /// A query parameter, cursor or status value cannot be meant. Caller: mend it.
+    InvalidRequest,
+    /// No active command and cluster carry what the job asks for. Caller: mend the criteria.
+    NoRoute,
+    /// No caller, no token, or a wrong one.
+    Unauthenticated,
+    /// The caller may not do this.
+    Forbidden,
+    /// No such job, command, cluster, plugin, endpoint or result.
+    NotFound,
+    /// The endpoint does not take this method.
+    MethodNotAllowed,
+    /// The job has ended.
+    NotCancellable,
+    /// The job has not ended.
+    NotFinished,
+    /// The request's body took too long to arrive.
+    RequestTimeout,
+    /// The request's body is larger than the host takes.
+    BodyTooLarge,
+    /// A limit of the host is reached; try again in a moment.
+    Busy,
+    /// The command's plugin is not loaded in a version that it allows.
+    PluginUnavailable,
+    /// A plugin refused to be loaded, opened or used.
+    PluginRefused,
+}
+
+impl Code {
+    /// The word in the body.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plugin(code) => code.as_str(),
+            Self::InvalidRequest => "INVALID_REQUEST",
+            Self::NoRoute => "NO_ROUTE",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::NotFound => "NOT_FOUND",
+            Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
+            Self::NotCancellable => "NOT_CANCELLABLE",
+            Self::NotFinished => "NOT_FINISHED",
+            Self::RequestTimeout => "REQUEST_TIMEOUT",
+            Self::BodyTooLarge => "BODY_TOO_LARGE",
+            Self::Busy => "BUSY",
+            Self::PluginUnavailable => "PLUGIN_UNAVAILABLE",
+            Self::PluginRefused => "PLUGIN_REFUSED",
+        }
+    }
+
+    /// The HTTP status that the code is answered with.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        use plugin_api::ErrorCode as Plugin;
+        match self {
+            Self::Plugin(code) => match code {
+                Plugin::InvalidJob
+                | Plugin::InvalidQuery
+                | Plugin::NotReadOnly
+                | Plugin::Validation => StatusCode::BAD_REQUEST,
+                Plugin::TableNotAllowed => StatusCode::FORBIDDEN,
+                Plugin::NotFound => StatusCode::NOT_FOUND,
+                Plugin::ResultTooLarge => StatusCode::UNPROCESSABLE_ENTITY,
+                Plugin::Throttled => StatusCode::TOO_MANY_REQUESTS,
+                Plugin::Credentials
+                | Plugin::AssumeRole
+                | Plugin::AccessDenied
+                | Plugin::BadResponse => StatusCode::BAD_GATEWAY,
+                Plugin::Unavailable | Plugin::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+                Plugin::Timeout => StatusCode::GATEWAY_TIMEOUT,
+                // A cancelled job is an answer of its own; as an error it can only be the job's own state.
+                Plugin::Cancelled => StatusCode::CONFLICT,
+                Plugin::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Self::InvalidRequest | Self::NoRoute => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotCancellable | Self::NotFinished | Self::PluginRefused => StatusCode::CONFLICT,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::PluginUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// A refusal or failure as the host answers it.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct HostError {
+    /// The cause, as a word.
+    pub code: Code,
+    /// What is wrong with which value, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The job that it is about.
+    pub id: Option<String>,
+    /// The rest of the plugin's error document, or what else is known.
+    pub details: Option<Value>,
+}
+
+impl HostError {
+    /// An error with only a code and a message.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            hint: None,
+            id: None,
+            details: None,
+        }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the job that it is about.
+    #[must_use]
+    pub fn about(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// A bug, or a disk that fails: the text is for the operator and carries no secret.
+    #[must_use]
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        Self::new(
+            Code::Plugin(plugin_api::ErrorCode::Internal),
+            cause.to_string(),
+        )
+    }
+
+    /// A job document that cannot be run.
+    #[must_use]
+    pub fn invalid_job(message: impl Into<String>) -> Self {
+        Self::new(Code::Plugin(plugin_api::ErrorCode::InvalidJob), message)
+    }
+
+    /// The body of the answer.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            error: &'a str,
+            code: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            hint: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            id: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            details: Option<&'a Value>,
+        }
+        serde_json::to_vec(&Body {
+            error: &self.message,
+            code: self.code.as_str(),
+            hint: self.hint.as_deref(),
+            id: self.id.as_deref(),
+            details: self.details.as_ref(),
+        })
+        .expect("strings and JSON values always serialize")
+    }
+}
+
+impl From<plugin_api::Error> for HostError {
+    fn from(error: plugin_api::Error) -> Self {
+        Self {
+            details: Some(json!({
+                "line": error.line,
+                "column": error.column,
+                "retryable": error.retryable,
+                "aws_code": error.aws_code,
+                "request_id": error.request_id,
+                "partial": error.partial,
+            })),
+            code: Code::Plugin(error.code),
+            message: error.message,
+            hint: error.hint,
+            id: None,
+        }
+    }
+}
+
+impl IntoResponse for HostError {
+    fn into_response(self) -> Response {
+        let status = self.code.status();
+        let mut response = (status, self.to_json()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_bugs_are_answered_with_500() {
+        for code in plugin_api::ErrorCode::ALL {
+            let is_500 = Code::Plugin(code).status() == StatusCode::INTERNAL_SERVER_ERROR;
+            assert_eq!(is_500, code == plugin_api::ErrorCode::Internal, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_plugins_error_keeps_everything_it_said() {
+        let error =
+            plugin_api::Error::new(plugin_api::ErrorCode::Throttled, "too fast").hint("wait");
+        let host = HostError::from(error).about("id-1");
+        let body: Value = serde_json::from_slice(&host.to_json()).unwrap();
+        assert_eq!(
+            body,
+            json!({"error": "too fast", "code": "THROTTLED", "hint": "wait", "id": "id-1",
+                   "details": {"line": null, "column": null, "retryable": true, "aws_code": null, "request_id": null,
+                               "partial": {"rows": 0, "pages": 0}}}),
+        );
+        assert_eq!(host.into_response().headers()[header::RETRY_AFTER], "1");
+    }
+}

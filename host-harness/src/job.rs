@@ -1,0 +1,361 @@
+//! A job as the host knows it: what was submitted, what the host decided, and what became of it.
+//!
+//! In: the body of a submission. Out: a [`Job`] and its JSON in the shapes of the interface. No I/O.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::error::HostError;
+
+/// Where a job stands. The numbers are those of the store and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum JobStatus {
+    /// Accepted by the host and waiting for a worker.
+    New = 1,
+    /// Taken by a worker.
+    Accepted = 2,
+    /// With the plugin.
+    Running = 3,
+    /// Ended with an error.
+    Failed = 4,
+    /// Ended from outside; kept for Heimdall's clients, this host never sets it.
+    Killed = 5,
+    /// Ended with a result.
+    Succeeded = 6,
+    /// Asked to stop.
+    Canceling = 7,
+    /// Stopped before it had a result.
+    Canceled = 8,
+}
+
+impl JobStatus {
+    /// Every status, by name.
+    pub const ALL: [Self; 8] = [
+        Self::Accepted,
+        Self::Canceled,
+        Self::Canceling,
+        Self::Failed,
+        Self::Killed,
+        Self::New,
+        Self::Running,
+        Self::Succeeded,
+    ];
+
+    /// The word in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "NEW",
+            Self::Accepted => "ACCEPTED",
+            Self::Running => "RUNNING",
+            Self::Failed => "FAILED",
+            Self::Killed => "KILLED",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Canceling => "CANCELING",
+            Self::Canceled => "CANCELED",
+        }
+    }
+
+    /// The number in the store.
+    #[must_use]
+    pub const fn number(self) -> i64 {
+        self as i64
+    }
+
+    /// The status of a number in the store.
+    #[must_use]
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.number() == number)
+    }
+
+    /// The status of a word in either case.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str().eq_ignore_ascii_case(word))
+    }
+
+    /// Whether nothing more can happen to the job.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(
+            self,
+            Self::Failed | Self::Killed | Self::Succeeded | Self::Canceled
+        )
+    }
+}
+
+/// A job's whole record.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its number in this store, in the order of acceptance.
+    pub seq: i64,
+    /// Its id, set by the host.
+    pub id: String,
+    /// As submitted; may be empty.
+    pub name: String,
+    /// As submitted; may be empty.
+    pub version: String,
+    /// As submitted.
+    pub description: Option<String>,
+    /// Who submitted it, from the header.
+    pub user: String,
+    /// Submitted and system tags, a JSON array.
+    pub tags: Box<RawValue>,
+    /// What the plugin is asked, a JSON object, as submitted.
+    pub context: Option<Box<RawValue>>,
+    /// A JSON array of tags.
+    pub command_criteria: Box<RawValue>,
+    /// A JSON array of tags.
+    pub cluster_criteria: Box<RawValue>,
+    /// Whether the caller waits.
+    pub is_sync: bool,
+    /// The command and cluster that the host chose.
+    pub route: Route,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// Why it failed, in one sentence.
+    pub error: Option<String>,
+    /// The error as the interface answers it, JSON.
+    pub error_document: Option<String>,
+    /// The version of the plugin that ran it.
+    pub plugin_version: Option<String>,
+    /// Who cancelled it.
+    pub canceled_by: Option<String>,
+    /// Seconds since 1970.
+    pub created_at: i64,
+    /// Seconds since 1970.
+    pub updated_at: i64,
+    /// How often a worker has started it.
+    pub attempts: i64,
+}
+
+/// The pair that a job was routed to, by the names it had then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The command's id.
+    pub command_id: String,
+    /// The command's name.
+    pub command_name: String,
+    /// The cluster's id.
+    pub cluster_id: String,
+    /// The cluster's name.
+    pub cluster_name: String,
+    /// The command's plugin.
+    pub plugin: String,
+}
+
+/// A job as a client submits it. What else the client sends, the server decides, so it is dropped.
+#[derive(Debug, Deserialize)]
+pub struct Submission {
+    /// For people.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// For people.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// For people.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Tags beside the system ones.
+    #[serde(default)]
+    pub tags: Option<BTreeSet<String>>,
+    /// What the plugin is asked.
+    #[serde(default)]
+    pub context: Option<Box<RawValue>>,
+    /// Tags that the command must carry.
+    #[serde(default)]
+    pub command_criteria: Option<BTreeSet<String>>,
+    /// Tags that the cluster must carry.
+    #[serde(default)]
+    pub cluster_criteria: Option<BTreeSet<String>>,
+}
+
+impl Submission {
+    /// Reads the body of a submission.
+    ///
+    /// # Errors
+    /// `INVALID_JOB` where it is not a JSON object, or a field is of the wrong type.
+    pub fn parse(body: &[u8]) -> Result<Self, HostError> {
+        let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first.is_some_and(|byte| *byte != b'{')
+            && serde_json::from_slice::<&RawValue>(body).is_ok()
+        {
+            return Err(HostError::invalid_job("the job is not a JSON object"));
+        }
+        let mut job: Self = serde_json::from_slice(body).map_err(|error| {
+            HostError::invalid_job(format!("the job cannot be read: {error}"))
+                .hint("send one JSON object with name, version, command_criteria, cluster_criteria and context")
+        })?;
+        job.context = job.context.filter(|context| context.get() != "null");
+        if let Some(context) = &job.context
+            && !context.get().starts_with('{')
+        {
+            return Err(HostError::invalid_job("'context' must be an object"));
+        }
+        Ok(job)
+    }
+
+    /// The tags of the job's record: the submitted ones, and the system's own.
+    #[must_use]
+    pub fn tags_with_system(&self, id: &str) -> BTreeSet<String> {
+        let name = self.name.as_deref().unwrap_or_default();
+        let version = self.version.as_deref().unwrap_or_default();
+        let submitted = self.tags.iter().flatten().filter(|tag| !is_system_tag(tag));
+        let mut tags: BTreeSet<String> = submitted.cloned().collect();
+        tags.extend([
+            format!("_id:{id}"),
+            format!("_name:{name}"),
+            format!("_version:{version}"),
+        ]);
+        tags
+    }
+}
+
+/// System tags are the server's to set; a resubmitted record may carry an older job's.
+fn is_system_tag(tag: &str) -> bool {
+    ["_id:", "_name:", "_version:"]
+        .iter()
+        .any(|prefix| tag.starts_with(prefix))
+}
+
+/// Any value as JSON text.
+///
+/// # Panics
+/// Only where a map has keys that are not text, which no type here has.
+#[must_use]
+pub fn raw(value: &impl Serialize) -> Box<RawValue> {
+    serde_json::value::to_raw_value(value).expect("sets and maps with text keys always serialize")
+}
+
+/// Which shape of a job is answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// The record: everything.
+    Record,
+    /// The answer to a submission: without times and route.
+    Submitted,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    version: &'a str,
+    user: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    tags: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<i64>,
+    status: JobStatus,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_sync: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    command_criteria: &'a RawValue,
+    cluster_criteria: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canceled_by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin_version: Option<&'a str>,
+}
+
+impl Job {
+    /// The job as JSON, without a result.
+    #[must_use]
+    pub fn to_json(&self, view: View) -> Vec<u8> {
+        let record = view == View::Record;
+        let route = record.then_some(&self.route);
+        serde_json::to_vec(&Body {
+            id: &self.id,
+            name: &self.name,
+            version: &self.version,
+            user: &self.user,
+            description: self.description.as_deref(),
+            tags: &self.tags,
+            context: self.context.as_deref(),
+            created_at: record.then_some(self.created_at),
+            updated_at: record.then_some(self.updated_at),
+            status: self.status,
+            is_sync: self.is_sync,
+            error: self.error.as_deref(),
+            command_criteria: &self.command_criteria,
+            cluster_criteria: &self.cluster_criteria,
+            command_id: route.map(|route| route.command_id.as_str()),
+            command_name: route.map(|route| route.command_name.as_str()),
+            cluster_id: route.map(|route| route.cluster_id.as_str()),
+            cluster_name: route.map(|route| route.cluster_name.as_str()),
+            canceled_by: self.canceled_by.as_deref(),
+            // Named once a version has run it, never before.
+            plugin: self
+                .plugin_version
+                .as_ref()
+                .map(|_| self.route.plugin.as_str()),
+            plugin_version: self.plugin_version.as_deref(),
+        })
+        .expect("text, numbers and JSON always serialize")
+    }
+}
+
+/// Seconds since 1970.
+#[must_use]
+pub fn now() -> i64 {
+    let since = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_that_are_no_job_are_refused_with_what_is_wrong() {
+        for (body, message) in [
+            ("", "cannot be read"),
+            ("garbage", "cannot be read"),
+            ("[]", "not a JSON object"),
+            ("{\"name\": 5}", "cannot be read"),
+            ("{\"context\": \"x\"}", "'context' must be an object"),
+            ("{\"command_criteria\": \"x\"}", "cannot be read"),
+            ("{\"name\": \"a\", \"name\": \"b\"}", "duplicate field"),
+        ] {
+            let error = Submission::parse(body.as_bytes()).unwrap_err();
+            assert_eq!(error.code.as_str(), "INVALID_JOB");
+            assert!(error.message.contains(message), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_the_server_decides_is_dropped() {
+        let body = r#"{"id": "mine", "user": 7, "status": [], "command": 1, "name": "x", "context": null, "tags": ["a", "_id:other"]}"#;
+        let job = Submission::parse(body.as_bytes()).unwrap();
+        assert!(job.context.is_none());
+        let tags: Vec<_> = job.tags_with_system("id-1").into_iter().collect();
+        assert_eq!(tags, ["_id:id-1", "_name:x", "_version:", "a"]);
+    }
+}

@@ -1,0 +1,382 @@
+//! Jobs and their results on disk: what was acknowledged is there after any crash, whole.
+//!
+//! In: records to put, questions to answer. Out: records, results, pages of a list. One writer thread commits in groups
+//! (`writer.rs`), readers have connections of their own, large results are files (`files.rs`). One host at a time may use a
+//! store: the lock is the operating system's and ends with the process.
+
+mod files;
+mod filter;
+mod list;
+mod rows;
+mod writer;
+
+use std::collections::HashMap;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::catalog::{Kind, Known};
+use crate::config::{Config, Status};
+use crate::job::Job;
+
+pub use filter::{Pattern, PatternError};
+pub use list::{Cursor, Direction, JobQuery, JobsPage, OrderBy};
+pub use writer::Put;
+
+/// Results up to this size lie in the store itself; larger ones would be written twice by its journal.
+const INLINE_RESULT_BYTES: usize = 64 * 1024;
+
+/// Why the store cannot do what was asked. Operator: the disk, or another host.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds the lock.
+    #[error("the job store in {path} is in use by another host")]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A file cannot be made, read or written.
+    #[error("cannot use {path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<std::io::Error>,
+    },
+    /// SQLite refused.
+    #[error("the job store failed: {0}")]
+    Database(Arc<rusqlite::Error>),
+    /// The store was written by a newer host.
+    #[error("the job store has format {found}, this host knows {known}")]
+    Format {
+        /// In the file.
+        found: i64,
+        /// In this host.
+        known: i64,
+    },
+    /// The writer has stopped, as it does at shutdown.
+    #[error("the job store is closed")]
+    Closed,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+impl StoreError {
+    fn file(path: &Path, source: std::io::Error) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            source: Arc::new(source),
+        }
+    }
+}
+
+/// A stored result.
+#[derive(Debug)]
+pub enum StoredResult {
+    /// From the store itself.
+    Inline(Vec<u8>),
+    /// A file, open, and its length in bytes.
+    File(File, u64),
+}
+
+/// The store. Reading blocks for microseconds to milliseconds: call it from a blocking thread.
+pub struct Store {
+    database: PathBuf,
+    files: files::Files,
+    writer: writer::Writer,
+    readers: Mutex<Vec<Connection>>,
+    next_seq: AtomicI64,
+    // Last, so that the lock is given back when everything else is closed.
+    _lock: File,
+}
+
+/// Bumped when the tables change in a way that an older host cannot read.
+const FORMAT: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS jobs (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, version TEXT NOT NULL, description TEXT, user TEXT NOT NULL,
+    tags TEXT NOT NULL, context TEXT, command_criteria TEXT NOT NULL, cluster_criteria TEXT NOT NULL, is_sync INTEGER NOT NULL,
+    command_id TEXT NOT NULL, command_name TEXT NOT NULL, cluster_id TEXT NOT NULL, cluster_name TEXT NOT NULL, plugin TEXT NOT NULL,
+    status INTEGER NOT NULL, error TEXT, error_document TEXT, plugin_version TEXT, canceled_by TEXT,
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, attempts INTEGER NOT NULL, result_bytes INTEGER);
+CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs (status);
+CREATE INDEX IF NOT EXISTS jobs_by_user ON jobs (user);
+CREATE INDEX IF NOT EXISTS jobs_by_created_at ON jobs (created_at);
+CREATE INDEX IF NOT EXISTS jobs_by_updated_at ON jobs (updated_at);
+CREATE TABLE IF NOT EXISTS payloads (seq INTEGER PRIMARY KEY, stderr TEXT NOT NULL, result BLOB);
+CREATE TABLE IF NOT EXISTS objects (
+    kind TEXT NOT NULL, id TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+    file_status TEXT NOT NULL, status TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
+";
+
+impl Store {
+    /// Opens the store in `jobs_directory`, making what is missing, and removes files that no job owns.
+    ///
+    /// # Errors
+    /// Another host uses it, or the disk refuses.
+    pub fn open(jobs_directory: &Path, result_directory: &Path) -> Result<Self, StoreError> {
+        files::make_private_directory(jobs_directory)?;
+        let lock = lock(jobs_directory)?;
+        let database = jobs_directory.join("jobs.sqlite");
+        let connection = writer::open_for_writing(&database)?;
+        let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if found > FORMAT {
+            return Err(StoreError::Format {
+                found,
+                known: FORMAT,
+            });
+        }
+        connection.execute_batch(SCHEMA)?;
+        connection.pragma_update(None, "user_version", FORMAT)?;
+        let last: Option<i64> =
+            connection.query_row("SELECT max(seq) FROM jobs", [], |row| row.get(0))?;
+        let files = files::Files::open(result_directory)?;
+        files.sweep(|seq| {
+            let mut statement = connection
+                .prepare_cached("SELECT 1 FROM jobs WHERE seq = ? AND result_bytes IS NOT NULL")?;
+            Ok(statement.exists([seq])?)
+        })?;
+        Ok(Self {
+            writer: writer::Writer::start(connection),
+            database,
+            files,
+            readers: Mutex::new(Vec::new()),
+            next_seq: AtomicI64::new(last.unwrap_or(0) + 1),
+            _lock: lock,
+        })
+    }
+
+    /// The number of the next job.
+    pub fn next_seq(&self) -> i64 {
+        self.next_seq.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Puts a record; the answer comes when it is on disk.
+    ///
+    /// # Errors
+    /// The disk refuses; the store is as if nothing had been asked.
+    pub async fn put(&self, put: Put) -> Result<(), StoreError> {
+        self.writer.put(put).await
+    }
+
+    /// Puts the record of a job that has begun, soon: a later put of the same job makes this one needless.
+    pub fn put_lazily(&self, job: Arc<Job>) {
+        self.writer.put_lazily(job);
+    }
+
+    /// Writes a large result to its file, on disk when this returns; the finishing [`Put`] makes it count. Blocks.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn write_result_file(&self, seq: i64, result: &[u8]) -> Result<(), StoreError> {
+        self.files.write(seq, result)
+    }
+
+    /// Whether a result of this size is to be a file.
+    #[must_use]
+    pub fn wants_file(result: &Bytes) -> bool {
+        result.len() > INLINE_RESULT_BYTES
+    }
+
+    /// A job's record.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn job(&self, id: &str) -> Result<Option<Job>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached(&format!("SELECT {} FROM jobs WHERE id = ?", rows::COLUMNS))?;
+            Ok(statement.query_row([id], rows::read).optional()?)
+        })
+    }
+
+    /// The records of all jobs that have not ended, oldest first.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn unfinished(&self) -> Result<Vec<Job>, StoreError> {
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT {} FROM jobs WHERE status IN (1, 2, 3, 7) ORDER BY seq",
+                rows::COLUMNS
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let jobs = statement
+                .query_map([], rows::read)?
+                .collect::<Result<_, _>>()?;
+            Ok(jobs)
+        })
+    }
+
+    /// A job's result; `None` where it has none.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn result(&self, seq: i64) -> Result<Option<StoredResult>, StoreError> {
+        let stored: Option<(Option<i64>, Option<Vec<u8>>)> = self.read(|connection| {
+            let sql = "SELECT result_bytes, result FROM jobs LEFT JOIN payloads USING (seq) WHERE seq = ?";
+            let mut statement = connection.prepare_cached(sql)?;
+            let row = statement.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?)));
+            Ok(row.optional()?)
+        })?;
+        match stored {
+            Some((Some(_), Some(bytes))) => Ok(Some(StoredResult::Inline(bytes))),
+            Some((Some(_), None)) => self.files.read(seq).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The lines that the plugin logged about a job.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn stderr(&self, seq: i64) -> Result<String, StoreError> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT stderr FROM payloads WHERE seq = ?")?;
+            let text = statement.query_row([seq], |row| row.get(0)).optional()?;
+            Ok(text.unwrap_or_default())
+        })
+    }
+
+    /// One page of jobs.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn jobs(&self, query: &JobQuery) -> Result<JobsPage, StoreError> {
+        self.read(|connection| list::page(connection, query))
+    }
+
+    /// Some of the finished jobs that are older than `cutoff` or beyond the newest `keep`, with whether each has a result
+    /// file. The question runs beside the writer, however long it takes.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn outdated(&self, cutoff: Option<i64>, keep: u64) -> Result<Vec<(i64, bool)>, StoreError> {
+        self.read(|connection| list::outdated(connection, cutoff, keep))
+    }
+
+    /// Removes jobs, and then their result files.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub async fn delete(&self, jobs: Vec<(i64, bool)>) -> Result<(), StoreError> {
+        self.writer
+            .delete(jobs.iter().map(|(seq, _)| *seq).collect())
+            .await?;
+        for (seq, has_file) in jobs {
+            if has_file {
+                self.files.remove(seq);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the definitions of a file, and gives the times and statuses in force. A status set at run time holds until
+    /// the file's own changes.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub async fn sync_objects(
+        &self,
+        config: &Config,
+        now: i64,
+    ) -> Result<HashMap<(Kind, String), Known>, StoreError> {
+        let commands = config
+            .commands
+            .iter()
+            .map(|command| (Kind::Command, &command.object));
+        let clusters = config
+            .clusters
+            .iter()
+            .map(|cluster| (Kind::Cluster, &cluster.object));
+        let objects = commands.chain(clusters);
+        let objects = objects
+            .map(|(kind, object)| (kind, object.id.clone(), object.status))
+            .collect();
+        self.writer.sync_objects(objects, now).await
+    }
+
+    /// Sets the status of a command or cluster, for good.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub async fn set_object_status(
+        &self,
+        kind: Kind,
+        id: &str,
+        status: Status,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        self.writer
+            .set_object_status(kind, id.to_owned(), status, now)
+            .await
+    }
+
+    /// How many jobs there are, by status number.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn counts(&self) -> Result<Vec<(i64, i64)>, StoreError> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT status, count(*) FROM jobs GROUP BY status")?;
+            let rows = statement.query_map(params![], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Runs a question on a connection of the pool.
+    fn read<T>(
+        &self,
+        question: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let pooled = self
+            .readers
+            .lock()
+            .expect("no reader panics while it holds the pool")
+            .pop();
+        let connection = match pooled {
+            Some(connection) => connection,
+            None => rows::open_for_reading(&self.database)?,
+        };
+        let answer = question(&connection);
+        let mut pool = self
+            .readers
+            .lock()
+            .expect("no reader panics while it holds the pool");
+        if pool.len() < 8 {
+            pool.push(connection);
+        }
+        answer
+    }
+}
+
+fn lock(directory: &Path) -> Result<File, StoreError> {
+    let path = directory.join("lock");
+    let open = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
+    let file = open.map_err(|source| StoreError::file(&path, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked {
+            path: directory.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(StoreError::file(&path, source)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

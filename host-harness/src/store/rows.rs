@@ -1,0 +1,114 @@
+//! A job's record to and from its row.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OpenFlags, Row, params};
+use serde_json::value::RawValue;
+
+use super::StoreError;
+use crate::job::{Job, JobStatus, Route};
+
+/// The columns that [`read`] expects, in its order.
+pub(super) const COLUMNS: &str = "seq, id, name, version, description, user, tags, context, command_criteria, cluster_criteria, is_sync, \
+    command_id, command_name, cluster_id, cluster_name, plugin, status, error, error_document, plugin_version, canceled_by, \
+    created_at, updated_at, attempts";
+
+/// What a job decides once is written once; the rest follows each put.
+const UPSERT: &str = "
+INSERT INTO jobs (seq, id, name, version, description, user, tags, context, command_criteria, cluster_criteria, is_sync,
+    command_id, command_name, cluster_id, cluster_name, plugin, status, error, error_document, plugin_version, canceled_by,
+    created_at, updated_at, attempts, result_bytes)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)
+ON CONFLICT (seq) DO UPDATE SET status = ?17, error = ?18, error_document = ?19, plugin_version = ?20, canceled_by = ?21,
+    updated_at = ?23, attempts = ?24, result_bytes = ?25";
+
+pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    Ok(connection)
+}
+
+pub(super) fn write(
+    connection: &Connection,
+    job: &Job,
+    result_bytes: Option<usize>,
+) -> Result<(), StoreError> {
+    let result_bytes = result_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+    connection.prepare_cached(UPSERT)?.execute(params![
+        job.seq,
+        job.id,
+        job.name,
+        job.version,
+        job.description,
+        job.user,
+        job.tags.get(),
+        job.context.as_ref().map(|context| context.get()),
+        job.command_criteria.get(),
+        job.cluster_criteria.get(),
+        job.is_sync,
+        job.route.command_id,
+        job.route.command_name,
+        job.route.cluster_id,
+        job.route.cluster_name,
+        job.route.plugin,
+        job.status.number(),
+        job.error,
+        job.error_document,
+        job.plugin_version,
+        job.canceled_by,
+        job.created_at,
+        job.updated_at,
+        job.attempts,
+        result_bytes,
+    ])?;
+    Ok(())
+}
+
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
+    Ok(Job {
+        seq: row.get(0)?,
+        id: row.get(1)?,
+        name: row.get(2)?,
+        version: row.get(3)?,
+        description: row.get(4)?,
+        user: row.get(5)?,
+        tags: json(6, row.get(6)?)?,
+        context: row
+            .get::<_, Option<String>>(7)?
+            .map(|text| json(7, text))
+            .transpose()?,
+        command_criteria: json(8, row.get(8)?)?,
+        cluster_criteria: json(9, row.get(9)?)?,
+        is_sync: row.get(10)?,
+        route: Route {
+            command_id: row.get(11)?,
+            command_name: row.get(12)?,
+            cluster_id: row.get(13)?,
+            cluster_name: row.get(14)?,
+            plugin: row.get(15)?,
+        },
+        status: status(row.get(16)?)?,
+        error: row.get(17)?,
+        error_document: row.get(18)?,
+        plugin_version: row.get(19)?,
+        canceled_by: row.get(20)?,
+        created_at: row.get(21)?,
+        updated_at: row.get(22)?,
+        attempts: row.get(23)?,
+    })
+}
+
+fn json(column: usize, text: String) -> rusqlite::Result<Box<RawValue>> {
+    RawValue::from_string(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+    })
+}
+
+fn status(number: i64) -> rusqlite::Result<JobStatus> {
+    JobStatus::from_number(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(16, number))
+}

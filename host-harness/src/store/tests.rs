@@ -1,0 +1,344 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::job::{JobStatus, Route, raw};
+
+struct Place {
+    _directory: tempfile::TempDir,
+    jobs: PathBuf,
+    results: PathBuf,
+}
+
+fn place() -> Place {
+    let directory = tempfile::tempdir().unwrap();
+    Place {
+        jobs: directory.path().join("jobs"),
+        results: directory.path().join("results"),
+        _directory: directory,
+    }
+}
+
+fn open(place: &Place) -> Store {
+    Store::open(&place.jobs, &place.results).unwrap()
+}
+
+fn job(store: &Store, user: &str, status: JobStatus) -> Arc<Job> {
+    let seq = store.next_seq();
+    let id = format!("id-{seq}");
+    Arc::new(Job {
+        seq,
+        name: "list-items-job".into(),
+        version: "0.0.1".into(),
+        description: None,
+        user: user.into(),
+        tags: raw(&BTreeSet::from([format!("_id:{id}"), "team:a".into()])),
+        id,
+        context: Some(raw(&serde_json::json!({"query": "SELECT 1"}))),
+        command_criteria: raw(&["type:dynamodb"]),
+        cluster_criteria: raw(&["data:prod"]),
+        is_sync: true,
+        route: Route {
+            command_id: "c".into(),
+            command_name: "c".into(),
+            cluster_id: "l".into(),
+            cluster_name: "l".into(),
+            plugin: "dynamo".into(),
+        },
+        status,
+        error: None,
+        error_document: None,
+        plugin_version: Some("1.0.0".into()),
+        canceled_by: None,
+        created_at: 1_000 + seq / 2,
+        updated_at: 1_000 + seq,
+        attempts: 0,
+    })
+}
+
+fn with_result(job: Arc<Job>, result: &'static [u8]) -> Put {
+    Put {
+        result: Some(Bytes::from_static(result)),
+        stderr: "a line\n".into(),
+        ..Put::record(job)
+    }
+}
+
+fn text(result: Option<StoredResult>) -> Vec<u8> {
+    match result.unwrap() {
+        StoredResult::Inline(bytes) => bytes,
+        StoredResult::File(mut file, length) => {
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
+            assert_eq!(bytes.len() as u64, length);
+            bytes
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_put_is_there_after_the_store_is_opened_again() {
+    let place = place();
+    let store = open(&place);
+    let small = job(&store, "alice", JobStatus::Succeeded);
+    store
+        .put(with_result(Arc::clone(&small), b"{\"data\":[]}"))
+        .await
+        .unwrap();
+    let large = job(&store, "alice", JobStatus::Succeeded);
+    let bytes = Bytes::from(vec![b'x'; 100_000]);
+    assert!(Store::wants_file(&bytes));
+    store.write_result_file(large.seq, &bytes).unwrap();
+    let put = Put {
+        result: Some(bytes.clone()),
+        result_in_file: true,
+        ..Put::record(Arc::clone(&large))
+    };
+    store.put(put).await.unwrap();
+    drop(store);
+
+    let store = open(&place);
+    let record = store.job(&small.id).unwrap().unwrap();
+    assert_eq!(
+        (record.seq, record.status, record.context.unwrap().get()),
+        (1, JobStatus::Succeeded, r#"{"query":"SELECT 1"}"#)
+    );
+    assert_eq!(text(store.result(small.seq).unwrap()), b"{\"data\":[]}");
+    assert_eq!(text(store.result(large.seq).unwrap()), bytes);
+    assert_eq!(store.stderr(small.seq).unwrap(), "a line\n");
+    assert_eq!(store.next_seq(), 3);
+}
+
+#[tokio::test]
+async fn a_result_without_a_record_is_swept_and_never_served() {
+    let place = place();
+    let store = open(&place);
+    let running = job(&store, "alice", JobStatus::Running);
+    store.put(Put::record(Arc::clone(&running))).await.unwrap();
+    store
+        .write_result_file(running.seq, b"written, but the host died before the record")
+        .unwrap();
+    std::fs::write(place.results.join("7.result.tmp"), "half").unwrap();
+    std::fs::write(place.results.join("notes.txt"), "not ours").unwrap();
+    assert!(store.result(running.seq).unwrap().is_none());
+    drop(store);
+    let store = open(&place);
+    assert!(store.result(running.seq).unwrap().is_none());
+    let left: Vec<_> = std::fs::read_dir(&place.results)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["notes.txt"]);
+    assert_eq!(store.unfinished().unwrap().len(), 1);
+}
+
+#[test]
+fn a_store_has_one_host_at_a_time() {
+    let place = place();
+    let store = open(&place);
+    assert!(matches!(
+        Store::open(&place.jobs, &place.results),
+        Err(StoreError::Locked { .. })
+    ));
+    drop(store);
+    open(&place);
+}
+
+#[tokio::test]
+async fn a_lazy_record_is_there_soon_and_never_overwrites_the_end() {
+    let place = place();
+    let store = open(&place);
+    let running = job(&store, "alice", JobStatus::Running);
+    store.put_lazily(Arc::clone(&running));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while store.job(&running.id).unwrap().is_none() {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the lazy record never came"
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    let mut ended = (*running).clone();
+    ended.status = JobStatus::Succeeded;
+    store.put_lazily(running);
+    store
+        .put(with_result(Arc::new(ended.clone()), b"{}"))
+        .await
+        .unwrap();
+    drop(store);
+    let store = open(&place);
+    assert_eq!(
+        store.job(&ended.id).unwrap().unwrap().status,
+        JobStatus::Succeeded
+    );
+    assert_eq!(text(store.result(ended.seq).unwrap()), b"{}");
+}
+
+fn ids(page: &JobsPage) -> Vec<i64> {
+    page.jobs.iter().map(|job| job.seq).collect()
+}
+
+#[tokio::test]
+async fn lists_page_through_everything_once_in_every_order() {
+    let place = place();
+    let store = open(&place);
+    for n in 0..23 {
+        let status = if n % 5 == 0 {
+            JobStatus::Failed
+        } else {
+            JobStatus::Succeeded
+        };
+        store
+            .put(Put::record(job(
+                &store,
+                if n % 2 == 0 { "alice" } else { "bob" },
+                status,
+            )))
+            .await
+            .unwrap();
+    }
+    for order in [
+        OrderBy::Acceptance,
+        OrderBy::Id,
+        OrderBy::CreatedAt,
+        OrderBy::UpdatedAt,
+    ] {
+        for direction in [Direction::Ascending, Direction::Descending] {
+            let mut query = JobQuery {
+                order,
+                direction,
+                limit: 4,
+                ..JobQuery::default()
+            };
+            let mut seen = Vec::new();
+            loop {
+                let page = store.jobs(&query).unwrap();
+                seen.extend(ids(&page));
+                let Some(next) = page.next else { break };
+                query.cursor = Cursor::decode(&next.encode(), order);
+                assert_eq!(query.cursor, Some(next));
+            }
+            let mut sorted = seen.clone();
+            sorted.sort_unstable();
+            assert_eq!(
+                sorted,
+                (1..=23).collect::<Vec<_>>(),
+                "{order:?} {direction:?}"
+            );
+        }
+    }
+    let all = JobQuery {
+        limit: 101,
+        direction: Direction::Ascending,
+        ..JobQuery::default()
+    };
+    let failed = JobQuery {
+        statuses: vec![JobStatus::Failed],
+        ..all.clone()
+    };
+    assert_eq!(ids(&store.jobs(&failed).unwrap()), [1, 6, 11, 16, 21]);
+    let bobs = JobQuery {
+        patterns: vec![("user", Pattern::new("b%").unwrap())],
+        created_after: Some(1_010),
+        ..all.clone()
+    };
+    assert_eq!(ids(&store.jobs(&bobs).unwrap()), [20, 22]);
+    let tagged = JobQuery {
+        tags: vec!["team:a".into(), "_id:id-3".into()],
+        ..all
+    };
+    assert_eq!(ids(&store.jobs(&tagged).unwrap()), [3]);
+}
+
+#[test]
+fn texts_that_are_no_cursor_of_this_order_are_none() {
+    let id_cursor = Cursor {
+        value: "x".into(),
+        seq: 1,
+    }
+    .encode();
+    for (text, order) in [
+        ("zzz", OrderBy::Acceptance),
+        ("", OrderBy::Id),
+        (id_cursor.as_str(), OrderBy::CreatedAt),
+        ("e30", OrderBy::Id),
+    ] {
+        assert_eq!(Cursor::decode(text, order), None, "{text}");
+    }
+    // Heimdall's own alphabet and padding are read as well.
+    assert!(Cursor::decode("eyJ2IjoxNzk1NDE3NjA4LCJpIjoyfQ==", OrderBy::CreatedAt).is_some());
+}
+
+#[tokio::test]
+async fn old_and_surplus_jobs_go_with_their_files_and_running_ones_stay() {
+    let place = place();
+    let store = open(&place);
+    for _ in 0..5 {
+        store
+            .put(with_result(
+                job(&store, "alice", JobStatus::Succeeded),
+                b"{}",
+            ))
+            .await
+            .unwrap();
+    }
+    let large = job(&store, "alice", JobStatus::Succeeded);
+    store.write_result_file(large.seq, b"{}").unwrap();
+    store
+        .put(Put {
+            result_in_file: true,
+            ..with_result(Arc::clone(&large), b"{}")
+        })
+        .await
+        .unwrap();
+    store
+        .put(Put::record(job(&store, "alice", JobStatus::Running)))
+        .await
+        .unwrap();
+    // Updated at 1,001 … 1,006: two are older, then three are beyond the newest one.
+    assert_eq!(
+        store.outdated(Some(1_003), 10).unwrap(),
+        [(1, false), (2, false)]
+    );
+    assert_eq!(store.outdated(None, 10).unwrap(), []);
+    let surplus = store.outdated(None, 0).unwrap();
+    assert_eq!(surplus.last(), Some(&(6, true)));
+    store.delete(surplus).await.unwrap();
+    assert_eq!(store.counts().unwrap(), [(JobStatus::Running.number(), 1)]);
+    assert_eq!(std::fs::read_dir(&place.results).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_status_set_at_run_time_holds_until_the_files_own_changes() {
+    let place = place();
+    let config = |status: &str| {
+        let text = format!("commands: [{{name: c, plugin: p, status: {status}}}]");
+        Config::parse("c.yaml".as_ref(), &text, &|_| None).unwrap()
+    };
+    let key = (Kind::Command, "c".to_owned());
+    let store = open(&place);
+    store.sync_objects(&config("active"), 1).await.unwrap();
+    store
+        .set_object_status(Kind::Command, "c", Status::Inactive, 2)
+        .await
+        .unwrap();
+    drop(store);
+    let store = open(&place);
+    let known = store.sync_objects(&config("active"), 3).await.unwrap();
+    assert_eq!(
+        known[&key],
+        Known {
+            created_at: 1,
+            updated_at: 2,
+            status: Status::Inactive
+        }
+    );
+    let known = store.sync_objects(&config("deleted"), 4).await.unwrap();
+    assert_eq!(
+        known[&key],
+        Known {
+            created_at: 1,
+            updated_at: 4,
+            status: Status::Deleted
+        }
+    );
+}

@@ -1,0 +1,362 @@
+//! The one thread that writes: everything that waits is committed together.
+//!
+//! In: puts, deletions, statuses, each with a way to answer. Out: an answer once the commit is on disk. While one commit waits for
+//! the disk the next group gathers, so a busy host pays one `fsync` for many jobs and an idle one pays it at once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rusqlite::{Connection, TransactionBehavior, params};
+use tokio::sync::oneshot;
+
+use super::{StoreError, rows};
+use crate::catalog::{Kind, Known};
+use crate::config::Status;
+use crate::job::Job;
+
+/// How long the record of a running job may wait for a commit that its end would make needless.
+const LAZY: Duration = Duration::from_millis(20);
+
+/// What is answered when the commit is on disk.
+type Ack<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// A record to be put, and with an ended job what it leaves behind.
+pub struct Put {
+    /// The record as it is to be.
+    pub job: Arc<Job>,
+    /// The lines that the plugin logged; written with ended jobs.
+    pub stderr: String,
+    /// The result, with ended jobs that have one.
+    pub result: Option<Bytes>,
+    /// Whether the result is in its file already.
+    pub result_in_file: bool,
+}
+
+impl Put {
+    /// A record without result or log lines.
+    #[must_use]
+    pub fn record(job: Arc<Job>) -> Self {
+        Self {
+            job,
+            stderr: String::new(),
+            result: None,
+            result_in_file: false,
+        }
+    }
+}
+
+type Objects = HashMap<(Kind, String), Known>;
+
+enum Order {
+    Put(Put, Ack<()>),
+    Delete(Vec<i64>, Ack<()>),
+    SyncObjects(Vec<(Kind, String, Status)>, i64, Ack<Objects>),
+    SetStatus(Kind, String, Status, i64, Ack<()>),
+}
+
+#[derive(Default)]
+struct Queue {
+    urgent: Vec<Order>,
+    /// By job number: what was put lazily, and when.
+    lazy: BTreeMap<i64, (Instant, Arc<Job>)>,
+    closed: bool,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    work: Condvar,
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue
+            .lock()
+            .expect("nothing panics while it holds the queue")
+    }
+}
+
+/// The writer thread and the way to it. Dropping it commits what waits and joins the thread.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A connection whose commits are on disk when they return.
+pub(super) fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+impl Writer {
+    pub(super) fn start(mut connection: Connection) -> Self {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            work: Condvar::new(),
+        });
+        let work = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("job-store".to_owned())
+            .spawn(move || {
+                while let Some(group) = next_group(&work) {
+                    commit(&mut connection, group);
+                }
+            })
+            .expect("a process that cannot start one thread cannot run jobs");
+        Self {
+            shared,
+            thread: Some(thread),
+        }
+    }
+
+    pub(super) async fn put(&self, put: Put) -> Result<(), StoreError> {
+        self.order(|ack| Order::Put(put, ack)).await
+    }
+
+    pub(super) fn put_lazily(&self, job: Arc<Job>) {
+        let mut queue = self.shared.queue();
+        queue.lazy.insert(job.seq, (Instant::now(), job));
+        // The thread needs to know of the first one only: it then wakes by itself.
+        if queue.lazy.len() == 1 {
+            self.shared.work.notify_one();
+        }
+    }
+
+    pub(super) async fn delete(&self, jobs: Vec<i64>) -> Result<(), StoreError> {
+        self.order(|ack| Order::Delete(jobs, ack)).await
+    }
+
+    pub(super) async fn sync_objects(
+        &self,
+        objects: Vec<(Kind, String, Status)>,
+        now: i64,
+    ) -> Result<Objects, StoreError> {
+        self.order(|ack| Order::SyncObjects(objects, now, ack))
+            .await
+    }
+
+    pub(super) async fn set_object_status(
+        &self,
+        kind: Kind,
+        id: String,
+        status: Status,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        self.order(|ack| Order::SetStatus(kind, id, status, now, ack))
+            .await
+    }
+
+    async fn order<T>(&self, order: impl FnOnce(Ack<T>) -> Order) -> Result<T, StoreError> {
+        let (ack, answer) = oneshot::channel();
+        {
+            let mut queue = self.shared.queue();
+            if queue.closed {
+                return Err(StoreError::Closed);
+            }
+            let order = order(ack);
+            if let Order::Put(put, _) = &order {
+                queue.lazy.remove(&put.job.seq);
+            }
+            queue.urgent.push(order);
+            self.shared.work.notify_one();
+        }
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.queue().closed = true;
+        self.shared.work.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A writer that panicked has dropped its acks, which told every waiter already.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Group {
+    urgent: Vec<Order>,
+    lazy: Vec<Arc<Job>>,
+}
+
+/// Waits for work; `None` when the store is closed and nothing is left.
+fn next_group(shared: &Shared) -> Option<Group> {
+    let mut queue = shared.queue();
+    loop {
+        let now = Instant::now();
+        let oldest = queue.lazy.values().map(|(since, _)| *since + LAZY).min();
+        let due = queue.closed || oldest.is_some_and(|due| due <= now);
+        if !queue.urgent.is_empty() || (due && !queue.lazy.is_empty()) {
+            let is_due = |since: &Instant| queue.closed || *since + LAZY <= now;
+            let numbers: Vec<i64> = queue
+                .lazy
+                .iter()
+                .filter(|(_, (since, _))| is_due(since))
+                .map(|(seq, _)| *seq)
+                .collect();
+            let lazy = numbers
+                .iter()
+                .filter_map(|seq| queue.lazy.remove(seq))
+                .map(|(_, job)| job)
+                .collect();
+            return Some(Group {
+                urgent: std::mem::take(&mut queue.urgent),
+                lazy,
+            });
+        }
+        if queue.closed {
+            return None;
+        }
+        let wait = oldest.map_or(Duration::from_secs(3600), |due| {
+            due.saturating_duration_since(now)
+        });
+        let woken = shared.work.wait_timeout(queue, wait);
+        queue = woken.expect("nothing panics while it holds the queue").0;
+    }
+}
+
+/// An order that is carried out but not yet on disk: what to answer once it is, or once it is not.
+type Pending = Box<dyn FnOnce(Result<(), StoreError>)>;
+
+/// Carries out a group in one transaction. Where the transaction fails, nothing of it is there and every caller is told so.
+fn commit(connection: &mut Connection, group: Group) {
+    let mut pending: Vec<Pending> = Vec::with_capacity(group.urgent.len());
+    let outcome = (|| {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for job in &group.lazy {
+            rows::write(&transaction, job, None)?;
+        }
+        let mut orders = group.urgent.into_iter();
+        let failed = orders
+            .by_ref()
+            .find_map(|order| carry_out(&transaction, order, &mut pending).err());
+        if let Some(error) = failed {
+            // Dropping the orders that are left tells their callers; see `order`.
+            return Err(error);
+        }
+        Ok(transaction.commit()?)
+    })();
+    for answer in pending {
+        answer(outcome.clone());
+    }
+}
+
+fn carry_out(
+    connection: &Connection,
+    order: Order,
+    pending: &mut Vec<Pending>,
+) -> Result<(), StoreError> {
+    match order {
+        Order::Put(put, ack) => later(write_put(connection, &put), ack, pending),
+        Order::Delete(jobs, ack) => later(delete(connection, &jobs), ack, pending),
+        Order::SyncObjects(objects, now, ack) => {
+            later(sync_objects(connection, objects, now), ack, pending)
+        }
+        Order::SetStatus(kind, id, status, now, ack) => {
+            later(set_status(connection, kind, &id, status, now), ack, pending)
+        }
+    }
+}
+
+/// Keeps an answer until the commit; passes a failure on, which rolls the whole group back.
+fn later<T: 'static>(
+    outcome: Result<T, StoreError>,
+    ack: Ack<T>,
+    pending: &mut Vec<Pending>,
+) -> Result<(), StoreError> {
+    let (value, error) = match outcome {
+        Ok(value) => (Some(value), None),
+        Err(error) => (None, Some(error)),
+    };
+    let own = error.clone();
+    pending.push(Box::new(move |committed| {
+        let answer = match (value, own, committed) {
+            (Some(value), _, Ok(())) => Ok(value),
+            (_, Some(error), _) | (_, None, Err(error)) => Err(error),
+            (None, None, Ok(())) => Err(StoreError::Closed),
+        };
+        // A caller that went away needs no answer.
+        let _ = ack.send(answer);
+    }));
+    error.map_or(Ok(()), Err)
+}
+
+fn write_put(connection: &Connection, put: &Put) -> Result<(), StoreError> {
+    rows::write(connection, &put.job, put.result.as_ref().map(Bytes::len))?;
+    if put.job.status.is_final() && (put.result.is_some() || !put.stderr.is_empty()) {
+        let inline = put
+            .result
+            .as_ref()
+            .filter(|_| !put.result_in_file)
+            .map(|bytes| bytes.as_ref());
+        let mut statement = connection.prepare_cached(
+            "INSERT OR REPLACE INTO payloads (seq, stderr, result) VALUES (?, ?, ?)",
+        )?;
+        statement.execute(params![put.job.seq, put.stderr, inline])?;
+    }
+    Ok(())
+}
+
+fn delete(connection: &Connection, jobs: &[i64]) -> Result<(), StoreError> {
+    for seq in jobs {
+        connection
+            .prepare_cached("DELETE FROM jobs WHERE seq = ?")?
+            .execute([seq])?;
+        connection
+            .prepare_cached("DELETE FROM payloads WHERE seq = ?")?
+            .execute([seq])?;
+    }
+    Ok(())
+}
+
+fn sync_objects(
+    connection: &Connection,
+    objects: Vec<(Kind, String, Status)>,
+    now: i64,
+) -> Result<Objects, StoreError> {
+    let mut known = HashMap::new();
+    for (kind, id, file_status) in objects {
+        // A status in the file that differs from the one seen last is the operator's newest word.
+        let sql = "
+            INSERT INTO objects (kind, id, created_at, updated_at, file_status, status) VALUES (?1, ?2, ?3, ?3, ?4, ?4)
+            ON CONFLICT (kind, id) DO UPDATE SET
+                updated_at = iif(file_status = ?4, updated_at, ?3), status = iif(file_status = ?4, status, ?4), file_status = ?4
+            RETURNING created_at, updated_at, status";
+        let row = connection.prepare_cached(sql)?.query_row(
+            params![kind.as_str(), id, now, file_status.as_str()],
+            |row| {
+                let word: String = row.get(2)?;
+                Ok(Known {
+                    created_at: row.get(0)?,
+                    updated_at: row.get(1)?,
+                    status: Status::from_word(&word).unwrap_or(file_status),
+                })
+            },
+        )?;
+        known.insert((kind, id), row);
+    }
+    Ok(known)
+}
+
+fn set_status(
+    connection: &Connection,
+    kind: Kind,
+    id: &str,
+    status: Status,
+    now: i64,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE objects SET status = ?3, updated_at = ?4 WHERE kind = ?1 AND id = ?2";
+    connection
+        .prepare_cached(sql)?
+        .execute(params![kind.as_str(), id, status.as_str(), now])?;
+    Ok(())
+}
