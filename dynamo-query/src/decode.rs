@@ -12,13 +12,18 @@
 //! `plain` is the arbiter: whatever `predict` is not sure of goes to it, row by row, and both must agree on every input
 //! (fuzzed in `tests`). Nothing here knows HTTP or AWS, and no error ever carries data.
 
+mod block;
 mod cell;
+mod cursor;
 mod envelope;
 mod extent;
 mod items;
 mod number;
 mod page;
 mod plain;
+mod predict;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use cell::{Cell, Kinds};
 pub(crate) use extent::Extent;

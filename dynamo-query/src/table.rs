@@ -57,9 +57,18 @@ impl Table {
         }
     }
 
+    /// The same table without prediction: every item takes the slow, plain way. For tests and benchmarks to compare with.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_prediction(mut self) -> Self {
+        self.items = ItemDecoder::plain_only();
+        self
+    }
+
     /// Forgets whatever is not committed: rows, columns and types. Called before each attempt at a page.
     pub fn begin_attempt(&mut self) {
         self.store.roll_back();
+        self.items.forget(self.store.columns().len());
         self.page = Page::new();
     }
 

@@ -172,7 +172,10 @@ impl<'de> Visitor<'de> for ItemList<'_, '_> {
             let item = item.get();
             // Both are addresses in the same body.
             let start = item.as_ptr() as usize - answer.body.as_ptr() as usize;
-            if let Err(error) = answer.items.decode(item.as_bytes(), answer.store) {
+            if let Err(error) = answer
+                .items
+                .decode(item.as_bytes(), item.len(), answer.store)
+            {
                 answer.failed = Some(error.shifted(start as u64));
                 return Err(de::Error::custom("an item is no row"));
             }

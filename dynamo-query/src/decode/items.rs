@@ -1,28 +1,162 @@
 //! One item at a time to the decoder that suits it, and its row to the table.
 //!
-//! In: the bytes of exactly one item. Out: a row in the [`Store`], or the item left out because the table is full.
+//! In: bytes that begin with an item. Out: a row in the [`Store`], or the item left out because the table is full.
 
-use super::DecodeError;
+use super::block::BLOCK;
 use super::plain::PlainDecoder;
+use super::predict::Predictor;
+use super::{Cell, DecodeError};
 use crate::table::Store;
+
+/// So many bytes must follow an item for the predicting decoder, which reads ahead.
+pub(super) const READ_AHEAD: usize = BLOCK;
+/// Items up to this size are copied to a place with room behind them rather than given to the plain decoder.
+const MAX_COPY: usize = 64 << 10;
+/// After so many failures in a row prediction rests…
+const PATIENCE: u32 = 4;
+/// …for so many items, and twice as many each further time, up to `MAX_REST`.
+const MIN_REST: u32 = 16;
+const MAX_REST: u32 = 1024;
 
 /// Chooses the decoder of each item.
 #[derive(Debug, Default)]
 pub(crate) struct ItemDecoder {
     plain: PlainDecoder,
+    predictor: Predictor,
+    trust: Trust,
+    /// An item with room behind it.
+    copy: Vec<u8>,
 }
 
 impl ItemDecoder {
-    /// Adds one whole item to the table.
+    /// A decoder that never predicts: what the other one is measured against.
+    pub(crate) fn plain_only() -> Self {
+        Self {
+            trust: Trust {
+                never: true,
+                ..Trust::default()
+            },
+            ..Self::default()
+        }
+    }
+
+    /// Forgets the columns beyond the first `n_columns`.
+    pub(crate) fn forget(&mut self, n_columns: usize) {
+        self.predictor.forget(n_columns);
+    }
+
+    /// Tries to add the item that `input` begins with without knowing its end; gives its length if that worked.
+    ///
+    /// # Errors
+    /// What [`Store::push`] gives.
+    #[inline]
+    pub(super) fn predict(
+        &mut self,
+        input: &[u8],
+        store: &mut Store,
+    ) -> Result<Option<usize>, DecodeError> {
+        if self.trust.is_resting() || store.is_full() {
+            return Ok(None);
+        }
+        let length = self.predictor.decode(input, store.columns());
+        if length.is_some() {
+            let (row, cells) = self.predictor.row();
+            store.push(row, cells)?;
+            self.trust.worked();
+        }
+        Ok(length)
+    }
+
+    /// Adds one whole item that `input` begins with, after [`ItemDecoder::predict`] did not.
     ///
     /// # Errors
     /// [`DecodeError::Malformed`], its position counted from the item's first byte, and what [`Store::push`] gives.
-    pub(crate) fn decode(&mut self, item: &[u8], store: &mut Store) -> Result<(), DecodeError> {
+    pub(super) fn decode(
+        &mut self,
+        input: &[u8],
+        length: usize,
+        store: &mut Store,
+    ) -> Result<(), DecodeError> {
         if store.is_full() {
             store.drop_row();
             return Ok(());
         }
+        let item = &input[..length];
+        if input.len() - length < READ_AHEAD && length <= MAX_COPY && !self.trust.is_resting() {
+            // Only the room behind it was missing.
+            let mut copy = std::mem::take(&mut self.copy);
+            copy.clear();
+            copy.extend_from_slice(item);
+            copy.resize(length + READ_AHEAD, 0);
+            let predicted = self.predict(&copy, store);
+            self.copy = copy;
+            if predicted?.is_some() {
+                return Ok(());
+            }
+        }
+        self.trust.failed();
         self.plain.decode(item, store.columns_mut())?;
-        store.push(&self.plain.row, &self.plain.cells)
+        let cells: &[Cell] = &self.plain.cells;
+        store.push(&self.plain.row, cells)?;
+        self.predictor.learn_order(cells, store.columns());
+        Ok(())
+    }
+}
+
+/// Whether predicting is worth it: a table whose items are all unlike would otherwise be decoded twice.
+#[derive(Debug, Default)]
+struct Trust {
+    never: bool,
+    n_failed: u32,
+    /// Items to go before the next try.
+    rest: u32,
+    last_rest: u32,
+}
+
+impl Trust {
+    fn is_resting(&self) -> bool {
+        self.never || self.rest > 0
+    }
+
+    fn worked(&mut self) {
+        self.n_failed = 0;
+        self.last_rest = 0;
+    }
+
+    /// An item went to the plain decoder, be it because prediction failed or because it rests.
+    fn failed(&mut self) {
+        if self.rest > 0 {
+            self.rest -= 1;
+            return;
+        }
+        self.n_failed += 1;
+        if self.n_failed >= PATIENCE {
+            self.rest = (self.last_rest * 2).clamp(MIN_REST, MAX_REST);
+            self.last_rest = self.rest;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prediction_rests_longer_the_longer_it_fails_and_recovers_at_once() {
+        let mut trust = Trust::default();
+        let mut tries = Vec::new();
+        for item in 0..3000 {
+            if !trust.is_resting() {
+                tries.push(item);
+            }
+            trust.failed();
+        }
+        assert_eq!(tries, [0, 1, 2, 3, 20, 53, 118, 247, 504, 1017, 2042]);
+        while trust.is_resting() {
+            trust.failed();
+        }
+        trust.worked();
+        trust.failed();
+        assert!(!trust.is_resting());
     }
 }

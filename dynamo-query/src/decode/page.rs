@@ -161,16 +161,9 @@ impl Page {
                     at += 1;
                 }
                 (Part::Item | Part::FirstItem, b'{') => {
-                    self.extent = Extent::default();
-                    let Some(length) = self.extent.advance(&frame[at..]) else {
-                        self.part = Part::SplitItem;
-                        self.split.extend_from_slice(&frame[at..]);
+                    let Some(length) = self.item(&frame[at..], at, items, store)? else {
                         return Ok(());
                     };
-                    items
-                        .decode(&frame[at..at + length], store)
-                        .map_err(|error| error.shifted(self.offset + at as u64))?;
-                    self.part = Part::Separator;
                     at += length;
                 }
                 (Part::Separator | Part::FirstItem, b']') => {
@@ -181,6 +174,33 @@ impl Page {
             }
         }
         Ok(())
+    }
+
+    /// Decodes the item that `input`, the frame from `at` on, begins with; gives its length, or holds it if it is not whole.
+    #[inline]
+    fn item(
+        &mut self,
+        input: &[u8],
+        at: usize,
+        items: &mut ItemDecoder,
+        store: &mut Store,
+    ) -> Result<Option<usize>, DecodeError> {
+        let mut length = items.predict(input, store)?;
+        if length.is_none() {
+            self.extent = Extent::default();
+            length = self.extent.advance(input);
+            match length {
+                Some(length) => items
+                    .decode(input, length, store)
+                    .map_err(|error| error.shifted(self.offset + at as u64))?,
+                None => self.split.extend_from_slice(input),
+            }
+        }
+        self.part = match length {
+            Some(_) => Part::Separator,
+            None => Part::SplitItem,
+        };
+        Ok(length)
     }
 
     /// Adds to the split item what the frame has of it; gives how much that is once the item is whole and decoded.
@@ -199,7 +219,7 @@ impl Page {
         self.split.extend_from_slice(piece);
         if end.is_some() {
             items
-                .decode(&self.split, store)
+                .decode(&self.split, self.split.len(), store)
                 .map_err(|error| error.shifted(start))?;
             self.split.clear();
             self.part = Part::Separator;

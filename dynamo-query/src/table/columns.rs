@@ -81,6 +81,16 @@ impl Columns {
         id
     }
 
+    /// The id of a name that is a column already.
+    pub(crate) fn find(&self, name: &[u8]) -> Option<usize> {
+        self.ids.get(std::str::from_utf8(name).ok()?).copied()
+    }
+
+    /// A column's name.
+    pub(crate) fn name(&self, id: usize) -> &str {
+        &self.names[id]
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.names.len()

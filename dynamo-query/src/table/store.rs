@@ -78,6 +78,10 @@ impl Store {
         &mut self.columns
     }
 
+    pub(crate) fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
     pub(crate) fn rows(&self) -> u64 {
         self.now.rows
     }

@@ -1,0 +1,109 @@
+//! The predicting decoder against the plain one: random pages, whole and in random pieces, sound and damaged, must give the same
+//! documents or be refused by both. `DECODE_FUZZ_ROUNDS` sets the rounds (default 1,000), `DECODE_FUZZ_SEED` the first seed.
+
+mod generator;
+
+use generator::{Generator, Random};
+
+use super::DecodeError;
+use crate::table::{Stats, Table};
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect(name))
+}
+
+/// What a job makes of its pages: the attempts that worked and the document.
+fn run(
+    mut table: Table,
+    pages: &[Vec<u8>],
+    mut piece: impl FnMut() -> usize,
+) -> (Vec<Option<Vec<u8>>>, Result<Vec<u8>, DecodeError>) {
+    let mut answers = Vec::new();
+    for page in pages {
+        table.begin_attempt();
+        let mut rest = &page[..];
+        let mut fed = Ok(());
+        while !rest.is_empty() && fed.is_ok() {
+            let (frame, further) = rest.split_at(piece().clamp(1, rest.len()));
+            fed = table.feed(frame);
+            rest = further;
+        }
+        let answer = fed.and_then(|()| table.end_attempt());
+        if answer.is_ok() {
+            table.commit_page();
+        }
+        answers.push(answer.ok());
+    }
+    (answers, table.finish(&Stats::default()))
+}
+
+fn round(seed: u64) -> (usize, usize) {
+    let mut random = Random::new(seed);
+    let generator = Generator::new(&mut random);
+    let pages: Vec<_> = (0..1 + random.below(4))
+        .map(|_| {
+            let page = generator.page(&mut random);
+            let n_damages = if random.one_in(3) {
+                1 + random.below(3)
+            } else {
+                0
+            };
+            (0..n_damages).fold(page, |page, _| generator::damage(page, &mut random))
+        })
+        .collect();
+    let limit = random.one_in(4).then(|| random.below(60) as u64);
+    let max = if random.one_in(8) {
+        random.below(4000) as u64
+    } else {
+        1 << 30
+    };
+    let table = || Table::new(generator.select.clone(), limit, max);
+
+    let plain = run(table().without_prediction(), &pages, || usize::MAX);
+    for most in [usize::MAX, 4000, 300, 40, 1] {
+        let predicted = run(table(), &pages, || match most {
+            usize::MAX => most,
+            _ => 1 + random.below(most),
+        });
+        assert!(
+            predicted == plain,
+            "seed {seed}, pieces up to {most}:\n{}\npredicted {:?}\nplain {:?}",
+            pages
+                .iter()
+                .map(|page| String::from_utf8_lossy(page))
+                .collect::<Vec<_>>()
+                .join("\n"),
+            predicted
+                .1
+                .map(|document| String::from_utf8_lossy(&document).into_owned()),
+            plain
+                .1
+                .map(|document| String::from_utf8_lossy(&document).into_owned()),
+        );
+    }
+    if let Ok(document) = &plain.1 {
+        serde_json::from_slice::<serde::de::IgnoredAny>(document).expect("a valid document");
+        std::str::from_utf8(document).expect("UTF-8");
+    }
+    let n_good = plain.0.iter().flatten().count();
+    (n_good, plain.0.len() - n_good)
+}
+
+#[test]
+fn both_decoders_give_the_same_rows_or_both_refuse() {
+    let (rounds, seed) = (
+        setting("DECODE_FUZZ_ROUNDS", 1000),
+        setting("DECODE_FUZZ_SEED", 1),
+    );
+    let (mut n_good, mut n_bad) = (0, 0);
+    for seed in seed..seed + rounds {
+        let (good, bad) = round(seed);
+        n_good += good;
+        n_bad += bad;
+    }
+    println!("{rounds} rounds: {n_good} pages accepted, {n_bad} refused by both");
+    assert!(
+        n_good > n_bad && n_bad > 0,
+        "the generator makes too few of one kind"
+    );
+}
