@@ -22,7 +22,7 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use crate::line::Line;
@@ -158,7 +158,12 @@ impl Server {
             handler,
             gauges: gauges.clone(),
         });
-        let worker = Worker::spawn("engine-http", move || accept(listener, shared))?;
+        let worker = Worker::spawn("engine-http", move || {
+            worker::accept(listener, move |stream| {
+                shared.gauges.connections.fetch_add(1, Ordering::Relaxed);
+                converse(stream, shared.clone())
+            })
+        })?;
         Ok(Server {
             address,
             gauges,
@@ -192,26 +197,7 @@ struct Shared<Handler> {
     gauges: Arc<Gauges>,
 }
 
-async fn accept<Handler>(listener: std::net::TcpListener, shared: Arc<Shared<Handler>>)
-where
-    Handler: Fn(Call) -> Answering + Send + Sync + 'static,
-{
-    let listener = TcpListener::from_std(listener).expect("the listener is non-blocking");
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                shared.gauges.connections.fetch_add(1, Ordering::Relaxed);
-                // Small answers must not wait for the peer's acknowledgement.
-                let _ = stream.set_nodelay(true);
-                tokio::spawn(converse(stream, shared.clone()));
-            }
-            // Out of file handles, most likely: let some close rather than spin.
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    }
-}
-
-async fn converse<Handler>(stream: tokio::net::TcpStream, shared: Arc<Shared<Handler>>)
+async fn converse<Handler>(stream: TcpStream, shared: Arc<Shared<Handler>>)
 where
     Handler: Fn(Call) -> Answering + Send + Sync + 'static,
 {
