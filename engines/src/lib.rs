@@ -36,6 +36,7 @@ pub mod paging;
 pub mod proxy;
 pub mod replay;
 pub mod sample;
+mod scripted_body;
 mod server_process;
 pub mod session;
 mod skip;
