@@ -11,21 +11,19 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
-use tokio::time::Sleep;
+use tokio::net::TcpStream;
 
 use crate::line::Line;
+use crate::scripted_body::ScriptedBody;
 use crate::worker::{self, Worker};
 
 /// One request as it came in, whole.
@@ -59,18 +57,7 @@ impl Call {
     }
 }
 
-/// One step of an answer's body.
-#[derive(Debug, Clone)]
-pub enum Piece {
-    /// These bytes.
-    Data(Bytes),
-    /// Nothing for this long.
-    Wait(Duration),
-    /// Nothing ever again; the connection stays open until the client or the engine gives up.
-    Stall,
-    /// A connection reset, after what was sent so far has left.
-    Reset,
-}
+pub use crate::scripted_body::Piece;
 
 /// What a handler answers.
 #[derive(Debug, Clone)]
@@ -158,7 +145,12 @@ impl Server {
             handler,
             gauges: gauges.clone(),
         });
-        let worker = Worker::spawn("engine-http", move || accept(listener, shared))?;
+        let worker = Worker::spawn("engine-http", move || {
+            worker::accept(listener, move |stream| {
+                shared.gauges.connections.fetch_add(1, Ordering::Relaxed);
+                converse(stream, shared.clone())
+            })
+        })?;
         Ok(Server {
             address,
             gauges,
@@ -192,26 +184,7 @@ struct Shared<Handler> {
     gauges: Arc<Gauges>,
 }
 
-async fn accept<Handler>(listener: std::net::TcpListener, shared: Arc<Shared<Handler>>)
-where
-    Handler: Fn(Call) -> Answering + Send + Sync + 'static,
-{
-    let listener = TcpListener::from_std(listener).expect("the listener is non-blocking");
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                shared.gauges.connections.fetch_add(1, Ordering::Relaxed);
-                // Small answers must not wait for the peer's acknowledgement.
-                let _ = stream.set_nodelay(true);
-                tokio::spawn(converse(stream, shared.clone()));
-            }
-            // Out of file handles, most likely: let some close rather than spin.
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-        }
-    }
-}
-
-async fn converse<Handler>(stream: tokio::net::TcpStream, shared: Arc<Shared<Handler>>)
+async fn converse<Handler>(stream: TcpStream, shared: Arc<Shared<Handler>>)
 where
     Handler: Fn(Call) -> Answering + Send + Sync + 'static,
 {
@@ -228,7 +201,7 @@ async fn answer<Handler>(
     request: Request<Incoming>,
     shared: &Shared<Handler>,
     reset: &Arc<AtomicBool>,
-) -> io::Result<Response<ScriptedBody>>
+) -> io::Result<Response<ScriptedBody<UnderWay>>>
 where
     Handler: Fn(Call) -> Answering,
 {
@@ -247,13 +220,8 @@ where
         reset.store(true, Ordering::Relaxed);
         return Err(io::Error::other("reset by script"));
     };
-    let mut response = Response::new(ScriptedBody {
-        pieces: answer.pieces,
-        pause: None,
-        flushed: false,
-        reset: reset.clone(),
-        _under_way: under_way,
-    });
+    let body = ScriptedBody::new(answer.pieces, reset.clone(), under_way);
+    let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     Ok(response)
@@ -272,64 +240,5 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-struct ScriptedBody {
-    pieces: VecDeque<Piece>,
-    pause: Option<Pin<Box<Sleep>>>,
-    flushed: bool,
-    reset: Arc<AtomicBool>,
-    _under_way: UnderWay,
-}
-
-impl Body for ScriptedBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        loop {
-            if let Some(pause) = &mut self.pause {
-                std::task::ready!(pause.as_mut().poll(context));
-                self.pause = None;
-            }
-            match self.pieces.front() {
-                None => return Poll::Ready(None),
-                Some(Piece::Stall) => return Poll::Pending,
-                Some(Piece::Reset) if !self.flushed => {
-                    // hyper writes out what it holds when a body has nothing to give, and drops it on an error.
-                    self.flushed = true;
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                Some(Piece::Reset) => {
-                    self.reset.store(true, Ordering::Relaxed);
-                    return Poll::Ready(Some(Err(io::Error::other("reset by script"))));
-                }
-                Some(Piece::Wait(_) | Piece::Data(_)) => {}
-            }
-            match self.pieces.pop_front() {
-                Some(Piece::Data(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                Some(Piece::Wait(time)) => self.pause = Some(Box::pin(tokio::time::sleep(time))),
-                _ => return Poll::Ready(None),
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self.pieces.iter().next() {
-            Some(Piece::Data(bytes)) if self.pieces.len() == 1 => {
-                SizeHint::with_exact(bytes.len() as u64)
-            }
-            None => SizeHint::with_exact(0),
-            _ => SizeHint::new(),
-        }
     }
 }

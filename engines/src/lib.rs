@@ -7,12 +7,17 @@
 //! | [`faults`] | a DynamoDB that fails by script | retries, error codes |
 //! | [`sts`] | STS: roles and web identities | assumed roles, refresh |
 //! | [`metadata`] | the instance's and the container's metadata | the default credential chain |
+//! | [`proxy`] | a company's HTTP proxy | proxy settings |
+//! | [`tls`] | any of these over TLS, under a private CA | `ca_bundle`, TLS failures |
+//! | [`local`] | Amazon's own DynamoDB Local | the reference for grammar, errors and pages |
+//! | [`moto`] | moto's STS | a second opinion on assumed roles |
 //! | [`endpoints`] | nobody: refused, unresolvable, mute | connection errors |
 //! | [`replay`] | ready-made pages, byte for byte | odd bodies, benchmarks |
 //!
 //! Every engine listens on 127.0.0.1 at a port of its own choice, runs on a thread of its own (callers stay
 //! synchronous), and is gone, threads and sockets included, when its handle is dropped. None of them reaches
-//! beyond loopback.
+//! beyond loopback; the two of
+//! other people's making ([`local`], [`moto`]) are fetched once into the target folder by [`install_all`].
 #![forbid(unsafe_code)]
 
 pub mod client;
@@ -20,14 +25,26 @@ pub mod embedded;
 pub mod endpoints;
 pub mod faults;
 pub mod http;
+mod install;
 pub mod item_size;
+mod leash;
 mod line;
+pub mod local;
 pub mod metadata;
+pub mod moto;
 pub mod paging;
+pub mod proxy;
 pub mod replay;
 pub mod sample;
+mod scripted_body;
+mod server_process;
 pub mod session;
+mod skip;
 pub mod sts;
 pub mod tables;
+pub mod tls;
 pub mod wire;
 mod worker;
+
+pub use install::install_all;
+pub use skip::{Skip, skip_or_fail};

@@ -8,7 +8,9 @@ use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 /// A running engine thread; dropping it stops the engine and waits until its thread is gone.
@@ -69,4 +71,24 @@ pub(crate) fn listen() -> io::Result<(TcpListener, SocketAddr)> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     Ok((listener, address))
+}
+
+/// Accepts connections for good, each answered by a task of its own.
+pub(crate) async fn accept<Answered>(listener: TcpListener, answer: impl Fn(TcpStream) -> Answered)
+where
+    Answered: Future<Output = ()> + Send + 'static,
+{
+    let listener =
+        tokio::net::TcpListener::from_std(listener).expect("the listener is non-blocking");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Small answers must not wait for the peer's acknowledgement.
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(answer(stream));
+            }
+            // Out of file handles, most likely: let some close rather than spin.
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
 }
