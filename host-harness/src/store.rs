@@ -160,12 +160,12 @@ impl Store {
         self.next_seq.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Puts a record; the answer comes when it is on disk.
+    /// Puts a record; the answer comes when it is on disk. Puts happen in the order of the calls, whenever they are awaited.
     ///
     /// # Errors
     /// The disk refuses; the store is as if nothing had been asked.
-    pub async fn put(&self, put: Put) -> Result<(), StoreError> {
-        self.writer.put(put).await
+    pub fn put(&self, put: Put) -> impl Future<Output = Result<(), StoreError>> + use<> {
+        self.writer.put(put)
     }
 
     /// Puts the record of a job that has begun, soon: a later put of the same job makes this one needless.
@@ -179,6 +179,11 @@ impl Store {
     /// The disk refuses.
     pub fn write_result_file(&self, seq: i64, result: &[u8]) -> Result<(), StoreError> {
         self.files.write(seq, result)
+    }
+
+    /// Removes a result's file whose job ended without one.
+    pub fn remove_result_file(&self, seq: i64) {
+        self.files.remove(seq);
     }
 
     /// Whether a result of this size is to be a file.

@@ -117,8 +117,9 @@ impl Writer {
         }
     }
 
-    pub(super) async fn put(&self, put: Put) -> Result<(), StoreError> {
-        self.order(|ack| Order::Put(put, ack)).await
+    /// Takes its place in the order of puts at once, before the answer is awaited.
+    pub(super) fn put(&self, put: Put) -> impl Future<Output = Result<(), StoreError>> + use<> {
+        self.order(|ack| Order::Put(put, ack))
     }
 
     pub(super) fn put_lazily(&self, job: Arc<Job>) {
@@ -154,21 +155,23 @@ impl Writer {
             .await
     }
 
-    async fn order<T>(&self, order: impl FnOnce(Ack<T>) -> Order) -> Result<T, StoreError> {
+    fn order<T, F>(&self, order: F) -> impl Future<Output = Result<T, StoreError>> + use<T, F>
+    where
+        F: FnOnce(Ack<T>) -> Order,
+    {
         let (ack, answer) = oneshot::channel();
-        {
-            let mut queue = self.shared.queue();
-            if queue.closed {
-                return Err(StoreError::Closed);
-            }
-            let order = order(ack);
+        let order = order(ack);
+        let mut queue = self.shared.queue();
+        // A closed store drops the order, and with it the way to answer.
+        if !queue.closed {
             if let Order::Put(put, _) = &order {
                 queue.lazy.remove(&put.job.seq);
             }
             queue.urgent.push(order);
             self.shared.work.notify_one();
         }
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        drop(queue);
+        async { answer.await.unwrap_or(Err(StoreError::Closed)) }
     }
 }
 

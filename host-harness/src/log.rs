@@ -1,0 +1,280 @@
+//! The host's log: one line an event, as text or JSON, on one stream; and the lines of each running job, kept for its `stderr`.
+//!
+//! In: events of the host and lines of plugins. Out: lines. It must never hold a credential, a statement or a parameter: callers
+//! pass ids, names, counts and codes.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use plugin_api::Level;
+use plugin_api::host::LogSink;
+use serde_json::{Map, Value, json};
+
+/// How lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The most that is kept of one job's lines.
+const JOB_LINES_BYTES: usize = 64 * 1024;
+
+/// The log.
+pub struct Log {
+    format: LogFormat,
+    out: Mutex<Box<dyn Write + Send>>,
+    /// The lines of running jobs, by id.
+    jobs: Mutex<HashMap<String, String>>,
+}
+
+impl Log {
+    /// A log on a stream.
+    #[must_use]
+    pub fn new(format: LogFormat, out: Box<dyn Write + Send>) -> Self {
+        Self {
+            format,
+            out: Mutex::new(out),
+            jobs: Mutex::default(),
+        }
+    }
+
+    /// A log on standard error.
+    #[must_use]
+    pub fn stderr(format: LogFormat) -> Self {
+        Self::new(format, Box::new(std::io::stderr()))
+    }
+
+    /// Writes one event: what happened, and its figures.
+    pub fn event(&self, level: Level, message: &str, fields: &[(&str, Value)]) {
+        let time = timestamp(std::time::SystemTime::now());
+        let mut line = String::with_capacity(160);
+        match self.format {
+            LogFormat::Json => {
+                let mut object = Map::new();
+                object.insert("time".into(), time.into());
+                object.insert("level".into(), level_word(level).into());
+                object.insert("message".into(), message.into());
+                object.extend(
+                    fields
+                        .iter()
+                        .map(|(name, value)| ((*name).to_owned(), value.clone())),
+                );
+                let _ = write!(line, "{}", Value::Object(object));
+            }
+            LogFormat::Text => {
+                let _ = write!(line, "{time} {:5} {}", level_word(level), one_line(message));
+                for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+                    let _ = match value {
+                        Value::String(text)
+                            if text
+                                .chars()
+                                .all(|c| c.is_alphanumeric() || "-_.:/@".contains(c)) =>
+                        {
+                            write!(line, " {name}={text}")
+                        }
+                        other => write!(line, " {name}={other}"),
+                    };
+                }
+            }
+        }
+        line.push('\n');
+        let mut out = self.out.lock().expect("writing a line does not panic");
+        // There is nowhere to report that the log itself cannot be written.
+        let _ = out.write_all(line.as_bytes());
+    }
+
+    /// Writes one event at level info.
+    pub fn info(&self, message: &str) {
+        self.event(Level::Info, message, &[]);
+    }
+
+    /// Where the lines of plugins go: into the log, and those of a job also into its `stderr`.
+    #[must_use]
+    pub fn sink(self: &Arc<Self>) -> LogSink {
+        let log = Arc::clone(self);
+        Arc::new(move |level, target, message| log.plugin_line(level, target, message))
+    }
+
+    fn plugin_line(&self, level: Level, target: &str, message: &str) {
+        if let Some((id, rest)) = message
+            .strip_prefix("job=")
+            .and_then(|rest| rest.split_once(' '))
+        {
+            let mut jobs = self
+                .jobs
+                .lock()
+                .expect("nothing panics while it holds the lines");
+            if let Some(lines) = jobs.get_mut(id)
+                && lines.len() + rest.len() < JOB_LINES_BYTES
+            {
+                let _ = writeln!(lines, "{} {}", level_word(level), one_line(rest));
+            }
+        }
+        if matches!(level, Level::Error | Level::Warn | Level::Info) {
+            self.event(level, message, &[("target", json!(target))]);
+        }
+    }
+
+    /// Begins to keep a job's lines.
+    pub fn begin_job(&self, id: &str) {
+        let mut jobs = self
+            .jobs
+            .lock()
+            .expect("nothing panics while it holds the lines");
+        jobs.insert(id.to_owned(), String::new());
+    }
+
+    /// A job's lines, which are then kept no more.
+    pub fn end_job(&self, id: &str) -> String {
+        let mut jobs = self
+            .jobs
+            .lock()
+            .expect("nothing panics while it holds the lines");
+        jobs.remove(id).unwrap_or_default()
+    }
+
+    /// The lines of a job that runs; `None` where none does under this id.
+    pub fn job_lines(&self, id: &str) -> Option<String> {
+        let jobs = self
+            .jobs
+            .lock()
+            .expect("nothing panics while it holds the lines");
+        jobs.get(id).cloned()
+    }
+}
+
+fn level_word(level: Level) -> &'static str {
+    match level {
+        Level::Error => "ERROR",
+        Level::Warn => "WARN",
+        Level::Info => "INFO",
+        Level::Debug => "DEBUG",
+        Level::Trace => "TRACE",
+    }
+}
+
+/// A line break inside a message would let a client write log lines of its own.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// `2026-11-23T19:44:13.123Z`.
+fn timestamp(time: std::time::SystemTime) -> String {
+    let since = time
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    // Days to a civil date in years that begin in March, so that the leap day is the last one.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
+        since.subsec_millis()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(format: LogFormat, act: impl FnOnce(&Arc<Log>)) -> String {
+        let lines = Lines::default();
+        act(&Arc::new(Log::new(format, Box::new(lines.clone()))));
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn times_are_civil_dates() {
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400, "2000-02-29T00:00:00.000Z"),
+            (1_795_417_608, "2026-11-23T07:06:48.000Z"),
+            (4_107_542_399, "2100-02-28T23:59:59.000Z"),
+        ] {
+            assert_eq!(
+                timestamp(UNIX_EPOCH + Duration::from_secs(seconds)),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_line_in_either_format() {
+        let event = |log: &Arc<Log>| {
+            log.event(
+                Level::Info,
+                "job\nended",
+                &[
+                    ("id", json!("a-1")),
+                    ("user", json!("x y")),
+                    ("rows", json!(2)),
+                ],
+            )
+        };
+        let text = written(LogFormat::Text, event);
+        assert!(
+            text.ends_with("INFO  job ended id=a-1 user=\"x y\" rows=2\n"),
+            "{text}"
+        );
+        let line: Value = serde_json::from_str(&written(LogFormat::Json, event)).unwrap();
+        assert_eq!(
+            (line["message"].as_str(), line["rows"].as_i64()),
+            (Some("job\nended"), Some(2))
+        );
+    }
+
+    #[test]
+    fn the_lines_of_a_job_are_kept_while_it_runs_and_bounded() {
+        written(LogFormat::Text, |log| {
+            let sink = log.sink();
+            log.begin_job("a");
+            sink(Level::Debug, "dynamo", "job=a page 1");
+            sink(Level::Info, "dynamo", "job=b not ours");
+            assert_eq!(log.job_lines("a").unwrap(), "DEBUG page 1\n");
+            for _ in 0..2_000 {
+                sink(
+                    Level::Debug,
+                    "dynamo",
+                    &format!("job=a {}", "x".repeat(100)),
+                );
+            }
+            assert!(log.end_job("a").len() <= JOB_LINES_BYTES);
+            assert_eq!(log.job_lines("a"), None);
+        });
+    }
+}
