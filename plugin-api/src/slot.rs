@@ -11,7 +11,9 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    Error, ErrorCode, Host, JobCtx, Plugin, ffi::callbacks::ProgressCallback, panic::guard,
+    Error, ErrorCode, Host, JobCtx, Plugin,
+    ffi::{callbacks::ProgressCallback, fork::InUse},
+    panic::guard,
 };
 
 /// How long `plugin_close` waits for jobs that it has cancelled before it reports them instead of hanging the host.
@@ -41,6 +43,8 @@ pub struct Slot<P> {
     life: Mutex<Life<P>>,
     /// Notified when `phase` changes and when a job ends.
     changed: Condvar,
+    /// [`AFTER_CANCEL`], shorter in tests.
+    after_cancel: Duration,
 }
 
 struct Life<P> {
@@ -66,6 +70,7 @@ enum Phase<P> {
 struct Instance<P> {
     plugin: P,
     host: Host,
+    in_use: InUse,
 }
 
 impl<P: Plugin> Slot<P> {
@@ -79,6 +84,7 @@ impl<P: Plugin> Slot<P> {
                 jobs: Vec::new(),
             }),
             changed: Condvar::new(),
+            after_cancel: AFTER_CANCEL,
         }
     }
 
@@ -112,12 +118,17 @@ impl<P: Plugin> Slot<P> {
     ) -> Result<MutexGuard<'a, Life<P>>, Error> {
         let before = std::mem::replace(&mut life.phase, Phase::Opening);
         drop(life);
+        let in_use = InUse::new();
         let opened = guard(|| P::open(host.clone(), config));
         let mut life = self.lock();
         self.changed.notify_all();
         match opened {
             Ok(plugin) => {
-                life.phase = Phase::Open(Arc::new(Instance { plugin, host }));
+                life.phase = Phase::Open(Arc::new(Instance {
+                    plugin,
+                    host,
+                    in_use,
+                }));
                 Ok(life)
             }
             Err(error) => {
@@ -230,7 +241,7 @@ impl<P: Plugin> Slot<P> {
             drop(life);
             jobs.iter().for_each(JobCtx::cancel);
             drop(jobs);
-            life = self.wait_for_jobs(self.lock(), Some(Instant::now() + AFTER_CANCEL));
+            life = self.wait_for_jobs(self.lock(), Some(Instant::now() + self.after_cancel));
         }
         let left = life.jobs.len();
         let Phase::Closing(instance) = std::mem::replace(&mut life.phase, Phase::Closed) else {
@@ -244,13 +255,18 @@ impl<P: Plugin> Slot<P> {
         // Jobs have dropped their clones, so this is the last.
         life.phase = Phase::Ending;
         drop(life);
-        let instance = Arc::into_inner(instance)
+        let Instance {
+            plugin,
+            host,
+            in_use,
+        } = Arc::into_inner(instance)
             .expect("a job drops its clone before it is struck off the list");
         let within = deadline.map_or(Duration::MAX, |at| {
             at.saturating_duration_since(Instant::now())
         });
-        let ended = guard(|| instance.plugin.close(within));
-        instance.host.silence();
+        let ended = guard(|| plugin.close(within));
+        host.silence();
+        drop(in_use);
         self.lock().phase = Phase::Closed;
         self.changed.notify_all();
         ended
@@ -262,7 +278,7 @@ impl<P: Plugin> Slot<P> {
         until: Option<Instant>,
     ) -> MutexGuard<'a, Life<P>> {
         while !life.jobs.is_empty() {
-            let left = until.map_or(AFTER_CANCEL, |at| {
+            let left = until.map_or(self.after_cancel, |at| {
                 at.saturating_duration_since(Instant::now())
             });
             if left.is_zero() {
@@ -344,3 +360,6 @@ fn jobs_left(left: usize) -> Error {
     )
     .hint("the plugin stays loaded and closed to new jobs; close it again later")
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use abi_stable::std_types::RVec;
 
 use super::{
     callbacks::{LogCallback, ProgressCallback, in_callback},
+    fork::orphaned,
     input,
     module::Reply,
     types::{
@@ -80,7 +81,7 @@ pub unsafe fn plugin_open<P: Plugin>(
     out: *mut HpBuffer,
 ) -> i32 {
     let open = || {
-        outside_callbacks("plugin_open")?;
+        may_be_called("plugin_open")?;
         // SAFETY: the caller's promise.
         let host = unsafe { input::sized(host) }.map_err(Refusal::Misuse)?;
         // SAFETY: the caller's promise.
@@ -136,7 +137,7 @@ unsafe fn job_answer<P: Plugin>(
     job_len: usize,
     call: *const HpCall,
 ) -> Result<Vec<u8>, Refusal> {
-    outside_callbacks("run_job")?;
+    may_be_called("run_job")?;
     // SAFETY: the caller's promise.
     let job = unsafe { input::text(job, job_len, "job") }
         .and_then(|job| job.ok_or_else(|| misuse("job is null")))
@@ -158,7 +159,7 @@ pub unsafe fn check_health<P: Plugin>(
     out: *mut HpBuffer,
 ) -> i32 {
     let check = || {
-        outside_callbacks("check_health")?;
+        may_be_called("check_health")?;
         if cluster.is_null() && cluster_len > 0 {
             return Err(Refusal::Misuse(misuse(format!(
                 "cluster is null, its length {cluster_len}"
@@ -182,11 +183,11 @@ pub unsafe fn check_health<P: Plugin>(
 pub unsafe fn cancel_job<P: Plugin>(slot: &Slot<P>, job_id: *const u8, job_id_len: usize) -> i32 {
     // SAFETY: the caller's promise.
     match unsafe { input::text(job_id, job_id_len, "job_id") } {
-        Ok(Some(id)) => match guard(|| Ok(slot.cancel(id))) {
+        Ok(Some(id)) if !orphaned() => match guard(|| Ok(slot.cancel(id))) {
             Ok(true) => DONE,
             Ok(false) | Err(_) => FAILED,
         },
-        Ok(None) | Err(_) => MISUSE,
+        _ => MISUSE,
     }
 }
 
@@ -196,7 +197,7 @@ pub unsafe fn cancel_job<P: Plugin>(slot: &Slot<P>, job_id: *const u8, job_id_le
 /// See the file's head.
 pub unsafe fn plugin_close<P: Plugin>(slot: &Slot<P>, within_ms: u64, out: *mut HpBuffer) -> i32 {
     let close = || {
-        outside_callbacks("plugin_close")?;
+        may_be_called("plugin_close")?;
         slot.close(Duration::from_millis(within_ms))?;
         Ok(Vec::new())
     };
@@ -233,10 +234,15 @@ unsafe fn call_info(call: *const HpCall) -> Result<CallInfo, Refusal> {
     })
 }
 
-fn outside_callbacks(function: &str) -> Result<(), Refusal> {
+fn may_be_called(function: &str) -> Result<(), Refusal> {
     if in_callback() {
         return Err(Refusal::Misuse(misuse(format!(
             "{function} may not be called inside a callback"
+        ))));
+    }
+    if orphaned() {
+        return Err(Refusal::Misuse(misuse(format!(
+            "{function} may not be called in a process that was forked while the plugin was open"
         ))));
     }
     Ok(())

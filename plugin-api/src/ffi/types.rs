@@ -4,25 +4,25 @@ use std::ffi::{c_char, c_void};
 
 use abi_stable::StableAbi;
 
-/// The first word of [`HpInfo`]: the bytes `MFPH`.
+/// The first word of [`HpInfo`]: the bytes `MFPH`. `cbindgen.toml` writes it into the header, where it is to be hexadecimal.
 pub const HEIMDALL_PLUGIN_MAGIC: u32 = 0x4850_464D;
 
-/// The major version of the surface that this crate speaks. Another major is another surface.
+/// The major version of the surface that is described here. Another major is another surface.
 pub const ABI_MAJOR: u32 = 1;
-/// The minor version: grows when something is added at an end.
+/// The minor version: it grows when something is added at an end.
 pub const ABI_MINOR: u32 = 0;
 
 /// What a library says of itself. Static, never freed.
 #[repr(C)]
 #[derive(Debug, StableAbi)]
 pub struct HpInfo {
-    /// [`HEIMDALL_PLUGIN_MAGIC`].
+    /// `HEIMDALL_PLUGIN_MAGIC`.
     pub magic: u32,
     /// Bytes of this struct as the library knows it.
     pub struct_size: u32,
-    /// [`ABI_MAJOR`] of the library.
+    /// The major version of the surface that the library speaks: another one than yours means that it is not for you.
     pub abi_major: u32,
-    /// [`ABI_MINOR`] of the library.
+    /// The minor version: a larger one than yours only adds.
     pub abi_minor: u32,
     /// The plugin's name, NUL-terminated UTF-8.
     pub name: *const c_char,
@@ -35,7 +35,7 @@ pub struct HpInfo {
 // SAFETY: the pointers lead to string literals of the library, which nobody writes.
 unsafe impl Sync for HpInfo {}
 
-/// Bytes that belong to the plugin. Hand them to `free_buffer`; a NUL lies past `len`.
+/// Bytes that belong to the plugin. Hand them to `free_buffer`; a NUL lies past `len`, so that they can be read as a C string.
 #[repr(C)]
 #[derive(Debug, StableAbi)]
 pub struct HpBuffer {
@@ -47,7 +47,8 @@ pub struct HpBuffer {
     pub capacity: usize,
 }
 
-/// What a host offers to a library while it is open.
+/// What a host offers to a library while it is open. The struct is read during `plugin_open` only; what it points to must stay
+/// valid until `plugin_close` returns.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, StableAbi)]
 pub struct HpHost {
@@ -57,7 +58,8 @@ pub struct HpHost {
     pub reserved: u32,
     /// Handed back to `log` as it is.
     pub user: *mut c_void,
-    /// Takes one log line: level 1 error … 5 trace, a NUL-terminated target, a message that is not.
+    /// Takes one log line: level 1 error, 2 warn, 3 info, 4 debug, 5 trace; `target` ends in NUL, `message` does not.
+    /// May be NULL. Runs on the plugin's threads, several at once, until `plugin_close` returns.
     pub log: Option<
         unsafe extern "C" fn(
             user: *mut c_void,
@@ -69,7 +71,7 @@ pub struct HpHost {
     >,
 }
 
-/// What a caller offers to one job.
+/// What a caller offers to one job. What it points to must stay valid until the call returns.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, StableAbi)]
 pub struct HpCall {
@@ -81,7 +83,7 @@ pub struct HpCall {
     pub user: *mut c_void,
     /// Milliseconds that the caller waits; 0: without end.
     pub timeout_ms: u64,
-    /// Takes the job's totals after each page.
+    /// Takes the job's totals after each page. May be NULL. Runs on the plugin's threads, one call at a time, until the call returns.
     pub progress:
         Option<unsafe extern "C" fn(user: *mut c_void, rows: u64, pages: u64, wire_bytes: u64)>,
 }
