@@ -46,6 +46,7 @@ pub use panic::{catch_panics, quiet_panics_on_this_thread};
 
 /// What a Rust host uses to load a library and to call it.
 pub mod host {
+    pub use crate::ffi::types::{ABI_MAJOR, ABI_MINOR};
     pub use crate::ffi::library::{
         CallOptions, Document, Info, Library, LoadError, LogSink, Progress,
     };

@@ -3,3 +3,4 @@
 
 mod abi_header;
 mod library;
+mod query;

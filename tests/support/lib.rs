@@ -1,7 +1,6 @@
-//! What the tests share: where the built host and libraries are.
+//! What the tests share: where the built host and libraries are, and the DynamoDB plugin loaded into the test process.
 //!
-//! The files are built by the first test that asks, with the one command that demo and tests share, so that plain `cargo test`
-//! works and nothing is built twice.
+//! The files are built by the first test that asks, with the one command that demo and tests share, so that nothing is built twice.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -11,6 +10,12 @@ use std::{
     sync::OnceLock,
 };
 
+use plugin_api::{
+    Error,
+    host::{CallOptions, Library},
+};
+use serde_json::{Value, json};
+
 /// The folder with the built host and libraries of this profile.
 ///
 /// # Panics
@@ -18,24 +23,26 @@ use std::{
 pub fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .expect("the tests lie in the workspace");
-        // The same packages in every build: another selection would unify features otherwise and build the SDK again.
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--workspace", "--quiet"])
-            .current_dir(root)
-            .status()
-            .expect("cargo runs, it has just built this test");
-        assert!(status.success(), "the workspace does not build");
         let test_binary = env::current_exe().expect("a running test has a path");
         // target/debug/deps/it-… → target/debug
-        test_binary
-            .ancestors()
-            .nth(2)
-            .expect("tests lie in the target folder's deps")
-            .to_owned()
+        let folder = test_binary.ancestors().nth(2).expect("tests lie in the target folder's deps").to_owned();
+        // `cargo xtask test` has built everything and says so; plain `cargo test` has not.
+        if env::var_os("HARNESS_BUILT").is_none() {
+            build();
+        }
+        folder
     })
+}
+
+fn build() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the workspace");
+    // The same packages in every build: another selection would unify features otherwise and build the SDK again.
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--workspace", "--quiet"])
+        .current_dir(root)
+        .status()
+        .expect("cargo runs, it has just built this test");
+    assert!(status.success(), "the workspace does not build");
 }
 
 /// The built library of a workspace crate: `library("dynamo_plugin")`.
@@ -46,4 +53,42 @@ pub fn library(crate_name: &str) -> PathBuf {
 /// The built host.
 pub fn host() -> PathBuf {
     built().join("host-harness")
+}
+
+/// The DynamoDB plugin, loaded into this process once; tests share it and never close it.
+///
+/// # Panics
+/// Where the library does not load, or the process has no credentials: a library reads its environment when it is opened, and a test
+/// process must not change it, so `cargo xtask test` sets AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (any value will do).
+pub fn dynamo() -> &'static Library {
+    static DYNAMO: OnceLock<Library> = OnceLock::new();
+    DYNAMO.get_or_init(|| {
+        assert!(
+            env::var_os("AWS_ACCESS_KEY_ID").is_some(),
+            "run the tests with `cargo xtask test`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to anything"
+        );
+        Library::load(&library("dynamo_plugin"), None).expect("the built plugin loads")
+    })
+}
+
+/// A job document: this context against the endpoint at `url`.
+pub fn job(url: &str, context: &Value) -> Value {
+    json!({"context": context, "cluster": {"name": "test", "context": {"endpoint_url": url, "region": "us-east-1"}}})
+}
+
+/// Runs a job document; the result, its `stats` included.
+///
+/// # Errors
+/// The job's own.
+pub fn run(job: &Value) -> Result<Value, Error> {
+    let result = dynamo().run_job(job.to_string().as_bytes(), &CallOptions::default())?;
+    Ok(serde_json::from_slice(&result).expect("a result is JSON"))
+}
+
+/// Runs a statement against the endpoint at `url`.
+///
+/// # Errors
+/// The job's own.
+pub fn query(url: &str, query: &str) -> Result<Value, Error> {
+    run(&job(url, &json!({"query": query})))
 }

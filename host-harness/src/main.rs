@@ -1,0 +1,12 @@
+//! The host's executable: parses the command line, runs one command, turns its end into an exit status.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use host_harness::cli::Cli;
+
+fn main() -> ExitCode {
+    // Wrong usage ends here with status 2, help and version with 0.
+    Cli::parse().run().into()
+}

@@ -1,0 +1,259 @@
+//! The job document that the plugin gets: a file's, or made of options; routed by a config, or pointed at a cluster by options.
+//!
+//! Members are kept as they were written, so that a number keeps its digits and a key given twice is still there for the plugin to
+//! refuse.
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use plugin_api::{Error, ErrorCode};
+use serde::{
+    Deserialize, Serialize,
+    de::{MapAccess, Visitor},
+    ser::SerializeMap,
+};
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{RunArgs, RunError};
+use crate::{
+    catalog::Catalog,
+    config::Config,
+    error::{Code, HostError},
+    job::{Submission, now},
+    route,
+};
+
+/// A job ready to run.
+pub(crate) struct Routed {
+    /// What the plugin gets.
+    pub(crate) document: Vec<u8>,
+    /// The job's id, to cancel it by.
+    pub(crate) id: String,
+    /// The plugin that runs it.
+    pub(crate) plugin: String,
+    /// Which versions of it may.
+    pub(crate) plugin_version: Option<semver::VersionReq>,
+    /// Where the config says that libraries lie.
+    pub(crate) plugin_directory: Option<PathBuf>,
+}
+
+pub(super) fn build(args: &RunArgs) -> Result<Routed, RunError> {
+    let submitted = match (&args.query, &args.job) {
+        (Some(query), _) => of_options(query, args)?,
+        (None, Some(path)) => read(path)?,
+        (None, None) => return Err(RunError::Usage("give a job file, or --query".to_owned())),
+    };
+    match &args.config {
+        Some(config) => by_config(&submitted, config, args),
+        None => by_options(submitted, args),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, RunError> {
+    if path == Path::new("-") {
+        let mut job = Vec::new();
+        std::io::stdin()
+            .read_to_end(&mut job)
+            .map_err(|error| RunError::Usage(format!("cannot read the job from standard input: {error}")))?;
+        return Ok(job);
+    }
+    std::fs::read(path).map_err(|error| RunError::Usage(format!("cannot read the job file {}: {error}", path.display())))
+}
+
+fn of_options(query: &str, args: &RunArgs) -> Result<Vec<u8>, RunError> {
+    #[derive(Serialize)]
+    struct Job<'a> {
+        context: Context<'a>,
+    }
+    #[derive(Serialize)]
+    struct Context<'a> {
+        query: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        limit: Option<u64>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        parameters: Vec<&'a RawValue>,
+    }
+    let parameters = args.params.iter().map(|text| {
+        serde_json::from_str(text).map_err(|error| {
+            RunError::Usage(format!("a --param is not JSON: {error}; write a string with its quotes: --param '\"books\"'"))
+        })
+    });
+    let parameters = parameters.collect::<Result<_, _>>()?;
+    let job = Job { context: Context { query, limit: args.limit, parameters } };
+    Ok(serde_json::to_vec(&job).expect("texts and raw JSON serialize"))
+}
+
+/// Without a config: the job's own `command` and `cluster` hold, options override its cluster's context.
+fn by_options(submitted: Vec<u8>, args: &RunArgs) -> Result<Routed, RunError> {
+    let unrouted = |document, id| Routed {
+        document,
+        id,
+        plugin: args.plugin.clone(),
+        plugin_version: None,
+        plugin_directory: None,
+    };
+    let Ok(mut job) = serde_json::from_slice::<Members>(&submitted) else {
+        // Not an object: the plugin says so, in the words that it has for everybody.
+        return Ok(unrouted(submitted, String::new()));
+    };
+    let id = match job.get("id").and_then(|id| serde_json::from_str::<String>(id.get()).ok()) {
+        Some(id) => id,
+        None if job.get("id").is_none_or(|id| id.get() == "null") => {
+            let id = uuid::Uuid::now_v7().to_string();
+            job.set("id", to_raw_value(&id).expect("a text serializes"));
+            id
+        }
+        None => String::new(),
+    };
+    if job.get("user").is_none_or(|user| user.get() == "null")
+        && let Some(user) = caller(args)
+    {
+        job.set("user", to_raw_value(&user).expect("a text serializes"));
+    }
+    override_cluster(&mut job, args)?;
+    Ok(unrouted(serde_json::to_vec(&job).expect("raw JSON serializes"), id))
+}
+
+fn override_cluster(job: &mut Members, args: &RunArgs) -> Result<(), RunError> {
+    let overrides: BTreeMap<&str, &String> = [
+        ("role_arn", &args.role_arn),
+        ("region", &args.region),
+        ("endpoint_url", &args.endpoint_url),
+        ("profile", &args.profile),
+    ]
+    .into_iter()
+    .filter_map(|(field, value)| value.as_ref().map(|value| (field, value)))
+    .collect();
+    if overrides.is_empty() {
+        return Ok(());
+    }
+    let mut cluster = job.object("cluster")?;
+    let mut context = cluster.object("context")?;
+    for (field, value) in overrides {
+        context.set(field, to_raw_value(value).expect("a text serializes"));
+    }
+    cluster.set("context", to_raw_value(&context).expect("raw JSON serializes"));
+    job.set("cluster", to_raw_value(&cluster).expect("raw JSON serializes"));
+    Ok(())
+}
+
+/// With a config: the job's criteria choose command and cluster, as for a job that is submitted over HTTP.
+fn by_config(submitted: &[u8], config: &Path, args: &RunArgs) -> Result<Routed, RunError> {
+    let config = Config::load(config).map_err(|error| RunError::Usage(error.to_string()))?;
+    route_job(submitted, &config, &caller(args).unwrap_or_default())
+}
+
+/// Routes a submitted job by a config's commands and clusters.
+pub(crate) fn route_job(submitted: &[u8], config: &Config, user: &str) -> Result<Routed, RunError> {
+    if let Ok(job) = serde_json::from_slice::<Members>(submitted)
+        && let Some(own) = ["command", "cluster"].into_iter().find(|own| job.get(own).is_some())
+    {
+        return Err(RunError::Failed(
+            Error::new(ErrorCode::InvalidJob, format!("the job brings its own '{own}', which only the config may set"))
+                .hint("leave it out and name tags in command_criteria and cluster_criteria, or run without --config"),
+        ));
+    }
+    let submission = Submission::parse(submitted).map_err(RunError::Refused)?;
+    let catalog = Catalog::new(config, &Default::default(), now());
+    let (commands, clusters) = (submission.command_criteria.clone(), submission.cluster_criteria.clone());
+    let (command, cluster) = route::resolve(&catalog, &commands.unwrap_or_default(), &clusters.unwrap_or_default(), |n| {
+        usize::try_from(uuid::Uuid::new_v4().as_u128() % n as u128).unwrap_or(0)
+    })
+    .map_err(RunError::Refused)?;
+    if !command.allows(user) {
+        return Err(RunError::Refused(
+            HostError::new(Code::Forbidden, format!("the caller '{user}' may not run the command '{}'", command.command.object.name))
+                .hint("the command's allowed_callers names who may; --user says who you are"),
+        ));
+    }
+    let id = uuid::Uuid::now_v7().to_string();
+    #[derive(Serialize)]
+    struct Job<'a> {
+        id: &'a str,
+        name: Option<&'a str>,
+        version: Option<&'a str>,
+        user: &'a str,
+        context: Option<&'a RawValue>,
+        command: &'a RawValue,
+        cluster: &'a RawValue,
+    }
+    let document = serde_json::to_vec(&Job {
+        id: &id,
+        name: submission.name.as_deref(),
+        version: submission.version.as_deref(),
+        user,
+        context: submission.context.as_deref(),
+        command: &command.document,
+        cluster: &cluster.document,
+    })
+    .expect("texts and raw JSON serialize");
+    Ok(Routed {
+        document,
+        id,
+        plugin: command.command.plugin.clone(),
+        plugin_version: command.command.plugin_version.clone(),
+        plugin_directory: config.plugin_directory.clone(),
+    })
+}
+
+fn caller(args: &RunArgs) -> Option<String> {
+    args.user.clone().or_else(|| std::env::var("USER").ok()).filter(|user| !user.is_empty())
+}
+
+/// An object's members in their order, values as written, keys even twice.
+struct Members(Vec<(String, Box<RawValue>)>);
+
+impl Members {
+    fn get(&self, name: &str) -> Option<&RawValue> {
+        self.0.iter().find(|(member, _)| member == name).map(|(_, value)| &**value)
+    }
+
+    fn set(&mut self, name: &str, value: Box<RawValue>) {
+        match self.0.iter_mut().find(|(member, _)| member == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
+    }
+
+    /// A member that is an object, or absent.
+    fn object(&self, name: &str) -> Result<Self, RunError> {
+        match self.get(name).filter(|value| value.get() != "null") {
+            None => Ok(Self(Vec::new())),
+            Some(value) => serde_json::from_str(value.get())
+                .map_err(|_| RunError::Failed(Error::new(ErrorCode::InvalidJob, format!("'{name}' is not an object")))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+impl Serialize for Members {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
