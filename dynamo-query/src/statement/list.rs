@@ -30,10 +30,7 @@ pub(super) fn path(query: &str, tokens: &[Token]) -> Option<Path> {
     let mut length = at_sign + 1;
     let mut parts = vec![name(query, tokens.get(at_sign)?)?];
     let mut indexed = false;
-    loop {
-        let [step, rest @ ..] = &tokens[length..] else {
-            break;
-        };
+    while let [step, rest @ ..] = &tokens[length..] {
         match (step.kind, rest) {
             (Kind::Symbol(b'.'), [next, ..]) => {
                 let Some(part) = name(query, next) else { break };
