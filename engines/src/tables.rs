@@ -15,6 +15,11 @@
 use anyhow::{Context, anyhow, bail};
 use serde_json::{Map, Value, json};
 
+use crate::client;
+
+/// How many items one `BatchWriteItem` may carry.
+const BATCH: usize = 25;
+
 /// One table of the document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
@@ -38,6 +43,27 @@ pub fn read(document: &Value) -> anyhow::Result<Vec<Table>> {
         .iter()
         .map(|(name, table)| read_table(name, table).with_context(|| format!("table `{name}`")))
         .collect()
+}
+
+/// Creates every table of a document on the DynamoDB at `url` and puts its items in, by way of HTTP.
+///
+/// # Errors
+/// The document is malformed, a table exists already, or an item is not valid; the message names the table.
+pub fn load(url: &str, document: &Value) -> anyhow::Result<()> {
+    for table in read(document)? {
+        let name = &table.name;
+        client::dynamodb_ok(url, "CreateTable", &table.create)
+            .with_context(|| format!("cannot create table `{name}`"))?;
+        for batch in table.items.chunks(BATCH) {
+            let puts = batch
+                .iter()
+                .map(|item| json!({"PutRequest": {"Item": item}}));
+            let request = json!({"RequestItems": {name: puts.collect::<Vec<_>>()}});
+            client::dynamodb_ok(url, "BatchWriteItem", &request)
+                .with_context(|| format!("cannot load table `{name}`"))?;
+        }
+    }
+    Ok(())
 }
 
 fn read_table(name: &str, table: &Value) -> anyhow::Result<Table> {
