@@ -5,10 +5,18 @@
 pub mod catalog;
 pub mod config;
 pub mod error;
+pub mod inspect;
 pub mod job;
+mod load;
 pub mod log;
 pub mod metrics;
 mod nearest;
 pub mod plugins;
+mod probe;
+pub mod refusal;
+pub mod registry;
+pub mod residue;
 pub mod route;
 pub mod store;
+mod verify;
+mod watch;

@@ -50,6 +50,7 @@ pub mod host {
     pub use crate::ffi::library::{
         CallOptions, Document, Info, Library, LoadError, LogSink, Progress,
     };
+    pub use crate::ffi::process::{free_thread_keys, glibc_version};
 }
 
 /// What [`export_plugin!`] expands to needs; not for direct use.

@@ -205,11 +205,18 @@ impl Library {
     /// # Errors
     /// The job's own error; `INTERNAL` where the plugin's answer is none.
     pub fn run_job(&self, job: &[u8], options: &CallOptions) -> Result<Document, Error> {
+        let (status, document) = self.answer(job, options);
+        outcome(status, document)
+    }
+
+    /// Runs one job and gives what the plugin answered as it is, its status and its document: for a host that judges the plugin.
+    #[must_use]
+    pub fn answer(&self, job: &[u8], options: &CallOptions) -> (i32, Document) {
         let call = hp_call(options);
         // SAFETY: job, struct and options live until the call returns.
         let reply =
             unsafe { self.module.run_job_typed()(job.as_ptr(), job.len(), &raw const call) };
-        outcome(reply.status, Document(reply.document))
+        (reply.status, Document(reply.document))
     }
 
     /// Asks every job under that id to stop; whether there was one.

@@ -1,0 +1,88 @@
+//! The one place of the host that opens a library: the private copy of what `verify` checked and `probe` tried.
+//!
+//! `plugin_api::host::Library` never uses `abi_stable`'s `load_from_file`: it caches one library per type.
+
+use std::path::Path;
+
+use plugin_api::host::{Library, LoadError, LogSink, free_thread_keys};
+
+use crate::refusal::{Refusal, RefusalCode};
+
+/// Refuses where fewer than `floor` thread keys of the process are free: each library takes one or two for good, and the
+/// process is aborted when there are none.
+pub(crate) fn ensure_keys(floor: usize) -> Result<(), Refusal> {
+    let free = free_thread_keys(floor);
+    if free >= floor {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalCode::OutOfThreadKeys,
+        format!("only {free} of the process's thread keys are free, and {floor} must be"),
+        "restart the host: every library that it ever loaded keeps keys until then",
+    ))
+}
+
+/// Loads the library and reads what it says of itself; with its version.
+pub(crate) fn library(
+    copy: &Path,
+    log: Option<LogSink>,
+) -> Result<(Library, semver::Version), Refusal> {
+    let library = Library::load(copy, log).map_err(refused)?;
+    let info = library.info();
+    let version = semver::Version::parse(&info.version).map_err(|error| {
+        Refusal::new(
+            RefusalCode::BadHandshake,
+            format!(
+                "its version '{}' is no semantic version: {error}",
+                info.version
+            ),
+            "give the plugin's crate a version such as 1.2.3",
+        )
+    })?;
+    if info.name.chars().any(char::is_control) {
+        return Err(Refusal::new(
+            RefusalCode::BadHandshake,
+            format!("its name {:?} has control characters", info.name),
+            "give the plugin a plain name",
+        ));
+    }
+    Ok((library, version))
+}
+
+fn refused(error: LoadError) -> Refusal {
+    let message = error.to_string();
+    let rebuild = "build the plugin with the plugin-api that this host was built with";
+    match error {
+        // The path in the message would be the copy's.
+        LoadError::Open { reason, .. } => Refusal::new(
+            RefusalCode::LoadFailed,
+            format!("the dynamic loader refuses it: {reason}"),
+            "install the libraries that it needs; if it says 'failed to map segment', set TMPDIR to a directory that allows execution",
+        ),
+        LoadError::NoSymbol { symbol, .. } => Refusal::new(
+            RefusalCode::MissingSymbol,
+            format!("it is no plugin library: it has no symbol '{symbol}'"),
+            "build the plugin with plugin-api's export_plugin!, as a cdylib",
+        ),
+        LoadError::Handshake { .. } => Refusal::new(RefusalCode::BadHandshake, message, rebuild),
+        LoadError::AbiVersion { .. } => Refusal::new(RefusalCode::AbiMismatch, message, rebuild),
+        LoadError::Layout { dump } => {
+            Refusal::new(RefusalCode::LayoutMismatch, message, rebuild).detail(errors_of(&dump))
+        }
+    }
+}
+
+/// Of a layout dump, up to 23 kB long, the blocks that say what differs.
+fn errors_of(dump: &str) -> String {
+    let blocks: Vec<&str> = dump
+        .match_indices("Error:")
+        .map(|(at, _)| {
+            let block = &dump[at..];
+            block.split("\n\n").next().unwrap_or(block).trim_end()
+        })
+        .collect();
+    match blocks.is_empty() {
+        true => dump.chars().take(2000).collect(),
+        false => blocks.join("\n"),
+    }
+}

@@ -1,0 +1,334 @@
+//! Tries a library in a child process, so that what it does wrong is a message here and nothing more.
+//!
+//! In: the private copy of a file. Out: what the library says of itself, or why it is refused. This side starts the child, takes
+//! its lines, and ends it when its time is over; [`child`] is the other side. The child's standard output belongs to the probe:
+//! what the library itself writes there never reaches it.
+
+pub mod child;
+
+use std::{
+    io::{self, BufRead, BufReader, Read},
+    os::unix::process::{CommandExt, ExitStatusExt},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use serde::{Deserialize, Serialize};
+
+use crate::refusal::{Refusal, RefusalCode};
+
+/// How much of the child's output is kept.
+const MAX_OUTPUT: u64 = 1 << 20;
+
+/// How long pipes may stay open after the child ended, because a grandchild holds them.
+const PIPES: Duration = Duration::from_millis(500);
+
+/// What a library that passed says and does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it can do.
+    pub features: Vec<String>,
+    /// How many thread keys of the process it keeps.
+    pub thread_keys: Option<usize>,
+    /// How many threads it leaves behind when it is closed; 0 is right.
+    pub threads_left: usize,
+}
+
+/// A library that did not pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProbeFailure {
+    pub(crate) refusal: Refusal,
+    /// What it calls itself, where it came that far.
+    pub(crate) says: Option<(String, String)>,
+}
+
+impl From<Refusal> for ProbeFailure {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            says: None,
+        }
+    }
+}
+
+/// What the library is made to do, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Step {
+    Load,
+    Open,
+    SelfTest,
+    Close,
+    Exit,
+}
+
+impl Step {
+    fn doing(self) -> &'static str {
+        match self {
+            Self::Load => "while it was being loaded",
+            Self::Open => "in plugin_open",
+            Self::SelfTest => "during the self-test job",
+            Self::Close => "in plugin_close",
+            Self::Exit => "when its process ended",
+        }
+    }
+}
+
+/// One line from the child.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    /// What comes next.
+    Step(Step),
+    /// The handshake is done.
+    Says(String, String),
+    Passed(ProbeReport),
+    Refused(Refusal),
+}
+
+/// Tries the library at `copy` in a child: `program probe --child COPY`.
+pub(crate) fn run(
+    program: &Path,
+    copy: &Path,
+    limit: Duration,
+) -> Result<ProbeReport, ProbeFailure> {
+    let mut child = Command::new(program)
+        .args(["probe", "--child"])
+        .arg(copy)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // So that whatever the library starts can be ended with it.
+        .process_group(0)
+        .spawn()
+        .map_err(|error| unavailable(&format!("cannot be started: {error}")))?;
+    let (lines, said) = mpsc::channel();
+    let (errors, complained) = mpsc::channel();
+    let stdout = child.stdout.take().expect("it was asked for");
+    let stderr = child.stderr.take().expect("it was asked for");
+    let readers = [
+        reader(move || {
+            let stdout = BufReader::new(stdout.take(MAX_OUTPUT));
+            for line in stdout.lines().map_while(Result::ok) {
+                // The probe may have stopped listening.
+                let _ = lines.send(line);
+            }
+        }),
+        reader(move || drain(stderr, &errors)),
+    ];
+    let in_time = ended_within(&child, limit);
+    // Not reaped yet, so that the group is still its own: the child is gone or is to go, and so is all that it started.
+    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    let status = child.wait();
+    let (Ok(in_time), Ok(status)) = (in_time, status) else {
+        return Err(unavailable("cannot be waited for").into());
+    };
+    for reader in readers {
+        reader.map_err(|error| unavailable(&format!("cannot be listened to: {error}")))?;
+    }
+    let heard = listen(&said);
+    let complaint = complained.recv_timeout(PIPES).unwrap_or_default();
+    let timed_out = (!in_time).then_some(limit);
+    judge(heard, timed_out, status).map_err(|mut failure| {
+        if failure.refusal.detail.is_none() {
+            failure.refusal = failure.refusal.detail(complaint.trim());
+        }
+        failure
+    })
+}
+
+fn reader(read: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new()
+        .name("plugin-probe".to_owned())
+        .spawn(read)
+        .map(drop)
+}
+
+/// Reads all there is, so that the child never waits for its pipe, and keeps the beginning.
+fn drain(mut from: impl Read, to: &mpsc::Sender<String>) {
+    let mut kept = Vec::new();
+    let read = (&mut from).take(4096).read_to_end(&mut kept);
+    let rest = io::copy(&mut from, &mut io::sink());
+    if read.is_ok() || rest.is_ok() {
+        let _ = to.send(String::from_utf8_lossy(&kept).into_owned());
+    }
+}
+
+/// Waits for the child's end; whether it came within `limit`. Leaves the child to be reaped.
+fn ended_within(child: &Child, limit: Duration) -> io::Result<bool> {
+    let until = Instant::now() + limit;
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let mut pause = Duration::from_micros(500);
+    loop {
+        if waitid(WaitId::Pid(Pid::from_child(child)), look)?.is_some() {
+            return Ok(true);
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        thread::sleep(pause.min(left));
+        pause = (pause * 2).min(Duration::from_millis(10));
+    }
+}
+
+/// What the child's lines tell.
+struct Heard {
+    step: Option<Step>,
+    says: Option<(String, String)>,
+    verdict: Option<Result<ProbeReport, Refusal>>,
+}
+
+fn listen(lines: &mpsc::Receiver<String>) -> Heard {
+    let until = Instant::now() + PIPES;
+    let mut heard = Heard {
+        step: None,
+        says: None,
+        verdict: None,
+    };
+    while let Ok(line) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        match serde_json::from_str(&line) {
+            Ok(Line::Step(step)) => heard.step = Some(step),
+            Ok(Line::Says(name, version)) => heard.says = Some((name, version)),
+            Ok(Line::Passed(report)) => heard.verdict = Some(Ok(report)),
+            Ok(Line::Refused(refusal)) => heard.verdict = Some(Err(refusal)),
+            Err(_) => {}
+        }
+    }
+    heard
+}
+
+fn judge(
+    heard: Heard,
+    timed_out: Option<Duration>,
+    status: ExitStatus,
+) -> Result<ProbeReport, ProbeFailure> {
+    let refusal = match (heard.verdict, heard.step) {
+        (Some(Err(refusal)), _) => refusal,
+        (Some(Ok(report)), _) if timed_out.is_none() && status.success() => return Ok(report),
+        // It said nothing at all: the program is no host, or is broken itself.
+        (None, None) => unavailable(&format!("said nothing and ended with {status}")),
+        (_, step) => died(step.unwrap_or(Step::Exit), timed_out, status),
+    };
+    Err(ProbeFailure {
+        refusal,
+        says: heard.says,
+    })
+}
+
+fn died(step: Step, timed_out: Option<Duration>, status: ExitStatus) -> Refusal {
+    let doing = step.doing();
+    if let Some(limit) = timed_out {
+        return Refusal::new(
+            RefusalCode::TimedOut,
+            format!(
+                "the library hung {doing}: it was ended after {} s",
+                limit.as_secs_f32()
+            ),
+            "find out what it waits for; a plugin starts nothing before its first job",
+        );
+    }
+    if let Some(signal) = status.signal() {
+        return Refusal::new(
+            RefusalCode::Crashed,
+            format!("the library crashed {doing}, by {}", signal_name(signal)),
+            "it was stopped in a process of its own and would have ended the host; mend the plugin",
+        );
+    }
+    Refusal::new(
+        RefusalCode::EndedProcess,
+        format!(
+            "the library ended its process {doing}, with exit status {}",
+            status.code().unwrap_or_default()
+        ),
+        "a plugin must never call exit; mend it",
+    )
+}
+
+fn signal_name(number: i32) -> String {
+    let name = match number {
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        31 => "SIGSYS",
+        _ => return format!("signal {number}"),
+    };
+    format!("{name} (signal {number})")
+}
+
+fn unavailable(reason: &str) -> Refusal {
+    Refusal::new(
+        RefusalCode::ProbeUnavailable,
+        format!("the process that tries libraries {reason}"),
+        "it is tried again by itself; check the limits on processes, and that the host's own program is in place",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_without_a_verdict_is_told_by_step_and_cause() {
+        let limit = Some(Duration::from_secs(4));
+        let cases = [
+            (
+                Step::Load,
+                None,
+                11,
+                "crashed while it was being loaded, by SIGSEGV (signal 11)",
+            ),
+            (
+                Step::Open,
+                None,
+                6,
+                "crashed in plugin_open, by SIGABRT (signal 6)",
+            ),
+            (
+                Step::Load,
+                limit,
+                0,
+                "hung while it was being loaded: it was ended after 4 s",
+            ),
+            (
+                Step::SelfTest,
+                None,
+                3 << 8,
+                "ended its process during the self-test job, with exit status 3",
+            ),
+        ];
+        for (step, timed_out, raw, expected) in cases {
+            let heard = Heard {
+                step: Some(step),
+                says: None,
+                verdict: None,
+            };
+            let failure = judge(heard, timed_out, ExitStatus::from_raw(raw)).unwrap_err();
+            assert_eq!(failure.refusal.message, format!("the library {expected}"));
+            assert!(failure.refusal.code.lies_in_the_bytes());
+        }
+    }
+
+    #[test]
+    fn a_program_that_says_nothing_is_not_the_librarys_fault() {
+        let failure = run(
+            Path::new("/bin/true"),
+            Path::new("x"),
+            Duration::from_secs(10),
+        )
+        .unwrap_err();
+        assert_eq!(failure.refusal.code, RefusalCode::ProbeUnavailable);
+    }
+}

@@ -1,0 +1,343 @@
+//! The versions of every plugin: which one a new job goes to, and how one takes another's place while jobs run.
+//!
+//! In: a directory of libraries, and what operators ask for. Out: leases, each pinning one version until it is dropped.
+//! `state` is all there is to know, behind one lock · `decide` which version serves, a pure function · `scan` the directory into
+//! files and loaded versions · `life` opens and closes versions · `lease` a job's hold on one · `status` what is shown.
+//!
+//! Nothing here opens a library's file by itself: bytes are checked (`verify`), tried in a child process (`probe`), then loaded
+//! (`load`).
+
+mod decide;
+mod lease;
+mod life;
+mod scan;
+mod state;
+mod status;
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use plugin_api::{Level, host::LogSink};
+
+use crate::{residue::Residue, verify::Copies};
+pub use lease::Lease;
+pub use status::{PluginState, PluginStatus, ReloadReport};
+
+use state::{Core, State};
+
+/// What a registry needs to know.
+#[derive(Clone)]
+pub struct RegistryOptions {
+    /// Where the libraries lie: `*.so`, those that begin with a dot left out.
+    pub plugin_dir: PathBuf,
+    /// How long jobs of a retired version may run on before they are cancelled; and how long a version that stands by stays open
+    /// without a job.
+    pub drain: Duration,
+    /// Takes the registry's own lines (target `host::plugins`) and the libraries'.
+    pub log: LogSink,
+    /// Whether the directory is watched; without, only `reload` looks at it.
+    pub watch: bool,
+    /// How often a watched directory is looked at even where no notice came.
+    pub poll: Duration,
+    /// How long a file must not have changed before it counts as whole.
+    pub settle: Duration,
+    /// The program that runs a probe, called as `PROGRAM probe --child FILE`.
+    pub probe: PathBuf,
+    /// How long a probe may take.
+    pub probe_limit: Duration,
+    /// The number of thread keys of the process that must be free before a library is loaded.
+    pub key_floor: usize,
+    /// Where the private directory of copies is made; it must allow execution.
+    pub copies_in: PathBuf,
+}
+
+impl RegistryOptions {
+    /// The defaults for a directory: watched, 30 seconds to drain, probed by this very program.
+    #[must_use]
+    pub fn new(plugin_dir: impl Into<PathBuf>, log: LogSink) -> Self {
+        Self {
+            plugin_dir: plugin_dir.into(),
+            drain: Duration::from_secs(30),
+            log,
+            watch: true,
+            poll: Duration::from_secs(2),
+            settle: Duration::from_millis(200),
+            // Not `current_exe`: this works also after the program's file was replaced.
+            probe: PathBuf::from("/proc/self/exe"),
+            // Short enough that a hanging library does not keep a good one waiting beyond 5 seconds.
+            probe_limit: Duration::from_secs(4),
+            key_floor: 64,
+            copies_in: std::env::temp_dir(),
+        }
+    }
+}
+
+/// Why there is no registry, or why the directory could not be looked at. What was loaded serves on.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The directory is missing or unreadable. Operator: `plugin_directory`.
+    #[error("cannot read plugin directory {path}: {source}")]
+    Directory {
+        /// The directory as configured.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Somebody else may write to it. Operator: owner and mode.
+    #[error("plugin directory {path} is not trusted: {reason}")]
+    Untrusted {
+        /// The directory, links resolved.
+        path: PathBuf,
+        /// Who may.
+        reason: String,
+    },
+    /// The private copies have no place. Operator: `TMPDIR`.
+    #[error("cannot make a private directory for copies of libraries in {path}: {source}")]
+    Copies {
+        /// Where it was tried.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A thread could not be started. Operator: the machine's limits.
+    #[error("cannot start a thread for the plugin registry: {0}")]
+    Thread(io::Error),
+    /// The host shuts down.
+    #[error("the plugin registry is closed")]
+    Closed,
+}
+
+impl RegistryError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Directory { .. } => {
+                "name an existing directory with `plugin_directory` or `--plugin-dir`"
+            }
+            Self::Untrusted { .. } => {
+                "make it owned by the host's user or root and writable by nobody else (chmod go-w)"
+            }
+            Self::Copies { .. } => {
+                "set TMPDIR to a directory that the host may write and execute in"
+            }
+            Self::Thread(_) => "raise the limit on processes and threads of the host's user",
+            Self::Closed => "start the host again",
+        }
+    }
+}
+
+/// Why no version can take a job.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// No library of that name is in the directory. Operator: the directory, or the command's `plugin`.
+    #[error("no plugin named '{plugin}' is loaded")]
+    NotLoaded {
+        /// The name that was asked for.
+        plugin: String,
+        /// The names that are there.
+        known: Vec<String>,
+    },
+    /// The command's `plugin_version` allows none of those that are there. Operator: either of the two.
+    #[error("no loaded version of plugin '{plugin}' matches '{requirement}'")]
+    NoSuchVersion {
+        /// The name that was asked for.
+        plugin: String,
+        /// The command's `plugin_version`.
+        requirement: String,
+        /// The versions that are there.
+        known: Vec<String>,
+    },
+    /// The host shuts down.
+    #[error("the host is shutting down")]
+    ShuttingDown,
+}
+
+impl Unavailable {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::NotLoaded { known, .. } if known.is_empty() => {
+                "no plugin is loaded at all: put a library into the plugin directory; GET /api/v1/plugins says what was refused".to_owned()
+            }
+            Self::NotLoaded { known, .. } => format!(
+                "loaded are {}; GET /api/v1/plugins says what was refused",
+                known.join(", ")
+            ),
+            Self::NoSuchVersion { known, .. } => format!("loaded are {}", known.join(", ")),
+            Self::ShuttingDown => "send the job again once the host is back".to_owned(),
+        }
+    }
+}
+
+/// Why another version could not be chosen. The one that runs serves on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UseError {
+    /// No library of that name is in the directory.
+    #[error("no plugin named '{plugin}' is loaded")]
+    UnknownPlugin {
+        /// The name that was asked for.
+        plugin: String,
+    },
+    /// This process has not loaded that version.
+    #[error("version {version} of plugin '{plugin}' is not loaded")]
+    UnknownVersion {
+        /// The name that was asked for.
+        plugin: String,
+        /// The version that was asked for.
+        version: String,
+        /// What can be chosen.
+        known: Vec<String>,
+    },
+    /// It could not be opened again.
+    #[error("version {version} of plugin '{plugin}' cannot be used: {reason}")]
+    CannotOpen {
+        /// The name that was asked for.
+        plugin: String,
+        /// The version that was asked for.
+        version: String,
+        /// Why.
+        reason: String,
+    },
+    /// The host shuts down.
+    #[error("the plugin registry is closed")]
+    Closed,
+}
+
+/// The loaded plugins of a host. Everything in it may be called from any thread at once.
+pub struct Registry {
+    core: Arc<Core>,
+    keepers: Mutex<Vec<thread::JoinHandle<()>>>,
+}
+
+impl Registry {
+    /// Loads what lies in the directory. A bad file is not fatal: it is listed as `REFUSED`.
+    ///
+    /// # Errors
+    /// A directory that is missing or that others may write to, or no place for the private copies.
+    pub fn open(options: RegistryOptions) -> Result<Arc<Self>, RegistryError> {
+        let copies = Copies::make(&options.copies_in).map_err(|source| RegistryError::Copies {
+            path: options.copies_in.clone(),
+            source,
+        })?;
+        let watch = options.watch;
+        let core = Arc::new(Core {
+            options,
+            copies,
+            state: Mutex::new(State::default()),
+            changed: Condvar::new(),
+        });
+        let registry = Self {
+            core: Arc::clone(&core),
+            keepers: Mutex::new(Vec::new()),
+        };
+        core.rescan()?;
+        // Only what comes in from here on is news to the first reload.
+        core.lock().news.clear();
+        registry.keep("plugin-keeper", {
+            let core = Arc::clone(&core);
+            move || core.keep()
+        })?;
+        if watch {
+            registry.keep("plugin-watch", move || core.watch())?;
+        }
+        Ok(Arc::new(registry))
+    }
+
+    fn keep(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), RegistryError> {
+        let keeper = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(run)
+            .map_err(RegistryError::Thread)?;
+        self.keepers
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push(keeper);
+        Ok(())
+    }
+
+    /// Pins the version that a new job goes to: the active one, or the newest that `requirement` allows.
+    ///
+    /// Cheap, also while versions change: it waits for no loading, opening or closing.
+    ///
+    /// # Errors
+    /// See [`Unavailable`].
+    pub fn lease(
+        &self,
+        plugin: &str,
+        requirement: Option<&semver::VersionReq>,
+    ) -> Result<Lease, Unavailable> {
+        Lease::take(&self.core, plugin, requirement)
+    }
+
+    /// Every version that this process has loaded and every file that was refused: the rows of `GET /api/v1/plugins`.
+    #[must_use]
+    pub fn list(&self) -> Vec<PluginStatus> {
+        status::rows(&self.core.lock())
+    }
+
+    /// What closed versions left behind, for the metrics: name, version and what stays of it.
+    #[must_use]
+    pub fn residues(&self) -> Vec<(String, semver::Version, Residue)> {
+        status::residues(&self.core.lock())
+    }
+
+    /// Looks at the directory now and answers when it is decided what serves; versions that go out may still drain.
+    ///
+    /// The answer also tells what the watch brought in or took out since the last call.
+    ///
+    /// # Errors
+    /// [`RegistryError::Directory`] and [`RegistryError::Untrusted`]; nothing changes then.
+    pub fn reload(&self) -> Result<ReloadReport, RegistryError> {
+        self.core.rescan()?;
+        let mut state = self.core.lock();
+        let news = std::mem::take(&mut state.news);
+        Ok(status::report(&state, &news))
+    }
+
+    /// Sends new jobs of a plugin to that version, until told otherwise; `None`: to the newest again.
+    ///
+    /// A version that was retired but is still in memory is opened again, not loaded again: this also takes back a library whose
+    /// file was overwritten. It holds while any file of that name is in the directory, and until the host restarts.
+    ///
+    /// # Errors
+    /// See [`UseError`].
+    pub fn use_version(
+        &self,
+        plugin: &str,
+        version: Option<&semver::Version>,
+    ) -> Result<Vec<PluginStatus>, UseError> {
+        self.core.use_version(plugin, version)?;
+        Ok(self.list())
+    }
+
+    /// Takes no new lease, lets jobs finish for `within`, cancels the rest, closes every version, removes the private copies.
+    pub fn close(&self, within: Duration) {
+        self.core.shut_down(Instant::now() + within);
+        let keepers = std::mem::take(
+            &mut *self
+                .keepers
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
+        for keeper in keepers {
+            if keeper.join().is_err() {
+                self.core
+                    .log(Level::Error, "a thread of the plugin registry panicked");
+            }
+        }
+        self.core.copies.remove();
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.close(Duration::ZERO);
+    }
+}

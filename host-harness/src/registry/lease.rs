@@ -1,0 +1,144 @@
+//! A job's hold on one version: whatever changes meanwhile, the job runs where it was accepted.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use plugin_api::{
+    Error, ErrorCode,
+    host::{CallOptions, Document},
+};
+
+use super::{
+    Unavailable,
+    state::{Core, Phase, Standing, State, Version},
+};
+
+/// Pins one version until it is dropped.
+pub struct Lease {
+    core: Arc<Core>,
+    version: Arc<Version>,
+    index: usize,
+    /// Whether the plugin was open when the lease was taken; one that stands by is opened by the first call.
+    open: bool,
+}
+
+impl Lease {
+    pub(super) fn take(
+        core: &Arc<Core>,
+        plugin: &str,
+        requirement: Option<&semver::VersionReq>,
+    ) -> Result<Self, Unavailable> {
+        let mut state = core.lock();
+        if state.closed {
+            return Err(Unavailable::ShuttingDown);
+        }
+        let index = choose(&state, plugin, requirement)?;
+        let held = &mut state.held[index];
+        held.leases += 1;
+        Ok(Self {
+            core: Arc::clone(core),
+            version: Arc::clone(&held.version),
+            index,
+            open: held.phase == Phase::Open,
+        })
+    }
+
+    /// The plugin's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.version.name
+    }
+
+    /// The version that is pinned.
+    #[must_use]
+    pub fn version(&self) -> &semver::Version {
+        &self.version.version
+    }
+
+    /// Runs one job and waits for it. Blocks: never call it from an async worker.
+    ///
+    /// # Errors
+    /// The job's own error; `SHUTTING_DOWN` where the version was closed, its grace being over.
+    pub fn run_job(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
+        self.call(|| self.version.library.run_job(job, call))
+    }
+
+    /// Asks every job under that id on this version to stop; whether there was one.
+    #[must_use]
+    pub fn cancel_job(&self, id: &str) -> bool {
+        self.version.library.cancel_job(id)
+    }
+
+    /// Asks whether a cluster can be worked with: the job document's `cluster` object. Blocks.
+    ///
+    /// # Errors
+    /// What a job on that cluster would fail with.
+    pub fn check_health(&self, cluster: &[u8], call: &CallOptions) -> Result<Document, Error> {
+        self.call(|| self.version.library.check_health(cluster, call))
+    }
+
+    fn call(&self, call: impl FnOnce() -> Result<Document, Error>) -> Result<Document, Error> {
+        if !self.open {
+            self.core.ensure_open(self.index).map_err(|refusal| {
+                Error::new(ErrorCode::Unavailable, refusal.message).hint(refusal.hint)
+            })?;
+        }
+        self.version.running.fetch_add(1, Ordering::Relaxed);
+        let outcome = call();
+        self.version.running.fetch_sub(1, Ordering::Relaxed);
+        outcome
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // Nobody waits for the active version to become idle, so that the common case wakes nobody.
+        if self.core.lock().release(self.index) {
+            self.core.changed.notify_all();
+        }
+    }
+}
+
+impl State {
+    /// Ends one lease; whether somebody may be waiting for that.
+    pub(super) fn release(&mut self, index: usize) -> bool {
+        let held = &mut self.held[index];
+        held.leases -= 1;
+        if held.standing == Standing::Standby {
+            held.since = Instant::now();
+        }
+        held.leases == 0 && held.standing != Standing::Active
+    }
+}
+
+fn choose(
+    state: &State,
+    plugin: &str,
+    requirement: Option<&semver::VersionReq>,
+) -> Result<usize, Unavailable> {
+    let serving = state
+        .serving
+        .get(plugin)
+        .ok_or_else(|| Unavailable::NotLoaded {
+            plugin: plugin.to_owned(),
+            known: state.serving.keys().cloned().collect(),
+        })?;
+    let allowed = |index: &&usize| {
+        requirement
+            .is_none_or(|requirement| requirement.matches(&state.held[**index].version.version))
+    };
+    serving
+        .iter()
+        .find(allowed)
+        .copied()
+        .ok_or_else(|| Unavailable::NoSuchVersion {
+            plugin: plugin.to_owned(),
+            requirement: requirement.map(ToString::to_string).unwrap_or_default(),
+            known: serving
+                .iter()
+                .map(|&index| state.held[index].version.version.to_string())
+                .collect(),
+        })
+}

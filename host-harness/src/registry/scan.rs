@@ -1,0 +1,311 @@
+//! The directory into files and loaded versions: what is new is checked, tried, loaded; what is gone is forgotten.
+//!
+//! A file is examined once and again only when it changed. A file whose new bytes are refused goes on backing the version that
+//! its former bytes carried, so that a bad copy over a good one takes nothing out of service.
+
+use std::{
+    fs, io,
+    path::Path,
+    sync::{Mutex, PoisonError, atomic::AtomicU64, mpsc},
+    thread,
+    time::{Instant, SystemTime},
+};
+
+use plugin_api::Level;
+
+use super::{
+    RegistryError,
+    state::{Core, Held, Phase, Standing, Version},
+};
+use crate::{
+    load,
+    probe::{self, ProbeFailure},
+    refusal::Refusal,
+    verify::{self, Digest, Look, Sums, elf},
+    watch::Watch,
+};
+
+/// How many files are examined at once: one that hangs must not keep the others waiting.
+const AT_ONCE: usize = 4;
+
+/// A file of the directory, as it was examined.
+pub(super) struct FileRecord {
+    /// What it looked like.
+    pub(super) look: Look,
+    /// The digest of its bytes, where they could be read.
+    pub(super) digest: Option<Digest>,
+    /// The version that it keeps in service: its own, or where it is refused its former bytes'.
+    pub(super) backs: Option<usize>,
+    pub(super) refusal: Option<Refusal>,
+    /// What a refused library calls itself: name and version.
+    pub(super) says: Option<(String, String)>,
+    /// When it came, as a running number.
+    pub(super) arrived: u64,
+}
+
+/// A file to examine.
+struct Fresh {
+    name: String,
+    look: Look,
+    arrived: u64,
+}
+
+/// What came of it.
+struct Examined {
+    fresh: Fresh,
+    digest: Option<Digest>,
+    outcome: Result<Found, ProbeFailure>,
+}
+
+enum Found {
+    Held(usize),
+    New(Box<Version>),
+}
+
+impl Core {
+    /// Looks at the directory and puts in force what follows from it.
+    pub(super) fn rescan(&self) -> Result<(), RegistryError> {
+        let _turn = self.turn().ok_or(RegistryError::Closed)?;
+        let dir = verify::directory(&self.options.plugin_dir)?;
+        let unreadable = |source| RegistryError::Directory {
+            path: dir.clone(),
+            source,
+        };
+        let sums = Sums::read(&dir);
+        let present = list(&dir, &sums).map_err(unreadable)?;
+        let names: Vec<String> = present.iter().map(|(name, _)| name.clone()).collect();
+        let fresh = self.fresh(present);
+        let anything_new = !fresh.is_empty();
+        self.examine_all(fresh, &dir, &sums);
+
+        let mut state = self.lock();
+        let before = state.files.len();
+        // Last, so that a renamed file is never without a version in between.
+        state.files.retain(|name, _| names.contains(name));
+        let anything_gone = state.files.len() < before;
+        drop(state);
+        if anything_new || anything_gone {
+            self.switch();
+            let state = self.lock();
+            let kept = state.held.iter().map(|held| held.version.digest);
+            self.copies.keep_only(&kept.collect::<Vec<_>>());
+        }
+        Ok(())
+    }
+
+    /// Looks whenever the directory changes, until the registry is closed. Runs on a thread of its own.
+    pub(super) fn watch(&self) {
+        let warn = |line: &str| self.log(Level::Warn, line);
+        let mut watch = Watch::start(&self.options.plugin_dir, self.options.poll, warn);
+        let mut trouble = String::new();
+        while !self.lock().closed {
+            if !watch.due() {
+                continue;
+            }
+            let said = self.rescan().err().map(|error| error.to_string());
+            watch.looked();
+            let said = said.unwrap_or_default();
+            // Once, not at every poll.
+            if said != trouble && !said.is_empty() && !self.lock().closed {
+                self.log(Level::Error, &said);
+            }
+            trouble = said;
+        }
+    }
+
+    /// Those that are new, changed, or refused for a cause that may have passed.
+    fn fresh(&self, present: Vec<(String, Look)>) -> Vec<Fresh> {
+        let mut state = self.lock();
+        let mut fresh = Vec::new();
+        for (name, look) in present {
+            let same = state.files.get(&name).is_some_and(|file| {
+                file.look == look
+                    && file
+                        .refusal
+                        .as_ref()
+                        .is_none_or(|refusal| !refusal.code.may_pass())
+            });
+            if !same {
+                state.arrivals += 1;
+                fresh.push(Fresh {
+                    name,
+                    look,
+                    arrived: state.arrivals,
+                });
+            }
+        }
+        fresh
+    }
+
+    fn examine_all(&self, fresh: Vec<Fresh>, dir: &Path, sums: &Sums) {
+        // The first time nothing serves yet, and one switch at the end spares opening what the next file replaces.
+        let at_once = !self.lock().serving.is_empty();
+        let workers = fresh.len().min(AT_ONCE);
+        let last = fresh.len();
+        let queue = Mutex::new(fresh.into_iter());
+        let (done, examined) = mpsc::channel();
+        thread::scope(|scope| {
+            for _ in 0..workers {
+                let (queue, done) = (&queue, done.clone());
+                scope.spawn(move || {
+                    loop {
+                        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+                        let Some(fresh) = next else { return };
+                        let examined = self.examine(fresh, dir, sums);
+                        if done.send(examined).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(done);
+            for (nth, examined) in examined.into_iter().enumerate() {
+                self.enter(examined);
+                if at_once && nth + 1 < last {
+                    self.switch();
+                }
+            }
+        });
+    }
+
+    /// Every step from a file to a loaded version. Takes as long as it takes; no lock is held.
+    fn examine(&self, fresh: Fresh, dir: &Path, sums: &Sums) -> Examined {
+        let started = Instant::now();
+        let mut digest = None;
+        let mut look = fresh.look.clone();
+        let outcome = (|| {
+            let path = dir.join(&fresh.name);
+            look = verify::settled(&path, sums, self.options.settle)?;
+            let taken = verify::take(&path, sums, &self.copies)?;
+            digest = Some(taken.digest);
+            let state = self.lock();
+            if let Some(index) = state.index_of(&taken.digest) {
+                return Ok(Found::Held(index));
+            }
+            if let Some(refusal) = state.bad.get(&taken.digest) {
+                return Err(ProbeFailure::from(refusal.clone()));
+            }
+            drop(state);
+            elf::check(&taken.copy)?;
+            load::ensure_keys(self.options.key_floor)?;
+            let report = probe::run(&self.options.probe, &taken.copy, self.options.probe_limit)?;
+            let (library, version) = load::library(&taken.copy, Some(self.options.log.clone()))?;
+            self.log(
+                Level::Info,
+                &format!(
+                    "loaded {} {version} from {} in {} ms (sha256 {})",
+                    library.info().name,
+                    fresh.name,
+                    started.elapsed().as_millis(),
+                    taken.digest
+                ),
+            );
+            Ok(Found::New(Box::new(Version {
+                name: library.info().name.clone(),
+                version,
+                digest: taken.digest,
+                library,
+                copy: taken.copy,
+                loaded_at: SystemTime::now(),
+                thread_keys: report.thread_keys,
+                running: AtomicU64::new(0),
+            })))
+        })();
+        Examined {
+            fresh: Fresh { look, ..fresh },
+            digest,
+            outcome,
+        }
+    }
+
+    /// Notes what came of a file. What serves changes only with the next switch.
+    fn enter(&self, examined: Examined) {
+        let Examined {
+            fresh,
+            digest,
+            outcome,
+        } = examined;
+        let mut state = self.lock();
+        let before = state.files.remove(&fresh.name);
+        let mut record = FileRecord {
+            look: fresh.look,
+            digest,
+            backs: None,
+            refusal: None,
+            says: None,
+            arrived: fresh.arrived,
+        };
+        let mut to_log = None;
+        match outcome {
+            Ok(found) => {
+                let index = match found {
+                    Found::Held(index) => index,
+                    // Two files with the same bytes, examined at once.
+                    Found::New(version) => state.index_of(&version.digest).unwrap_or_else(|| {
+                        state.held.push(Held::new(*version, fresh.name.clone()));
+                        state.held.len() - 1
+                    }),
+                };
+                record.backs = Some(index);
+            }
+            Err(failure) => {
+                let ProbeFailure { mut refusal, says } = failure;
+                let said_before = before.as_ref().and_then(|before| before.refusal.as_ref());
+                let detail = refusal.detail.take();
+                if said_before != Some(&refusal) {
+                    to_log = Some(Refusal {
+                        detail,
+                        ..refusal.clone()
+                    });
+                }
+                if let Some(digest) = digest.filter(|_| refusal.code.lies_in_the_bytes()) {
+                    state.bad.insert(digest, refusal.clone());
+                }
+                record.refusal = Some(refusal);
+                record.says = says;
+                if let Some(before) = before {
+                    record.backs = before.backs;
+                    // What it backs came when it came.
+                    record.arrived = before.arrived;
+                }
+            }
+        }
+        state.files.insert(fresh.name.clone(), record);
+        drop(state);
+        if let Some(mut refusal) = to_log {
+            self.log_refusal(&fresh.name, &mut refusal);
+        }
+    }
+}
+
+impl Held {
+    fn new(version: Version, file: String) -> Self {
+        Self {
+            version: std::sync::Arc::new(version),
+            file,
+            standing: Standing::Retired,
+            phase: Phase::Closed,
+            leases: 0,
+            since: Instant::now(),
+            residue: None,
+            trouble: None,
+        }
+    }
+}
+
+/// The libraries of the directory, oldest first, as a user would have copied them.
+fn list(dir: &Path, sums: &Sums) -> io::Result<Vec<(String, Look)>> {
+    let mut present = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        // A name that is not UTF-8 cannot be shown; nobody installs one.
+        let Ok(name) = entry?.file_name().into_string() else {
+            continue;
+        };
+        if name.ends_with(".so") && !name.starts_with('.') {
+            let look = Look::at(&dir.join(&name), sums);
+            present.push((name, look));
+        }
+    }
+    present.sort_by(|a, b| (a.1.modified(), &a.0).cmp(&(b.1.modified(), &b.0)));
+    Ok(present)
+}

@@ -1,0 +1,149 @@
+//! What is shown of the registry: rows, reports, residues. Reads the state, changes nothing.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::Ordering,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::Serialize;
+
+use super::state::{Held, News, Phase, Standing, State};
+use crate::{refusal::Refusal, residue::Residue};
+
+/// How things stand with a version or a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PluginState {
+    /// New jobs go to it.
+    Active,
+    /// Its file is there; jobs whose command pins it go to it.
+    Standby,
+    /// It takes no new job and finishes those under way.
+    Draining,
+    /// It is closed; only its mapping stays.
+    Retired,
+    /// The file was not taken; `error` says why.
+    Refused,
+}
+
+/// One row of `GET /api/v1/plugins`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PluginStatus {
+    /// What the library calls itself; `None` where that could not be read.
+    pub name: Option<String>,
+    /// Its version; `None` where that could not be read.
+    pub version: Option<String>,
+    /// The file's name in the plugin directory, the last one where there were several.
+    pub file: String,
+    /// The digest of its bytes in hexadecimal; `None` where they could not be read.
+    pub sha256: Option<String>,
+    /// How things stand.
+    pub state: PluginState,
+    /// When it was loaded, in seconds since 1970; `None` for a refused file.
+    pub loaded_at: Option<u64>,
+    /// Calls under way on it.
+    pub jobs_running: u64,
+    /// Anonymous memory that its mappings keep; `None` until it is retired.
+    pub residue_bytes: Option<u64>,
+    /// Why it was refused, or why it does not close.
+    pub error: Option<Refusal>,
+}
+
+/// The answer to a reload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReloadReport {
+    /// The same rows as the list's.
+    pub data: Vec<PluginStatus>,
+    /// Files that came into service since the last report.
+    pub loaded: Vec<String>,
+    /// Files whose version went out of service since the last report.
+    pub retired: Vec<String>,
+    /// Every file that is refused now.
+    pub refused: Vec<String>,
+}
+
+/// Every held version, by name and from new to old, then every refused file.
+pub(super) fn rows(state: &State) -> Vec<PluginStatus> {
+    let mut held: Vec<&Held> = state.held.iter().collect();
+    held.sort_by(|a, b| {
+        (&a.version.name, &b.version.version).cmp(&(&b.version.name, &a.version.version))
+    });
+    let refused = state.files.iter().filter_map(|(name, file)| {
+        let (says_name, says_version) = file.says.clone().unzip();
+        Some(PluginStatus {
+            name: says_name,
+            version: says_version,
+            file: name.clone(),
+            sha256: file.digest.as_ref().map(ToString::to_string),
+            state: PluginState::Refused,
+            loaded_at: None,
+            jobs_running: 0,
+            residue_bytes: None,
+            error: Some(file.refusal.clone()?),
+        })
+    });
+    held.into_iter().map(row).chain(refused).collect()
+}
+
+fn row(held: &Held) -> PluginStatus {
+    let version = &held.version;
+    let state = match (held.standing, held.phase) {
+        (Standing::Active, _) => PluginState::Active,
+        (Standing::Standby, _) => PluginState::Standby,
+        (Standing::Retired, Phase::Closed) => PluginState::Retired,
+        (Standing::Retired, _) => PluginState::Draining,
+    };
+    PluginStatus {
+        name: Some(version.name.clone()),
+        version: Some(version.version.to_string()),
+        file: held.file.clone(),
+        sha256: Some(version.digest.to_string()),
+        state,
+        loaded_at: Some(seconds(version.loaded_at)),
+        jobs_running: version.running.load(Ordering::Relaxed),
+        residue_bytes: held
+            .residue
+            .filter(|_| state == PluginState::Retired)
+            .map(|residue| residue.anonymous_bytes),
+        error: held.trouble.clone(),
+    }
+}
+
+pub(super) fn residues(state: &State) -> Vec<(String, semver::Version, Residue)> {
+    state
+        .held
+        .iter()
+        .filter_map(|held| {
+            let version = &held.version;
+            Some((version.name.clone(), version.version.clone(), held.residue?))
+        })
+        .collect()
+}
+
+pub(super) fn report(state: &State, news: &BTreeMap<usize, (String, News)>) -> ReloadReport {
+    let files = |wanted| {
+        let files: BTreeSet<_> = news
+            .values()
+            .filter(|(_, what)| *what == wanted)
+            .map(|(file, _)| file.clone())
+            .collect();
+        files.into_iter().collect()
+    };
+    ReloadReport {
+        data: rows(state),
+        loaded: files(News::Loaded),
+        retired: files(News::Retired),
+        refused: state
+            .files
+            .iter()
+            .filter(|(_, file)| file.refusal.is_some())
+            .map(|(name, _)| name.clone())
+            .collect(),
+    }
+}
+
+fn seconds(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
