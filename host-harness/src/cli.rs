@@ -1,13 +1,15 @@
 //! The command line: what can be asked of the host, and what its exit status means.
 
 use std::{
+    io::{IsTerminal, Write, stdout},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{demo, explain, run};
+use crate::{demo, explain, inspect, run};
 
 /// Runs jobs through plugins that are loaded at run time.
 #[derive(Debug, Parser)]
@@ -21,10 +23,61 @@ pub struct Cli {
 enum Command {
     /// Run one job: its result on stdout, everything else on stderr
     Run(run::RunArgs),
+    /// Show what lies in the plugin directory
+    Plugins(PluginsArgs),
+    /// Try one plugin library in a process of its own
+    Probe(inspect::ProbeArgs),
     /// Explain an error code, or what would become of a job
     Explain(explain::ExplainArgs),
     /// Show it all on an embedded DynamoDB
     Demo(demo::DemoArgs),
+}
+
+/// What `plugins` takes.
+#[derive(Debug, Args)]
+struct PluginsArgs {
+    /// Where the plugin libraries lie
+    #[arg(long)]
+    plugin_dir: Option<PathBuf>,
+    /// How the list is written; on a terminal a table, else JSON
+    #[arg(long, value_enum)]
+    format: Option<ListFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ListFormat {
+    Table,
+    Json,
+}
+
+fn plugins(args: &PluginsArgs) -> Exit {
+    let directory = args.plugin_dir.clone().unwrap_or_else(default_plugin_dir);
+    let on_terminal = stdout().is_terminal();
+    let written = inspect::survey(directory, Arc::new(|_, _, _| {}))
+        .map_err(|error| format!("{error}; {}", error.hint()))
+        .and_then(|rows| {
+            let mut out = stdout().lock();
+            let written = if args.format.unwrap_or(if on_terminal {
+                ListFormat::Table
+            } else {
+                ListFormat::Json
+            }) == ListFormat::Table
+            {
+                inspect::write_table(&rows, &mut out)
+            } else {
+                serde_json::to_writer(&mut out, &rows)
+                    .map_err(Into::into)
+                    .and_then(|()| writeln!(out))
+            };
+            written.map_err(|error| error.to_string())
+        });
+    match written {
+        Ok(()) => Exit::Done,
+        Err(message) => {
+            eprintln!("error: {message}");
+            Exit::Usage
+        }
+    }
 }
 
 /// How a command ended.
@@ -54,11 +107,16 @@ impl From<Exit> for ExitCode {
 impl Cli {
     /// Runs the command.
     #[must_use]
-    pub fn run(self) -> Exit {
+    pub fn run(self) -> ExitCode {
         match self.command {
-            Command::Run(args) => run::run(&args),
-            Command::Explain(args) => explain::run(&args),
-            Command::Demo(args) => demo::run(&args),
+            Command::Run(args) => run::run(&args).into(),
+            Command::Plugins(args) => plugins(&args).into(),
+            Command::Probe(args) => inspect::probe(&args).unwrap_or_else(|error| {
+                eprintln!("error: {error}");
+                Exit::Usage.into()
+            }),
+            Command::Explain(args) => explain::run(&args).into(),
+            Command::Demo(args) => demo::run(&args).into(),
         }
     }
 }

@@ -61,7 +61,11 @@ const ON_STAGE: &str = "HOST_HARNESS_DEMO";
 /// Shows the product.
 #[must_use]
 pub fn run(args: &DemoArgs) -> Exit {
-    let shown = if std::env::var_os(ON_STAGE).is_some() { show(args).map(|()| Exit::Done) } else { show_with_credentials() };
+    let shown = if std::env::var_os(ON_STAGE).is_some() {
+        show(args).map(|()| Exit::Done)
+    } else {
+        show_with_credentials()
+    };
     shown.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         Exit::Failed
@@ -71,31 +75,65 @@ pub fn run(args: &DemoArgs) -> Exit {
 /// Starts this command again, without the caller's AWS settings: a demo never touches anybody's account.
 fn show_with_credentials() -> anyhow::Result<Exit> {
     let mut stage = Command::new(std::env::current_exe()?);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_"))
+    {
         stage.env_remove(name);
     }
     let status = stage
         .args(std::env::args_os().skip(1))
-        .envs([(ON_STAGE, "1"), ("AWS_ACCESS_KEY_ID", "demo"), ("AWS_SECRET_ACCESS_KEY", "demo")])
-        .envs(["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].map(|proxy| (proxy, "")))
+        .envs([
+            (ON_STAGE, "1"),
+            ("AWS_ACCESS_KEY_ID", "demo"),
+            ("AWS_SECRET_ACCESS_KEY", "demo"),
+        ])
+        .envs(
+            [
+                "HTTP_PROXY",
+                "http_proxy",
+                "HTTPS_PROXY",
+                "https_proxy",
+                "ALL_PROXY",
+                "all_proxy",
+            ]
+            .map(|proxy| (proxy, "")),
+        )
         .status()?;
-    Ok(if status.success() { Exit::Done } else { Exit::Failed })
+    Ok(if status.success() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
 }
 
 fn show(args: &DemoArgs) -> anyhow::Result<()> {
     let dynamo = Embedded::start()?;
     dynamo.load(&sample::tables())?;
     let directory = args.plugin_dir.clone().unwrap_or_else(default_plugin_dir);
-    let options = RegistryOptions { watch: false, ..RegistryOptions::new(directory, Arc::new(|_, _, _| {})) };
+    let options = RegistryOptions {
+        watch: false,
+        ..RegistryOptions::new(directory, Arc::new(|_, _, _| {}))
+    };
     let registry = Registry::open(options)?;
     let plugin = registry.lease("dynamo", None)?;
     let url = dynamo.url();
-    let config = Config::parse(Path::new("demo.yaml"), CONFIG, &|name| (name == "DEMO_ENDPOINT").then(|| url.clone()))?;
-    println!("An embedded DynamoDB answers at {url}; jobs run in the plugin {} {}.\n", plugin.name(), plugin.version());
-    let mut stage = Stage { plugin: &plugin, config: &config, out: &mut io::stdout().lock() };
+    let config = Config::parse(Path::new("demo.yaml"), CONFIG, &|name| {
+        (name == "DEMO_ENDPOINT").then(|| url.clone())
+    })?;
+    println!(
+        "An embedded DynamoDB answers at {url}; jobs run in the plugin {} {}.\n",
+        plugin.name(),
+        plugin.version()
+    );
+    let mut stage = Stage {
+        plugin: &plugin,
+        config: &config,
+        out: &mut io::stdout().lock(),
+    };
 
     stage.say("The source document's job: the books of my_table, at most 100.")?;
-    stage.rows(&json!({"query": "SELECT * FROM my_table WHERE category = 'books'", "limit": 100}))?;
+    stage
+        .rows(&json!({"query": "SELECT * FROM my_table WHERE category = 'books'", "limit": 100}))?;
     stage.say("Every attribute type, attributes that only late items have, a 38-digit number: nothing is dropped or rounded.")?;
     stage.rows(&json!({"query": "SELECT * FROM every_type"}))?;
     stage.say("A SELECT list in its own order, with parameters; an attribute called S is a column like any other.")?;
@@ -129,8 +167,15 @@ impl<W: Write> Stage<'_, W> {
     }
 
     fn refused(&mut self, context: &Value) -> anyhow::Result<()> {
-        let error = self.job(context)?.err().context("the demo's refused job was run")?;
-        writeln!(self.out, "{error}\nhint: {}\n", error.hint.as_deref().unwrap_or("none"))?;
+        let error = self
+            .job(context)?
+            .err()
+            .context("the demo's refused job was run")?;
+        writeln!(
+            self.out,
+            "{error}\nhint: {}\n",
+            error.hint.as_deref().unwrap_or("none")
+        )?;
         Ok(())
     }
 
@@ -141,6 +186,8 @@ impl<W: Write> Stage<'_, W> {
             "command_criteria": ["type:dynamodb"], "cluster_criteria": ["data:prod"],
         });
         let routed = route_job(job.to_string().as_bytes(), self.config, "demo")?;
-        Ok(self.plugin.run_job(&routed.document, &CallOptions::default()))
+        Ok(self
+            .plugin
+            .run_job(&routed.document, &CallOptions::default()))
     }
 }

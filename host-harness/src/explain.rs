@@ -22,16 +22,28 @@ pub fn run(args: &ExplainArgs) -> Exit {
         return Exit::Done;
     };
     let wanted = wanted.to_ascii_uppercase().replace('-', "_");
-    match ErrorCode::ALL.into_iter().find(|code| code.as_str() == wanted) {
+    match ErrorCode::ALL
+        .into_iter()
+        .find(|code| code.as_str() == wanted)
+    {
         Some(code) => {
-            let again = if code.retryable() { "The same job may succeed when sent again." } else { "Sending the same job again gives the same answer." };
+            let again = if code.retryable() {
+                "The same job may succeed when sent again."
+            } else {
+                "Sending the same job again gives the same answer."
+            };
             println!("{code}: {}\n{}\n{again}", code.meaning(), code.remedy());
             Exit::Done
         }
         None => {
             let known = ErrorCode::ALL.map(ErrorCode::as_str);
-            let nearest = known.iter().max_by(|a, b| strsim::jaro_winkler(a, &wanted).total_cmp(&strsim::jaro_winkler(b, &wanted)));
-            eprintln!("error: there is no error code '{wanted}'; did you mean {}?", nearest.unwrap_or(&"INVALID_JOB"));
+            let nearest = known.iter().max_by(|a, b| {
+                strsim::jaro_winkler(a, &wanted).total_cmp(&strsim::jaro_winkler(b, &wanted))
+            });
+            eprintln!(
+                "error: there is no error code '{wanted}'; did you mean {}?",
+                nearest.unwrap_or(&"INVALID_JOB")
+            );
             Exit::Usage
         }
     }

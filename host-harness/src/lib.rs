@@ -3,8 +3,11 @@
 #![forbid(unsafe_code)]
 
 pub mod catalog;
+pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod error;
+pub mod explain;
 pub mod inspect;
 pub mod job;
 mod load;
@@ -15,8 +18,10 @@ pub mod plugins;
 mod probe;
 pub mod refusal;
 pub mod registry;
+pub mod render;
 pub mod residue;
 pub mod route;
+pub mod run;
 pub mod store;
 mod verify;
 mod watch;

@@ -8,5 +8,5 @@ use host_harness::cli::Cli;
 
 fn main() -> ExitCode {
     // Wrong usage ends here with status 2, help and version with 0.
-    Cli::parse().run().into()
+    Cli::parse().run()
 }

@@ -24,16 +24,36 @@ pub fn table(result: &[u8], out: &mut impl Write) -> io::Result<()> {
     })?;
     let names: Vec<String> = columns.iter().map(|name| escaped(name)).collect();
     let widths: Vec<usize> = (0..names.len())
-        .map(|at| lines.iter().map(|line| line[at].width()).chain([names[at].width()]).max().unwrap_or(0))
+        .map(|at| {
+            lines
+                .iter()
+                .map(|line| line[at].width())
+                .chain([names[at].width()])
+                .max()
+                .unwrap_or(0)
+        })
         .collect();
     write_line(&names, &widths, out)?;
-    writeln!(out, "{}", widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>().join("  "))?;
-    lines.iter().try_for_each(|line| write_line(line, &widths, out))
+    writeln!(
+        out,
+        "{}",
+        widths
+            .iter()
+            .map(|width| "-".repeat(*width))
+            .collect::<Vec<_>>()
+            .join("  ")
+    )?;
+    lines
+        .iter()
+        .try_for_each(|line| write_line(line, &widths, out))
 }
 
 fn write_line(cells: &[String], widths: &[usize], out: &mut impl Write) -> io::Result<()> {
-    let padded: Vec<String> =
-        cells.iter().zip(widths).map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.width()))).collect();
+    let padded: Vec<String> = cells
+        .iter()
+        .zip(widths)
+        .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.width())))
+        .collect();
     writeln!(out, "{}", padded.join("  ").trim_end())
 }
 
@@ -84,11 +104,18 @@ fn for_each_row(
 ) -> io::Result<Vec<String>> {
     let mut failed = None;
     let mut document = serde_json::Deserializer::from_slice(result);
-    let read = DocumentSeed { row, failed: &mut failed }.deserialize(&mut document);
+    let read = DocumentSeed {
+        row,
+        failed: &mut failed,
+    }
+    .deserialize(&mut document);
     match (failed, read) {
         (Some(error), _) => Err(error),
         (None, Ok(columns)) => Ok(columns),
-        (None, Err(error)) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("the plugin's result cannot be read: {error}"))),
+        (None, Err(error)) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("the plugin's result cannot be read: {error}"),
+        )),
     }
 }
 
@@ -103,7 +130,9 @@ struct Column {
     name: String,
 }
 
-impl<'de, F: FnMut(&[String], &[&RawValue]) -> io::Result<()>> DeserializeSeed<'de> for DocumentSeed<'_, F> {
+impl<'de, F: FnMut(&[String], &[&RawValue]) -> io::Result<()>> DeserializeSeed<'de>
+    for DocumentSeed<'_, F>
+{
     type Value = Vec<String>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -111,7 +140,9 @@ impl<'de, F: FnMut(&[String], &[&RawValue]) -> io::Result<()>> DeserializeSeed<'
     }
 }
 
-impl<'de, F: FnMut(&[String], &[&RawValue]) -> io::Result<()>> Visitor<'de> for DocumentSeed<'_, F> {
+impl<'de, F: FnMut(&[String], &[&RawValue]) -> io::Result<()>> Visitor<'de>
+    for DocumentSeed<'_, F>
+{
     type Value = Vec<String>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -123,10 +154,19 @@ impl<'de, F: FnMut(&[String], &[&RawValue]) -> io::Result<()>> Visitor<'de> for 
         while let Some(key) = map.next_key::<String>()? {
             match (key.as_str(), &columns) {
                 ("columns", _) => {
-                    columns = Some(map.next_value::<Vec<Column>>()?.into_iter().map(|column| column.name).collect());
+                    columns = Some(
+                        map.next_value::<Vec<Column>>()?
+                            .into_iter()
+                            .map(|column| column.name)
+                            .collect(),
+                    );
                 }
                 ("data", Some(columns)) => {
-                    map.next_value_seed(RowsSeed { columns, row: &mut self.row, failed: self.failed })?;
+                    map.next_value_seed(RowsSeed {
+                        columns,
+                        row: &mut self.row,
+                        failed: self.failed,
+                    })?;
                 }
                 ("data", None) => return Err(A::Error::custom("'data' comes before 'columns'")),
                 _ => {
@@ -144,7 +184,9 @@ struct RowsSeed<'a, F> {
     failed: &'a mut Option<io::Error>,
 }
 
-impl<'de, F: FnMut(&[String], &[&RawValue]) -> io::Result<()>> DeserializeSeed<'de> for RowsSeed<'_, F> {
+impl<'de, F: FnMut(&[String], &[&RawValue]) -> io::Result<()>> DeserializeSeed<'de>
+    for RowsSeed<'_, F>
+{
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -162,7 +204,11 @@ impl<'de, F: FnMut(&[String], &[&RawValue]) -> io::Result<()>> Visitor<'de> for 
     fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
         while let Some(row) = rows.next_element::<Vec<&RawValue>>()? {
             if row.len() != self.columns.len() {
-                return Err(A::Error::custom(format_args!("a row has {} cells for {} columns", row.len(), self.columns.len())));
+                return Err(A::Error::custom(format_args!(
+                    "a row has {} cells for {} columns",
+                    row.len(),
+                    self.columns.len()
+                )));
             }
             if let Err(error) = (self.row)(self.columns, &row) {
                 *self.failed = Some(error);
@@ -177,7 +223,9 @@ impl<'de, F: FnMut(&[String], &[&RawValue]) -> io::Result<()>> Visitor<'de> for 
 fn plain(cell: &RawValue) -> String {
     match cell.get() {
         "null" => String::new(),
-        text if text.starts_with('"') => serde_json::from_str(text).unwrap_or_else(|_| text.to_owned()),
+        text if text.starts_with('"') => {
+            serde_json::from_str(text).unwrap_or_else(|_| text.to_owned())
+        }
         text => text.to_owned(),
     }
 }
@@ -188,5 +236,13 @@ fn shown(cell: &RawValue) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
 }

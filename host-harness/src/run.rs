@@ -101,9 +101,13 @@ pub fn run(args: &RunArgs) -> Exit {
 fn run_job(args: &RunArgs, report: &Report) -> Result<Exit, RunError> {
     let job = document::build(args)?;
     let registry = open_registry(args, &job, report)?;
-    let lease = registry.lease(&job.plugin, job.plugin_version.as_ref()).map_err(|unavailable| {
-        RunError::Usage(format!("{unavailable}; is the library in the plugin directory? try: host-harness plugins"))
-    })?;
+    let lease = registry
+        .lease(&job.plugin, job.plugin_version.as_ref())
+        .map_err(|unavailable| {
+            RunError::Usage(format!(
+                "{unavailable}; is the library in the plugin directory? try: host-harness plugins"
+            ))
+        })?;
     let lease = Arc::new(lease);
     let outcome = match interruptible(&lease, &job, report) {
         Ok((outcome, interrupted)) => {
@@ -121,7 +125,9 @@ fn run_job(args: &RunArgs, report: &Report) -> Result<Exit, RunError> {
     let exit = match outcome {
         Ok(result) => {
             report.finished(&result);
-            output::write(&result, args.format, args.output.as_deref()).map_err(RunError::Usage).map(|()| Exit::Done)
+            output::write(&result, args.format, args.output.as_deref())
+                .map_err(RunError::Usage)
+                .map(|()| Exit::Done)
         }
         Err(error) => Ok(report.failed(&error)),
     };
@@ -131,8 +137,15 @@ fn run_job(args: &RunArgs, report: &Report) -> Result<Exit, RunError> {
 }
 
 fn open_registry(args: &RunArgs, job: &Routed, report: &Report) -> Result<Arc<Registry>, RunError> {
-    let directory = args.plugin_dir.clone().or_else(|| job.plugin_directory.clone()).unwrap_or_else(default_plugin_dir);
-    let options = RegistryOptions { watch: false, ..RegistryOptions::new(directory, report.log_sink()) };
+    let directory = args
+        .plugin_dir
+        .clone()
+        .or_else(|| job.plugin_directory.clone())
+        .unwrap_or_else(default_plugin_dir);
+    let options = RegistryOptions {
+        watch: false,
+        ..RegistryOptions::new(directory, report.log_sink())
+    };
     Registry::open(options).map_err(|error| RunError::Usage(error.to_string()))
 }
 
@@ -140,7 +153,11 @@ type Outcome = Result<Document, Error>;
 
 /// Runs the job on a thread of its own and waits for it, or for an interrupt, upon which the job is cancelled and waited for; whether
 /// there was one.
-fn interruptible(lease: &Arc<Lease>, job: &Routed, report: &Report) -> Result<(Outcome, bool), String> {
+fn interruptible(
+    lease: &Arc<Lease>,
+    job: &Routed,
+    report: &Report,
+) -> Result<(Outcome, bool), String> {
     enum Event {
         Interrupt,
         Done(Outcome),
@@ -153,13 +170,20 @@ fn interruptible(lease: &Arc<Lease>, job: &Routed, report: &Report) -> Result<(O
     .map_err(|error| format!("cannot wait for interrupts: {error}"))?;
     let (runner, document, progress) = (Arc::clone(lease), job.document.clone(), report.progress());
     thread::spawn(move || {
-        let options = CallOptions { timeout: None, progress: Some(progress) };
+        let options = CallOptions {
+            timeout: None,
+            progress: Some(progress),
+        };
         let _ = events.send(Event::Done(runner.run_job(&document, &options)));
     });
     let mut interrupted = false;
     loop {
         // A job can only be cancelled once the plugin has begun it, so an interrupt is repeated until the job has ended.
-        let next = if interrupted { event.recv_timeout(Duration::from_millis(20)).ok() } else { event.recv().ok() };
+        let next = if interrupted {
+            event.recv_timeout(Duration::from_millis(20)).ok()
+        } else {
+            event.recv().ok()
+        };
         match next {
             Some(Event::Done(outcome)) => return Ok((outcome, interrupted)),
             Some(Event::Interrupt) | None => {

@@ -105,6 +105,89 @@ impl ErrorCode {
     }
 }
 
+impl ErrorCode {
+    /// What the code means, in one sentence.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::InvalidJob => {
+                "the job document is not JSON, or a field is missing, unknown, or of the wrong type, length or range"
+            }
+            Self::InvalidQuery => {
+                "the statement is malformed, is more than one, or uses what DynamoDB's PartiQL lacks"
+            }
+            Self::NotReadOnly => "the statement is, or hides, a write",
+            Self::TableNotAllowed => "the table is not among those that the command allows",
+            Self::Credentials => {
+                "there are no AWS credentials, or they are refused or expired beyond refresh"
+            }
+            Self::AssumeRole => "STS refused the role",
+            Self::AccessDenied => "DynamoDB refused the caller",
+            Self::NotFound => "there is no such table or index",
+            Self::Validation => "DynamoDB refused the statement, in its own words",
+            Self::Throttled => "still throttled after the retries",
+            Self::Unavailable => {
+                "no connection, a lost one, no answer in time, or a failure of the service, after the retries"
+            }
+            Self::BadResponse => "the service's answer could not be understood",
+            Self::Timeout => "the job's deadline passed",
+            Self::Cancelled => "the job was cancelled",
+            Self::ResultTooLarge => "the result would be larger than max_result_bytes",
+            Self::ShuttingDown => "the plugin is closing or closed and takes no new job",
+            Self::Internal => "a bug: a panic was caught; other jobs go on",
+        }
+    }
+
+    /// Who can do what about it.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::InvalidJob => {
+                "Whoever wrote the job, or for the command's and cluster's contexts the operator: mend the named field."
+            }
+            Self::InvalidQuery | Self::Validation => {
+                "Whoever wrote the statement: mend it at the line and column that the error names."
+            }
+            Self::NotReadOnly => {
+                "Whoever wrote the statement: only SELECT runs here; put a word that is an attribute's name into double quotes."
+            }
+            Self::TableNotAllowed => {
+                "Use a command whose tables include it, or ask the operator to widen the list."
+            }
+            Self::Credentials => {
+                "The operator: check where the host's process gets its AWS credentials from."
+            }
+            Self::AssumeRole => {
+                "The operator: check role_arn, external_id and the role's trust policy, and sts:AssumeRole for the host's identity."
+            }
+            Self::AccessDenied => {
+                "The operator: allow dynamodb:PartiQLSelect on the table and its indexes for the identity."
+            }
+            Self::NotFound => {
+                "Check the name, which is case-sensitive; the operator: the cluster's region and account."
+            }
+            Self::Throttled => {
+                "Send the job again later; the operator: the table's capacity, or the cluster's max_attempts."
+            }
+            Self::Unavailable => {
+                "The operator: check endpoint, region, proxy and network; else send the job again later."
+            }
+            Self::BadResponse => {
+                "Send the job again; if it stays, the operator: check what answers at the endpoint."
+            }
+            Self::Timeout => "Narrow the statement, or raise timeout_seconds.",
+            Self::Cancelled => {
+                "Nothing is wrong; submit the job again if its result is wanted after all."
+            }
+            Self::ResultTooLarge => {
+                "Set a limit, select fewer columns, or raise max_result_bytes as far as the command allows."
+            }
+            Self::ShuttingDown => "Send the job again: another version of the plugin may take it.",
+            Self::Internal => "Report it with the position that the message names.",
+        }
+    }
+}
+
 impl std::fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())

@@ -46,11 +46,11 @@ pub use panic::{catch_panics, quiet_panics_on_this_thread};
 
 /// What a Rust host uses to load a library and to call it.
 pub mod host {
-    pub use crate::ffi::types::{ABI_MAJOR, ABI_MINOR};
     pub use crate::ffi::library::{
         CallOptions, Document, Info, Library, LoadError, LogSink, Progress,
     };
     pub use crate::ffi::process::{free_thread_keys, glibc_version};
+    pub use crate::ffi::types::{ABI_MAJOR, ABI_MINOR};
 }
 
 /// What [`export_plugin!`] expands to needs; not for direct use.

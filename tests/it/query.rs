@@ -18,15 +18,29 @@ fn pages(pages: &[&[&str]]) -> Replay {
 }
 
 fn names(result: &Value) -> Vec<&str> {
-    result["columns"].as_array().unwrap().iter().map(|column| column["name"].as_str().unwrap()).collect()
+    result["columns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|column| column["name"].as_str().unwrap())
+        .collect()
 }
 
 fn types(result: &Value) -> Vec<&str> {
-    result["columns"].as_array().unwrap().iter().map(|column| column["type"].as_str().unwrap()).collect()
+    result["columns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|column| column["type"].as_str().unwrap())
+        .collect()
 }
 
 fn limited(url: &str, limit: u64) -> Value {
-    run(&job(url, &json!({"query": "SELECT * FROM t", "limit": limit}))).unwrap()
+    run(&job(
+        url,
+        &json!({"query": "SELECT * FROM t", "limit": limit}),
+    ))
+    .unwrap()
 }
 
 #[test]
@@ -41,22 +55,41 @@ fn an_attribute_first_seen_on_the_last_page_is_a_column_of_every_row() {
     assert_eq!(types(&result), ["boolean", "string", "long"]);
     assert_eq!(
         result["data"],
-        json!([[null, "1", null], [null, "2", null], [null, "3", null], [true, "4", 1]])
+        json!([
+            [null, "1", null],
+            [null, "2", null],
+            [null, "3", null],
+            [true, "4", 1]
+        ])
     );
 }
 
 #[test]
 fn empty_pages_with_a_token_are_passed_over_wherever_they_are() {
-    let server = pages(&[&[], &[r#"{"id":{"S":"1"}}"#], &[], &[], &[r#"{"id":{"S":"2"}}"#], &[]]);
+    let server = pages(&[
+        &[],
+        &[r#"{"id":{"S":"1"}}"#],
+        &[],
+        &[],
+        &[r#"{"id":{"S":"2"}}"#],
+        &[],
+    ]);
     let result = query(&server.url(), "SELECT * FROM t").unwrap();
     assert_eq!(result["data"], json!([["1"], ["2"]]));
-    assert_eq!((&result["stats"]["pages"], &result["stats"]["requests"]), (&json!(6), &json!(6)));
+    assert_eq!(
+        (&result["stats"]["pages"], &result["stats"]["requests"]),
+        (&json!(6), &json!(6))
+    );
     assert_eq!(result["stats"]["truncated"], json!(false));
 }
 
 #[test]
 fn a_token_after_the_last_row_is_followed_to_the_end() {
-    let server = Replay::recording(&[page(&[r#"{"id":{"S":"1"}}"#], Some(1)), page::<&str>(&[], None)]).unwrap();
+    let server = Replay::recording(&[
+        page(&[r#"{"id":{"S":"1"}}"#], Some(1)),
+        page::<&str>(&[], None),
+    ])
+    .unwrap();
     let result = query(&server.url(), "SELECT * FROM t").unwrap();
     assert_eq!(result["data"], json!([["1"]]));
 }
@@ -67,7 +100,10 @@ fn no_rows_at_all_give_empty_data_and_the_columns_of_the_select_list() {
     let all = query(&server.url(), "SELECT * FROM t").unwrap();
     assert_eq!((&all["columns"], &all["data"]), (&json!([]), &json!([])));
     let listed = query(&server.url(), "SELECT b, a.c[0] FROM t").unwrap();
-    assert_eq!(listed["columns"], json!([{"name": "b", "type": "null"}, {"name": "c[0]", "type": "null"}]));
+    assert_eq!(
+        listed["columns"],
+        json!([{"name": "b", "type": "null"}, {"name": "c[0]", "type": "null"}])
+    );
     assert_eq!(listed["data"], json!([]));
 }
 
@@ -81,22 +117,42 @@ fn an_item_without_any_selected_attribute_is_a_row_of_nulls() {
 
 #[test]
 fn limits_are_exact_below_at_and_above_a_page_boundary_and_the_row_count() {
-    let items: Vec<String> = (0..7).map(|n| format!(r#"{{"id":{{"N":"{n}"}}}}"#)).collect();
+    let items: Vec<String> = (0..7)
+        .map(|n| format!(r#"{{"id":{{"N":"{n}"}}}}"#))
+        .collect();
     let refs: Vec<&str> = items.iter().map(String::as_str).collect();
     let server = pages(&[&refs[..3], &refs[3..6], &refs[6..]]);
-    for (limit, rows, truncated) in
-        [(1, 1, true), (2, 2, true), (3, 3, true), (4, 4, true), (6, 6, true), (7, 7, false), (8, 7, false), (0, 7, false)]
-    {
+    for (limit, rows, truncated) in [
+        (1, 1, true),
+        (2, 2, true),
+        (3, 3, true),
+        (4, 4, true),
+        (6, 6, true),
+        (7, 7, false),
+        (8, 7, false),
+        (0, 7, false),
+    ] {
         let result = limited(&server.url(), limit);
-        assert_eq!(result["data"].as_array().unwrap().len(), rows, "limit {limit}");
+        assert_eq!(
+            result["data"].as_array().unwrap().len(),
+            rows,
+            "limit {limit}"
+        );
         assert_eq!(result["stats"]["rows"], json!(rows), "limit {limit}");
-        assert_eq!(result["stats"]["truncated"], json!(truncated), "limit {limit}");
+        assert_eq!(
+            result["stats"]["truncated"],
+            json!(truncated),
+            "limit {limit}"
+        );
     }
 }
 
 #[test]
 fn columns_and_types_come_from_the_rows_of_the_result_not_from_rows_that_the_limit_cut_off() {
-    let server = pages(&[&[r#"{"id":{"N":"1"}}"#, r#"{"id":{"S":"two"},"other":{"S":"x"}}"#]]);
+    let server = pages(&[&[
+        r#"{"id":{"N":"1"}}"#,
+        r#"{"id":{"S":"two"},"other":{"S":"x"}}"#,
+    ]]);
     let result = limited(&server.url(), 1);
     assert_eq!(result["columns"], json!([{"name": "id", "type": "long"}]));
 }
@@ -104,10 +160,21 @@ fn columns_and_types_come_from_the_rows_of_the_result_not_from_rows_that_the_lim
 #[test]
 fn one_match_in_ten_thousand_takes_few_requests_although_the_limit_is_small() {
     let items = (0..100_000).map(|n| json!({"id": {"N": n.to_string()}, "pad": {"S": "x".repeat(44)}, "hit": {"BOOL": n % 10_000 == 9_999}}));
-    let server = Paging::start(paging::Table::new(items, |item| item["hit"]["BOOL"] == json!(true))).unwrap();
-    let result = run(&job(&server.url(), &json!({"query": "SELECT * FROM t WHERE hit = true", "limit": 10}))).unwrap();
+    let server = Paging::start(paging::Table::new(items, |item| {
+        item["hit"]["BOOL"] == json!(true)
+    }))
+    .unwrap();
+    let result = run(&job(
+        &server.url(),
+        &json!({"query": "SELECT * FROM t WHERE hit = true", "limit": 10}),
+    ))
+    .unwrap();
     assert_eq!(result["data"].as_array().unwrap().len(), 10);
-    assert!(server.seen().len() <= 12, "{} requests", server.seen().len());
+    assert!(
+        server.seen().len() <= 12,
+        "{} requests",
+        server.seen().len()
+    );
 }
 
 #[test]
@@ -124,18 +191,32 @@ fn names_with_dots_quotes_unicode_case_and_type_letters_are_columns_like_any_oth
         r#"{"S":{"N":"1"},"a.b":{"S":"dot"},"q\"uote":{"S":"q"},"Ünïcode \ud83d\ude00":{"S":"u"},"case":{"S":"l"},"Case":{"S":"u"},"M":{"M":{"S":{"S":"in"}}}}"#,
     ]]);
     let result = query(&server.url(), "SELECT * FROM t").unwrap();
-    assert_eq!(names(&result), ["Case", "M", "S", "a.b", "case", "q\"uote", "Ünïcode 😀"]);
-    assert_eq!(result["data"], json!([["u", {"S": "in"}, 1, "dot", "l", "q", "u"]]));
+    assert_eq!(
+        names(&result),
+        ["Case", "M", "S", "a.b", "case", "q\"uote", "Ünïcode 😀"]
+    );
+    assert_eq!(
+        result["data"],
+        json!([["u", {"S": "in"}, 1, "dot", "l", "q", "u"]])
+    );
 }
 
 #[test]
 fn an_item_of_400_kb_and_one_of_32_levels_come_through_whole() {
     let large = "x".repeat(400 * 1024);
-    let deep = (0..32).fold(r#"{"S":"end"}"#.to_owned(), |inner, _| format!(r#"{{"L":[{inner}]}}"#));
-    let server = pages(&[&[&format!(r#"{{"large":{{"S":"{large}"}}}}"#), &format!(r#"{{"deep":{deep}}}"#)]]);
+    let deep = (0..32).fold(r#"{"S":"end"}"#.to_owned(), |inner, _| {
+        format!(r#"{{"L":[{inner}]}}"#)
+    });
+    let server = pages(&[&[
+        &format!(r#"{{"large":{{"S":"{large}"}}}}"#),
+        &format!(r#"{{"deep":{deep}}}"#),
+    ]]);
     let result = query(&server.url(), "SELECT * FROM t").unwrap();
     assert_eq!(result["data"][0][1], json!(large));
-    assert_eq!(result["data"][1][0].to_string(), format!("{}\"end\"{}", "[".repeat(32), "]".repeat(32)));
+    assert_eq!(
+        result["data"][1][0].to_string(),
+        format!("{}\"end\"{}", "[".repeat(32), "]".repeat(32))
+    );
 }
 
 #[test]
@@ -148,7 +229,10 @@ fn the_same_tables_give_the_same_document_however_the_engine_shuffles_attributes
         result.to_string()
     };
     let first = answer();
-    assert!(first.contains("12345678901234567890123456789012345678"), "38 digits survive");
+    assert!(
+        first.contains("12345678901234567890123456789012345678"),
+        "38 digits survive"
+    );
     for _ in 0..10 {
         assert_eq!(answer(), first);
     }
@@ -158,16 +242,43 @@ fn the_same_tables_give_the_same_document_however_the_engine_shuffles_attributes
 fn parameters_plain_and_typed_reach_dynamodb() {
     let engine = Embedded::start().unwrap();
     engine.load(&engines::sample::tables()).unwrap();
-    let ask = |query: &str, parameters: Value| run(&job(&engine.url(), &json!({"query": query, "parameters": parameters}))).unwrap()["data"].clone();
-    assert_eq!(ask("SELECT id FROM my_table WHERE category = ? AND price > ?", json!(["books", 13])), json!([["124"]]));
-    assert_eq!(ask("SELECT id FROM my_table WHERE price = ?", json!([{"N": "12.99"}])), json!([["123"]]));
-    assert_eq!(ask("SELECT id FROM every_type WHERE digits = ?", json!([{"N": "12345678901234567890123456789012345678"}])), json!([["a-1"]]));
+    let ask = |query: &str, parameters: Value| {
+        run(&job(
+            &engine.url(),
+            &json!({"query": query, "parameters": parameters}),
+        ))
+        .unwrap()["data"]
+            .clone()
+    };
+    assert_eq!(
+        ask(
+            "SELECT id FROM my_table WHERE category = ? AND price > ?",
+            json!(["books", 13])
+        ),
+        json!([["124"]])
+    );
+    assert_eq!(
+        ask(
+            "SELECT id FROM my_table WHERE price = ?",
+            json!([{"N": "12.99"}])
+        ),
+        json!([["123"]])
+    );
+    assert_eq!(
+        ask(
+            "SELECT id FROM every_type WHERE digits = ?",
+            json!([{"N": "12345678901234567890123456789012345678"}])
+        ),
+        json!([["a-1"]])
+    );
 }
 
 #[test]
 fn two_hundred_threads_at_once_each_get_their_own_answer() {
     let engine = Embedded::start().unwrap();
-    let items: Vec<Value> = (0..200).map(|n| json!({"id": {"S": format!("id-{n}")}, "n": {"N": n.to_string()}})).collect();
+    let items: Vec<Value> = (0..200)
+        .map(|n| json!({"id": {"S": format!("id-{n}")}, "n": {"N": n.to_string()}}))
+        .collect();
     engine.load(&json!({"numbers": items})).unwrap();
     let url = engine.url();
     thread::scope(|scope| {
@@ -184,16 +295,32 @@ fn two_hundred_threads_at_once_each_get_their_own_answer() {
 #[test]
 fn a_result_over_max_result_bytes_is_refused_and_one_that_just_fits_is_not() {
     let server = pages(&[&[r#"{"id":{"S":"0123456789"}}"#; 100]]);
-    let at = |max: usize| run(&job(&server.url(), &json!({"query": "SELECT * FROM t", "max_result_bytes": max})));
+    let at = |max: usize| {
+        run(&job(
+            &server.url(),
+            &json!({"query": "SELECT * FROM t", "max_result_bytes": max}),
+        ))
+    };
     let error = at(500).unwrap_err();
-    assert_eq!((error.code, error.retryable), (ErrorCode::ResultTooLarge, false));
+    assert_eq!(
+        (error.code, error.retryable),
+        (ErrorCode::ResultTooLarge, false)
+    );
     assert!(at(5000).is_ok());
 }
 
 #[test]
 fn the_deadline_ends_a_job_and_tells_how_far_it_came() {
-    let server = Replay::start(&chain(&vec![vec![r#"{"id":{"S":"1"}}"#]; 1000]), Duration::from_millis(50)).unwrap();
-    let error = run(&job(&server.url(), &json!({"query": "SELECT * FROM t", "timeout_seconds": 0.5}))).unwrap_err();
+    let server = Replay::start(
+        &chain(&vec![vec![r#"{"id":{"S":"1"}}"#]; 1000]),
+        Duration::from_millis(50),
+    )
+    .unwrap();
+    let error = run(&job(
+        &server.url(),
+        &json!({"query": "SELECT * FROM t", "timeout_seconds": 0.5}),
+    ))
+    .unwrap_err();
     assert_eq!((error.code, error.retryable), (ErrorCode::Timeout, true));
     assert_eq!(error.partial.rows, error.partial.pages);
     assert!(error.partial.pages > 0);
@@ -204,7 +331,10 @@ fn statements_that_are_no_select_are_refused_before_any_request() {
     let server = pages(&[&[]]);
     for (statement, code) in [
         ("DELETE FROM t WHERE id = '1'", ErrorCode::NotReadOnly),
-        ("/* x */ insert into t value {'id':'1'}", ErrorCode::NotReadOnly),
+        (
+            "/* x */ insert into t value {'id':'1'}",
+            ErrorCode::NotReadOnly,
+        ),
         ("FROM t SELECT *", ErrorCode::NotReadOnly),
         ("SELECT * FROM t; DELETE FROM t", ErrorCode::NotReadOnly),
         ("SELECT * FROM t LIMIT 5", ErrorCode::InvalidQuery),
@@ -213,7 +343,10 @@ fn statements_that_are_no_select_are_refused_before_any_request() {
     ] {
         let error = query(&server.url(), statement).unwrap_err();
         assert_eq!(error.code, code, "{statement}: {error}");
-        assert!(error.hint.is_some() && error.line.is_some() && error.column.is_some(), "{statement}: {error:?}");
+        assert!(
+            error.hint.is_some() && error.line.is_some() && error.column.is_some(),
+            "{statement}: {error:?}"
+        );
     }
     assert_eq!(server.requests(), 0);
 }
@@ -222,7 +355,10 @@ fn statements_that_are_no_select_are_refused_before_any_request() {
 fn a_table_that_the_command_does_not_allow_is_refused_before_any_request() {
     let server = pages(&[&[]]);
     let ask = |table: &str| {
-        let mut document = job(&server.url(), &json!({"query": format!("SELECT * FROM {table}")}));
+        let mut document = job(
+            &server.url(),
+            &json!({"query": format!("SELECT * FROM {table}")}),
+        );
         document["command"] = json!({"context": {"tables": ["orders", "logs-*-eu"]}});
         run(&document).map_err(|error| error.code)
     };
@@ -239,5 +375,8 @@ fn a_table_that_the_command_does_not_allow_is_refused_before_any_request() {
 fn a_missing_table_is_not_found() {
     let engine = Embedded::start().unwrap();
     let error = query(&engine.url(), "SELECT * FROM nothing_here").unwrap_err();
-    assert_eq!((error.code, error.aws_code.as_deref()), (ErrorCode::NotFound, Some("ResourceNotFoundException")));
+    assert_eq!(
+        (error.code, error.aws_code.as_deref()),
+        (ErrorCode::NotFound, Some("ResourceNotFoundException"))
+    );
 }

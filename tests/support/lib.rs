@@ -25,7 +25,11 @@ pub fn built() -> &'static Path {
     BUILT.get_or_init(|| {
         let test_binary = env::current_exe().expect("a running test has a path");
         // target/debug/deps/it-… → target/debug
-        let folder = test_binary.ancestors().nth(2).expect("tests lie in the target folder's deps").to_owned();
+        let folder = test_binary
+            .ancestors()
+            .nth(2)
+            .expect("tests lie in the target folder's deps")
+            .to_owned();
         // `cargo xtask test` has built everything and says so; plain `cargo test` has not.
         if env::var_os("HARNESS_BUILT").is_none() {
             build();
@@ -35,7 +39,9 @@ pub fn built() -> &'static Path {
 }
 
 fn build() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the workspace");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests lie in the workspace");
     // The same packages in every build: another selection would unify features otherwise and build the SDK again.
     let status = Command::new(env!("CARGO"))
         .args(["build", "--workspace", "--quiet"])

@@ -24,10 +24,19 @@ fn job(context: Value, command: Value) -> Result<Job, Error> {
 #[test]
 fn a_query_is_all_that_a_job_needs() {
     let job = Job::parse(&with_context(r#"{"query":"SELECT * FROM t"}"#)).unwrap();
-    assert_eq!((job.query.as_str(), job.limit, job.timeout), ("SELECT * FROM t", None, None));
-    assert_eq!((job.max_result_bytes, job.consistent_read), (1 << 30, false));
+    assert_eq!(
+        (job.query.as_str(), job.limit, job.timeout),
+        ("SELECT * FROM t", None, None)
+    );
+    assert_eq!(
+        (job.max_result_bytes, job.consistent_read),
+        (1 << 30, false)
+    );
     assert_eq!((job.cluster.max_attempts, job.cluster.role), (3, None));
-    assert_eq!((job.cluster.connect_timeout, job.cluster.read_timeout), (Duration::from_millis(3100), Duration::from_secs(60)));
+    assert_eq!(
+        (job.cluster.connect_timeout, job.cluster.read_timeout),
+        (Duration::from_millis(3100), Duration::from_secs(60))
+    );
 }
 
 #[test]
@@ -39,22 +48,56 @@ fn documents_that_are_no_job_are_refused_with_what_is_wrong_and_where() {
         ("5", "the job is 5, but must be an object"),
         ("{}", "the job has no 'context'"),
         (r#"{"context":null}"#, "the job has no 'context'"),
-        (r#"{"context":[]}"#, "context is an array, but must be an object"),
+        (
+            r#"{"context":[]}"#,
+            "context is an array, but must be an object",
+        ),
         (r#"{"context":{}}"#, "context has no 'query'"),
         (r#"{"context":{"query":null}}"#, "context has no 'query'"),
         (r#"{"context":{"query":""}}"#, "context.query is empty"),
-        (r#"{"context":{"query":5}}"#, "context.query is 5, but must be a string"),
-        (r#"{"id":5,"context":{"query":"q"}}"#, "id is 5, but must be a string"),
-        (r#"{"context":{"query":"q","query":"r"}}"#, "the key 'query' is given twice"),
-        (r#"{"a":1,"a":2,"context":{"query":"q"}}"#, "the key 'a' is given twice"),
-        (r#"{"context":{"query":"q","\u006cimit":1,"limit":2}}"#, "the key 'limit' is given twice"),
-        (r#"{"context":{"query":"q","parameters":[{"a":1,"a":2}]}}"#, "the key 'a' is given twice"),
+        (
+            r#"{"context":{"query":5}}"#,
+            "context.query is 5, but must be a string",
+        ),
+        (
+            r#"{"id":5,"context":{"query":"q"}}"#,
+            "id is 5, but must be a string",
+        ),
+        (
+            r#"{"context":{"query":"q","query":"r"}}"#,
+            "the key 'query' is given twice",
+        ),
+        (
+            r#"{"a":1,"a":2,"context":{"query":"q"}}"#,
+            "the key 'a' is given twice",
+        ),
+        (
+            r#"{"context":{"query":"q","\u006cimit":1,"limit":2}}"#,
+            "the key 'limit' is given twice",
+        ),
+        (
+            r#"{"context":{"query":"q","parameters":[{"a":1,"a":2}]}}"#,
+            "the key 'a' is given twice",
+        ),
         (r#"{"context":{"query":"q"}} x"#, "the job is not JSON"),
-        (r#"{"context":{"query":"q"},"command":{"context":{"max_limt":5}}}"#, "did you mean 'max_limit'?"),
-        (r#"{"context":{"query":"q"},"cluster":{"context":{"rolearn":"x"}}}"#, "did you mean 'role_arn'?"),
-        (r#"{"context":{"query":"q","limt":5}}"#, "context has an unknown field 'limt' | did you mean 'limit'?"),
+        (
+            r#"{"context":{"query":"q"},"command":{"context":{"max_limt":5}}}"#,
+            "did you mean 'max_limit'?",
+        ),
+        (
+            r#"{"context":{"query":"q"},"cluster":{"context":{"rolearn":"x"}}}"#,
+            "did you mean 'role_arn'?",
+        ),
+        (
+            r#"{"context":{"query":"q","limt":5}}"#,
+            "context has an unknown field 'limt' | did you mean 'limit'?",
+        ),
     ] {
-        assert!(refusal(document).contains(words), "{document}: {}", refusal(document));
+        assert!(
+            refusal(document).contains(words),
+            "{document}: {}",
+            refusal(document)
+        );
     }
 }
 
@@ -62,7 +105,10 @@ fn documents_that_are_no_job_are_refused_with_what_is_wrong_and_where() {
 fn integers_are_digits_only() {
     for (text, words) in [
         ("-1", "context.limit is -1, but must be at least 0"),
-        ("5.0", "context.limit is 5.0, but must be an integer, written with digits only"),
+        (
+            "5.0",
+            "context.limit is 5.0, but must be an integer, written with digits only",
+        ),
         ("1e2", "context.limit is 1e2, but must be an integer"),
         ("\"5\"", "context.limit is a string, but must be an integer"),
         ("true", "context.limit is true"),
@@ -106,18 +152,44 @@ fn limits_follow_job_then_default_then_ceiling() {
         (json!(null), json!({"limit": 7, "max_limit": 10}), Some(7)),
         (json!(0), json!({"limit": 7, "max_limit": 10}), Some(10)),
     ] {
-        assert_eq!(job(json!({"query": "q", "limit": wish}), command.clone()).unwrap().limit, limit, "{wish} under {command}");
+        assert_eq!(
+            job(json!({"query": "q", "limit": wish}), command.clone())
+                .unwrap()
+                .limit,
+            limit,
+            "{wish} under {command}"
+        );
     }
 }
 
 #[test]
 fn a_wish_above_a_ceiling_is_refused_with_the_ceiling_named() {
     for (context, command, words) in [
-        (json!({"query": "q", "limit": 11}), json!({"max_limit": 10}), "max_limit of 10"),
-        (json!({"query": "q", "timeout_seconds": 61}), json!({"max_timeout_seconds": 60}), "max_timeout_seconds of 60"),
-        (json!({"query": "q", "max_result_bytes": 11}), json!({"max_result_bytes": 10}), "max_result_bytes of 10"),
-        (json!({"query": "q"}), json!({"limit": 11, "max_limit": 10}), "above its own ceiling max_limit 10"),
-        (json!({"query": "q"}), json!({"timeout_seconds": 9, "max_timeout_seconds": 8}), "above its own ceiling max_timeout_seconds 8"),
+        (
+            json!({"query": "q", "limit": 11}),
+            json!({"max_limit": 10}),
+            "max_limit of 10",
+        ),
+        (
+            json!({"query": "q", "timeout_seconds": 61}),
+            json!({"max_timeout_seconds": 60}),
+            "max_timeout_seconds of 60",
+        ),
+        (
+            json!({"query": "q", "max_result_bytes": 11}),
+            json!({"max_result_bytes": 10}),
+            "max_result_bytes of 10",
+        ),
+        (
+            json!({"query": "q"}),
+            json!({"limit": 11, "max_limit": 10}),
+            "above its own ceiling max_limit 10",
+        ),
+        (
+            json!({"query": "q"}),
+            json!({"timeout_seconds": 9, "max_timeout_seconds": 8}),
+            "above its own ceiling max_timeout_seconds 8",
+        ),
     ] {
         let error = job(context, command).unwrap_err();
         assert!(error.message.contains(words), "{error}");
@@ -126,7 +198,12 @@ fn a_wish_above_a_ceiling_is_refused_with_the_ceiling_named() {
 
 #[test]
 fn times_are_numbers_above_zero() {
-    let timeout = |text: &str| Job::parse(&with_context(&format!(r#"{{"query":"q","timeout_seconds":{text}}}"#))).map(|job| job.timeout);
+    let timeout = |text: &str| {
+        Job::parse(&with_context(&format!(
+            r#"{{"query":"q","timeout_seconds":{text}}}"#
+        )))
+        .map(|job| job.timeout)
+    };
     assert_eq!(timeout("0.25").unwrap(), Some(Duration::from_millis(250)));
     assert_eq!(timeout("1e2").unwrap(), Some(Duration::from_secs(100)));
     assert_eq!(timeout("1e300").unwrap(), Some(Duration::MAX));
@@ -138,40 +215,73 @@ fn times_are_numbers_above_zero() {
 #[test]
 fn parameters_are_plain_json_or_typed_values_at_every_depth() {
     let read = |value: &str| {
-        Job::parse(&with_context(&format!(r#"{{"query":"q","parameters":[{value}]}}"#))).map(|mut job| job.parameters.remove(0))
+        Job::parse(&with_context(&format!(
+            r#"{{"query":"q","parameters":[{value}]}}"#
+        )))
+        .map(|mut job| job.parameters.remove(0))
     };
     let n = |text: &str| AttributeValue::N(text.to_owned());
     let s = |text: &str| AttributeValue::S(text.to_owned());
     let m = |key: &str, value| AttributeValue::M([(key.to_owned(), value)].into());
     for (text, value) in [
         (r#""x""#, s("x")),
-        ("12345678901234567890123456789012345678", n("12345678901234567890123456789012345678")),
+        (
+            "12345678901234567890123456789012345678",
+            n("12345678901234567890123456789012345678"),
+        ),
         ("1.50", n("1.50")),
         ("-0", n("-0")),
         ("true", AttributeValue::Bool(true)),
         ("null", AttributeValue::Null(true)),
-        ("[1,[null]]", AttributeValue::L(vec![n("1"), AttributeValue::L(vec![AttributeValue::Null(true)])])),
+        (
+            "[1,[null]]",
+            AttributeValue::L(vec![
+                n("1"),
+                AttributeValue::L(vec![AttributeValue::Null(true)]),
+            ]),
+        ),
         (r#"{"a":1}"#, m("a", n("1"))),
         (r#"{"S":"x"}"#, s("x")),
         (r#"{"N":"1E-130"}"#, n("1E-130")),
         (r#"{"B":"AQ=="}"#, AttributeValue::B(vec![1].into())),
         (r#"{"NULL":true}"#, AttributeValue::Null(true)),
-        (r#"{"SS":["a","b"]}"#, AttributeValue::Ss(vec!["a".into(), "b".into()])),
+        (
+            r#"{"SS":["a","b"]}"#,
+            AttributeValue::Ss(vec!["a".into(), "b".into()]),
+        ),
         (r#"{"M":{"S":"x"}}"#, m("S", s("x"))),
         (r#"{"a":{"S":"x"}}"#, m("a", s("x"))),
-        (r#"{"L":[{"N":"1"},2]}"#, AttributeValue::L(vec![n("1"), n("2")])),
+        (
+            r#"{"L":[{"N":"1"},2]}"#,
+            AttributeValue::L(vec![n("1"), n("2")]),
+        ),
         (r#"{"M":{}}"#, AttributeValue::M([].into())),
     ] {
         assert_eq!(read(text).unwrap(), value, "{text}");
     }
     for bad in [
-        r#"{"S":5}"#, r#"{"N":5}"#, r#"{"N":"five"}"#, r#"{"N":""}"#, r#"{"B":"%"}"#, r#"{"BOOL":"true"}"#, r#"{"NULL":false}"#,
-        r#"{"SS":[]}"#, r#"{"SS":["a","a"]}"#, r#"{"NS":[1]}"#, r#"{"L":5}"#, r#"{"M":5}"#, r#"{"a":{"N":5}}"#, r#"[{"S":5}]"#,
+        r#"{"S":5}"#,
+        r#"{"N":5}"#,
+        r#"{"N":"five"}"#,
+        r#"{"N":""}"#,
+        r#"{"B":"%"}"#,
+        r#"{"BOOL":"true"}"#,
+        r#"{"NULL":false}"#,
+        r#"{"SS":[]}"#,
+        r#"{"SS":["a","a"]}"#,
+        r#"{"NS":[1]}"#,
+        r#"{"L":5}"#,
+        r#"{"M":5}"#,
+        r#"{"a":{"N":5}}"#,
+        r#"[{"S":5}]"#,
         r#"{"S":null}"#,
     ] {
         let error = read(bad).unwrap_err();
         assert_eq!(error.code, ErrorCode::InvalidJob, "{bad}");
-        assert!(!error.message.contains("five"), "a value is never shown: {error}");
+        assert!(
+            !error.message.contains("five"),
+            "a value is never shown: {error}"
+        );
     }
     let deep = format!("{}1{}", "[".repeat(33), "]".repeat(33));
     assert!(read(&deep).unwrap_err().message.contains("32 levels"));
@@ -199,16 +309,34 @@ fn tables_match_with_stars() {
 #[test]
 fn session_names_are_cut_and_cleaned_and_tell_users_apart() {
     let session = |cluster: Value, user: Value| {
-        parse(&json!({"context": {"query": "q"}, "user": user, "cluster": cluster})).unwrap().cluster.role.unwrap().session_name
+        parse(&json!({"context": {"query": "q"}, "user": user, "cluster": cluster}))
+            .unwrap()
+            .cluster
+            .role
+            .unwrap()
+            .session_name
     };
     let role = "arn:aws:iam::123456789012:role/R";
     let named = |name: &str| json!({"name": name, "context": {"role_arn": role}});
-    assert_eq!(session(named("dynamo-0.0.1"), json!(null)), "heimdall-dynamo-0.0.1");
-    assert_eq!(session(named("größe & co"), json!(null)), "heimdall-gr--e---co");
+    assert_eq!(
+        session(named("dynamo-0.0.1"), json!(null)),
+        "heimdall-dynamo-0.0.1"
+    );
+    assert_eq!(
+        session(named("größe & co"), json!(null)),
+        "heimdall-gr--e---co"
+    );
     assert_eq!(session(named(&"x".repeat(100)), json!(null)).len(), 64);
-    let per_user = json!({"name": "c", "context": {"role_arn": role, "session_name": "heimdall-{user}"}});
-    assert_eq!(session(per_user.clone(), json!("alice@example.com")), "heimdall-alice@example.com");
-    let (a, b) = (session(per_user.clone(), json!("a b")), session(per_user.clone(), json!("a?b")));
+    let per_user =
+        json!({"name": "c", "context": {"role_arn": role, "session_name": "heimdall-{user}"}});
+    assert_eq!(
+        session(per_user.clone(), json!("alice@example.com")),
+        "heimdall-alice@example.com"
+    );
+    let (a, b) = (
+        session(per_user.clone(), json!("a b")),
+        session(per_user.clone(), json!("a?b")),
+    );
     assert!(a != b && a.starts_with("heimdall-a-b-"), "{a} {b}");
     assert_eq!(session(per_user, json!("u".repeat(200))).len(), 64);
 }
@@ -217,7 +345,9 @@ fn session_names_are_cut_and_cleaned_and_tell_users_apart() {
 fn clusters_that_differ_in_any_field_are_different_identities() {
     let role = "arn:aws:iam::123456789012:role/R";
     let base = json!({"role_arn": role, "region": "eu-west-1"});
-    let cluster = |context: &Value| Cluster::parse(&json!({"name": "c", "context": context}).to_string()).unwrap();
+    let cluster = |context: &Value| {
+        Cluster::parse(&json!({"name": "c", "context": context}).to_string()).unwrap()
+    };
     for (field, value) in [
         ("role_arn", json!("arn:aws:iam::123456789012:role/S")),
         ("external_id", json!("x")),
@@ -245,15 +375,29 @@ fn clusters_that_differ_in_any_field_are_different_identities() {
 fn operators_mistakes_in_a_cluster_are_named() {
     for (context, words) in [
         (json!({"role_arn": "R"}), "which is no IAM role"),
-        (json!({"session_policy": "readonly"}), "did you mean 'read_only'?"),
-        (json!({"session_duration_seconds": 60}), "must be at least 900"),
-        (json!({"session_duration_seconds": 50000}), "more than the 43200"),
+        (
+            json!({"session_policy": "readonly"}),
+            "did you mean 'read_only'?",
+        ),
+        (
+            json!({"session_duration_seconds": 60}),
+            "must be at least 900",
+        ),
+        (
+            json!({"session_duration_seconds": 50000}),
+            "more than the 43200",
+        ),
         (json!({"region": "eu west"}), "which is no region"),
-        (json!({"endpoint_url": "localhost:8000"}), "cluster.context.endpoint_url is not a URL"),
+        (
+            json!({"endpoint_url": "localhost:8000"}),
+            "cluster.context.endpoint_url is not a URL",
+        ),
         (json!({"max_attempts": 0}), "must be at least 1"),
         (json!({"read_timeout_seconds": 0}), "must be above 0"),
     ] {
-        let refusal = refusal(&json!({"context": {"query": "q"}, "cluster": {"context": context}}).to_string());
+        let refusal = refusal(
+            &json!({"context": {"query": "q"}, "cluster": {"context": context}}).to_string(),
+        );
         assert!(refusal.contains(words), "{refusal}");
     }
 }

@@ -55,12 +55,17 @@ pub(super) fn build(args: &RunArgs) -> Result<Routed, RunError> {
 fn read(path: &Path) -> Result<Vec<u8>, RunError> {
     if path == Path::new("-") {
         let mut job = Vec::new();
-        std::io::stdin()
-            .read_to_end(&mut job)
-            .map_err(|error| RunError::Usage(format!("cannot read the job from standard input: {error}")))?;
+        std::io::stdin().read_to_end(&mut job).map_err(|error| {
+            RunError::Usage(format!("cannot read the job from standard input: {error}"))
+        })?;
         return Ok(job);
     }
-    std::fs::read(path).map_err(|error| RunError::Usage(format!("cannot read the job file {}: {error}", path.display())))
+    std::fs::read(path).map_err(|error| {
+        RunError::Usage(format!(
+            "cannot read the job file {}: {error}",
+            path.display()
+        ))
+    })
 }
 
 fn of_options(query: &str, args: &RunArgs) -> Result<Vec<u8>, RunError> {
@@ -82,7 +87,13 @@ fn of_options(query: &str, args: &RunArgs) -> Result<Vec<u8>, RunError> {
         })
     });
     let parameters = parameters.collect::<Result<_, _>>()?;
-    let job = Job { context: Context { query, limit: args.limit, parameters } };
+    let job = Job {
+        context: Context {
+            query,
+            limit: args.limit,
+            parameters,
+        },
+    };
     Ok(serde_json::to_vec(&job).expect("texts and raw JSON serialize"))
 }
 
@@ -99,7 +110,10 @@ fn by_options(submitted: Vec<u8>, args: &RunArgs) -> Result<Routed, RunError> {
         // Not an object: the plugin says so, in the words that it has for everybody.
         return Ok(unrouted(submitted, String::new()));
     };
-    let id = match job.get("id").and_then(|id| serde_json::from_str::<String>(id.get()).ok()) {
+    let id = match job
+        .get("id")
+        .and_then(|id| serde_json::from_str::<String>(id.get()).ok())
+    {
         Some(id) => id,
         None if job.get("id").is_none_or(|id| id.get() == "null") => {
             let id = uuid::Uuid::now_v7().to_string();
@@ -114,7 +128,10 @@ fn by_options(submitted: Vec<u8>, args: &RunArgs) -> Result<Routed, RunError> {
         job.set("user", to_raw_value(&user).expect("a text serializes"));
     }
     override_cluster(&mut job, args)?;
-    Ok(unrouted(serde_json::to_vec(&job).expect("raw JSON serializes"), id))
+    Ok(unrouted(
+        serde_json::to_vec(&job).expect("raw JSON serializes"),
+        id,
+    ))
 }
 
 fn override_cluster(job: &mut Members, args: &RunArgs) -> Result<(), RunError> {
@@ -135,8 +152,14 @@ fn override_cluster(job: &mut Members, args: &RunArgs) -> Result<(), RunError> {
     for (field, value) in overrides {
         context.set(field, to_raw_value(value).expect("a text serializes"));
     }
-    cluster.set("context", to_raw_value(&context).expect("raw JSON serializes"));
-    job.set("cluster", to_raw_value(&cluster).expect("raw JSON serializes"));
+    cluster.set(
+        "context",
+        to_raw_value(&context).expect("raw JSON serializes"),
+    );
+    job.set(
+        "cluster",
+        to_raw_value(&cluster).expect("raw JSON serializes"),
+    );
     Ok(())
 }
 
@@ -149,7 +172,9 @@ fn by_config(submitted: &[u8], config: &Path, args: &RunArgs) -> Result<Routed, 
 /// Routes a submitted job by a config's commands and clusters.
 pub(crate) fn route_job(submitted: &[u8], config: &Config, user: &str) -> Result<Routed, RunError> {
     if let Ok(job) = serde_json::from_slice::<Members>(submitted)
-        && let Some(own) = ["command", "cluster"].into_iter().find(|own| job.get(own).is_some())
+        && let Some(own) = ["command", "cluster"]
+            .into_iter()
+            .find(|own| job.get(own).is_some())
     {
         return Err(RunError::Failed(
             Error::new(ErrorCode::InvalidJob, format!("the job brings its own '{own}', which only the config may set"))
@@ -158,15 +183,27 @@ pub(crate) fn route_job(submitted: &[u8], config: &Config, user: &str) -> Result
     }
     let submission = Submission::parse(submitted).map_err(RunError::Refused)?;
     let catalog = Catalog::new(config, &Default::default(), now());
-    let (commands, clusters) = (submission.command_criteria.clone(), submission.cluster_criteria.clone());
-    let (command, cluster) = route::resolve(&catalog, &commands.unwrap_or_default(), &clusters.unwrap_or_default(), |n| {
-        usize::try_from(uuid::Uuid::new_v4().as_u128() % n as u128).unwrap_or(0)
-    })
+    let (commands, clusters) = (
+        submission.command_criteria.clone(),
+        submission.cluster_criteria.clone(),
+    );
+    let (command, cluster) = route::resolve(
+        &catalog,
+        &commands.unwrap_or_default(),
+        &clusters.unwrap_or_default(),
+        |n| usize::try_from(uuid::Uuid::new_v4().as_u128() % n as u128).unwrap_or(0),
+    )
     .map_err(RunError::Refused)?;
     if !command.allows(user) {
         return Err(RunError::Refused(
-            HostError::new(Code::Forbidden, format!("the caller '{user}' may not run the command '{}'", command.command.object.name))
-                .hint("the command's allowed_callers names who may; --user says who you are"),
+            HostError::new(
+                Code::Forbidden,
+                format!(
+                    "the caller '{user}' may not run the command '{}'",
+                    command.command.object.name
+                ),
+            )
+            .hint("the command's allowed_callers names who may; --user says who you are"),
         ));
     }
     let id = uuid::Uuid::now_v7().to_string();
@@ -200,7 +237,10 @@ pub(crate) fn route_job(submitted: &[u8], config: &Config, user: &str) -> Result
 }
 
 fn caller(args: &RunArgs) -> Option<String> {
-    args.user.clone().or_else(|| std::env::var("USER").ok()).filter(|user| !user.is_empty())
+    args.user
+        .clone()
+        .or_else(|| std::env::var("USER").ok())
+        .filter(|user| !user.is_empty())
 }
 
 /// An object's members in their order, values as written, keys even twice.
@@ -208,7 +248,10 @@ struct Members(Vec<(String, Box<RawValue>)>);
 
 impl Members {
     fn get(&self, name: &str) -> Option<&RawValue> {
-        self.0.iter().find(|(member, _)| member == name).map(|(_, value)| &**value)
+        self.0
+            .iter()
+            .find(|(member, _)| member == name)
+            .map(|(_, value)| &**value)
     }
 
     fn set(&mut self, name: &str, value: Box<RawValue>) {
@@ -222,8 +265,12 @@ impl Members {
     fn object(&self, name: &str) -> Result<Self, RunError> {
         match self.get(name).filter(|value| value.get() != "null") {
             None => Ok(Self(Vec::new())),
-            Some(value) => serde_json::from_str(value.get())
-                .map_err(|_| RunError::Failed(Error::new(ErrorCode::InvalidJob, format!("'{name}' is not an object")))),
+            Some(value) => serde_json::from_str(value.get()).map_err(|_| {
+                RunError::Failed(Error::new(
+                    ErrorCode::InvalidJob,
+                    format!("'{name}' is not an object"),
+                ))
+            }),
         }
     }
 }

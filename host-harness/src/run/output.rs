@@ -23,14 +23,26 @@ pub enum Format {
     Csv,
 }
 
-pub(super) fn write(result: &[u8], format: Option<Format>, output: Option<&Path>) -> Result<(), String> {
+pub(super) fn write(
+    result: &[u8],
+    format: Option<Format>,
+    output: Option<&Path>,
+) -> Result<(), String> {
     let on_terminal = output.is_none() && stdout().is_terminal();
-    let format = format.unwrap_or(if on_terminal { Format::Table } else { Format::Json });
+    let format = format.unwrap_or(if on_terminal {
+        Format::Table
+    } else {
+        Format::Json
+    });
     match output {
         None => {
             let mut out = BufWriter::new(stdout().lock());
             let written = render(result, format, &mut out).and_then(|()| {
-                if on_terminal && format == Format::Json { out.write_all(b"\n") } else { Ok(()) }?;
+                if on_terminal && format == Format::Json {
+                    out.write_all(b"\n")
+                } else {
+                    Ok(())
+                }?;
                 out.flush()
             });
             match written {
@@ -39,7 +51,8 @@ pub(super) fn write(result: &[u8], format: Option<Format>, output: Option<&Path>
                 written => written.map_err(|error| format!("cannot write the rows: {error}")),
             }
         }
-        Some(path) => to_file(result, format, path).map_err(|error| format!("cannot write {}: {error}", path.display())),
+        Some(path) => to_file(result, format, path)
+            .map_err(|error| format!("cannot write {}: {error}", path.display())),
     }
 }
 
@@ -50,8 +63,13 @@ fn to_file(result: &[u8], format: Format, path: &Path) -> io::Result<()> {
         render(result, format, &mut out)?;
         return out.flush();
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".host-harness-").tempfile_in(folder)?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".host-harness-")
+        .tempfile_in(folder)?;
     let mut out = BufWriter::new(&mut file);
     render(result, format, &mut out)?;
     out.flush()?;

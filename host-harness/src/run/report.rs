@@ -30,7 +30,10 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new() -> Self {
-        Self { is_terminal: stderr().is_terminal(), on_line: Arc::default() }
+        Self {
+            is_terminal: stderr().is_terminal(),
+            on_line: Arc::default(),
+        }
     }
 
     /// Takes log lines of plugins and registry: all up to `info`.
@@ -51,7 +54,10 @@ impl Report {
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
             if last.elapsed() >= EVERY {
                 *last = Instant::now();
-                report.transient(&format!("{rows} rows, {pages} pages, {:.1} MB", wire_bytes as f64 / 1e6));
+                report.transient(&format!(
+                    "{rows} rows, {pages} pages, {:.1} MB",
+                    wire_bytes as f64 / 1e6
+                ));
             }
         })
     }
@@ -70,11 +76,24 @@ impl Report {
             elapsed_ms: Option<u64>,
             truncated: Option<bool>,
         }
-        let Ok(Figures { stats: Some(stats) }) = serde_json::from_slice(result) else { return };
-        let figures = [("rows", stats.rows), ("pages", stats.pages), ("requests", stats.requests), ("ms", stats.elapsed_ms)];
-        let figures: Vec<String> =
-            figures.into_iter().filter_map(|(what, n)| n.map(|n| format!("{n} {what}"))).collect();
-        let more = if stats.truncated == Some(true) { "; there may be more rows" } else { "" };
+        let Ok(Figures { stats: Some(stats) }) = serde_json::from_slice(result) else {
+            return;
+        };
+        let figures = [
+            ("rows", stats.rows),
+            ("pages", stats.pages),
+            ("requests", stats.requests),
+            ("ms", stats.elapsed_ms),
+        ];
+        let figures: Vec<String> = figures
+            .into_iter()
+            .filter_map(|(what, n)| n.map(|n| format!("{n} {what}")))
+            .collect();
+        let more = if stats.truncated == Some(true) {
+            "; there may be more rows"
+        } else {
+            ""
+        };
         self.line(&format!("{}{more}", figures.join(", ")));
     }
 
@@ -89,12 +108,22 @@ impl Report {
     }
 
     pub(super) fn failed(&self, error: &Error) -> Exit {
-        self.error(&error.message, error.hint.as_deref(), error.code.as_str(), &error.to_json());
+        self.error(
+            &error.message,
+            error.hint.as_deref(),
+            error.code.as_str(),
+            &error.to_json(),
+        );
         Exit::Failed
     }
 
     pub(super) fn refused(&self, error: &HostError) -> Exit {
-        self.error(&error.message, error.hint.as_deref(), error.code.as_str(), &error.to_json());
+        self.error(
+            &error.message,
+            error.hint.as_deref(),
+            error.code.as_str(),
+            &error.to_json(),
+        );
         Exit::Failed
     }
 
@@ -115,7 +144,11 @@ impl Report {
     }
 
     fn line(&self, text: &str) {
-        let wipe = if self.on_line.swap(false, Ordering::AcqRel) { "\r\x1b[K" } else { "" };
+        let wipe = if self.on_line.swap(false, Ordering::AcqRel) {
+            "\r\x1b[K"
+        } else {
+            ""
+        };
         // Nobody can be told that stderr is gone.
         let _ = writeln!(stderr(), "{wipe}{text}");
     }
