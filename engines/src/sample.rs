@@ -44,7 +44,7 @@ fn every_type() -> Value {
             "list": {"L": [{"S": "x"}, {"N": "1"}, {"NULL": true}, {"L": []}]},
             "map": {"M": {"inner": {"M": {"deep": {"BOOL": false}}}, "dots.in.name": {"N": "7"}}},
         },
-        {"id": {"S": "b-2"}, "count": {"N": "-7"}, "digits": {"N": "1E-130"}, "flag": {"BOOL": false}},
+        {"id": {"S": "b-2"}, "count": {"N": "-7"}, "digits": {"N": "0.001"}, "flag": {"BOOL": false}},
         {"id": {"S": "c-3"}, "count": {"N": "9223372036854775807"}, "added_later": {"S": "since version 2"}},
         {"id": {"S": "d-4"}, "mixed": {"S": "a word here"}, "S": {"S": "a column called S"}},
         {"id": {"S": "e-5"}, "mixed": {"N": "5"}, "last_of_all": {"B": "bGFzdA=="}},

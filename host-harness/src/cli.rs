@@ -4,7 +4,7 @@ use std::{
     io::{IsTerminal, Write, stdout},
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -13,7 +13,7 @@ use crate::{demo, explain, inspect, run};
 
 /// Runs jobs through plugins that are loaded at run time.
 #[derive(Debug, Parser)]
-#[command(name = "host-harness", version = version(), arg_required_else_help = true)]
+#[command(name = "host-harness", version = VERSION.as_str(), arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -130,11 +130,12 @@ pub fn default_plugin_dir() -> PathBuf {
     if plugins.is_dir() { plugins } else { folder }
 }
 
-fn version() -> String {
+/// The host's version, and the plugin interface's.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!(
         "{} (plugin ABI {}.{})",
         env!("CARGO_PKG_VERSION"),
         plugin_api::host::ABI_MAJOR,
         plugin_api::host::ABI_MINOR
     )
-}
+});

@@ -1,2 +1,44 @@
-//! `cargo xtask demo | test | bench | dist`.
-fn main() {}
+//! `cargo xtask COMMAND`: everything that is done with this workspace, on a machine with a Rust toolchain and a C compiler.
+#![forbid(unsafe_code)]
+
+mod dist;
+mod tasks;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  demo          build, and show it all on an embedded DynamoDB
+  test [ARGS]   run every test; ARGS go to `cargo test`
+  lint          formatting and clippy, warnings are errors
+  dist          a folder dist/ to install from
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match args
+        .split_first()
+        .map(|(command, rest)| (command.as_str(), rest))
+    {
+        Some(("demo", [])) => tasks::demo(),
+        Some(("test", rest)) => tasks::test(rest),
+        Some(("lint", [])) => tasks::lint(),
+        Some(("dist", [])) => dist::dist(),
+        Some(("help" | "--help" | "-h", _)) => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

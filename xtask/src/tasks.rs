@@ -1,0 +1,107 @@
+//! Build, demo, test, lint: each a few calls of cargo.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, ensure};
+
+/// The workspace's folder.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace")
+}
+
+/// Where this workspace builds to.
+pub(crate) fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// A cargo command in the workspace.
+pub(crate) fn cargo(args: &[&str]) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(args).current_dir(root());
+    cargo
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    ensure!(
+        status.success(),
+        "{} {:?} ended with {status}",
+        command.get_program().display(),
+        command.get_args().collect::<Vec<_>>()
+    );
+    Ok(())
+}
+
+/// Builds everything in the one profile that demo and tests share. Always the same packages: another selection would unify
+/// features otherwise and build the AWS SDK again.
+fn build() -> anyhow::Result<()> {
+    run(&mut cargo(&["build", "--workspace"]))
+}
+
+pub(crate) fn demo() -> anyhow::Result<()> {
+    build()?;
+    run(Command::new(target().join("debug/host-harness"))
+        .args(["demo", "--plugin-dir"])
+        .arg(stage_plugin()?))
+}
+
+/// The plugin alone in a folder, as a host has it; the build's folder holds the tests' plugins as well.
+fn stage_plugin() -> anyhow::Result<PathBuf> {
+    let folder = target().join("debug/demo-plugins");
+    std::fs::create_dir_all(&folder)?;
+    let (from, to) = (
+        target().join("debug/libdynamo_plugin.so"),
+        folder.join("libdynamo_plugin.so"),
+    );
+    // Renamed into place: a library that somebody has loaded must not change under them.
+    let fresh = folder.join(".libdynamo_plugin.so");
+    std::fs::copy(&from, &fresh).with_context(|| format!("cannot copy {}", from.display()))?;
+    std::fs::rename(&fresh, &to)?;
+    Ok(folder)
+}
+
+pub(crate) fn test(args: &[String]) -> anyhow::Result<()> {
+    let in_ci = env::var_os("CI").is_some_and(|value| value == "true");
+    run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    build()?;
+    let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+        tests.env_remove(name);
+    }
+    let nowhere = target().join("no-such-file");
+    tests
+        .args(args)
+        .env("HARNESS_BUILT", "1")
+        // Any credentials will do for the engines; nothing of the caller's account is ever seen.
+        .envs([
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ])
+        .env("AWS_CONFIG_FILE", &nowhere)
+        .env("AWS_SHARED_CREDENTIALS_FILE", &nowhere);
+    run(&mut tests)?;
+    if in_ci { lint() } else { Ok(()) }
+}
+
+pub(crate) fn lint() -> anyhow::Result<()> {
+    run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    run(&mut cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--",
+        "--deny",
+        "warnings",
+    ]))
+}
