@@ -21,6 +21,7 @@
 
 mod columns;
 mod document;
+mod layout;
 mod stats;
 mod store;
 #[cfg(test)]

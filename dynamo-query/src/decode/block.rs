@@ -3,24 +3,24 @@
 use wide::{u8x16, u8x32};
 
 /// As many bytes as are looked at in one step.
-pub(super) const BLOCK: usize = 32;
+pub(crate) const BLOCK: usize = 32;
 
 /// The block at `at`, if the bytes go on that far.
 #[inline(always)]
-pub(super) fn load(bytes: &[u8], at: usize) -> Option<[u8; BLOCK]> {
+pub(crate) fn load(bytes: &[u8], at: usize) -> Option<[u8; BLOCK]> {
     bytes.get(at..)?.first_chunk().copied()
 }
 
 /// Puts a block at `at`, if there is room.
 #[inline(always)]
-pub(super) fn store(bytes: &mut [u8], at: usize, block: [u8; BLOCK]) -> Option<()> {
+pub(crate) fn store(bytes: &mut [u8], at: usize, block: [u8; BLOCK]) -> Option<()> {
     *bytes.get_mut(at..)?.first_chunk_mut()? = block;
     Some(())
 }
 
 /// Where a JSON string ends, escapes something or is not valid: quotes, backslashes, control characters.
 #[inline(always)]
-pub(super) fn string_stops(block: [u8; BLOCK]) -> u32 {
+pub(crate) fn string_stops(block: [u8; BLOCK]) -> u32 {
     let block = u8x32::new(block);
     let quote = block.simd_eq(u8x32::splat(b'"'));
     let backslash = block.simd_eq(u8x32::splat(b'\\'));
@@ -30,19 +30,19 @@ pub(super) fn string_stops(block: [u8; BLOCK]) -> u32 {
 
 /// Which bytes are not ASCII.
 #[inline(always)]
-pub(super) fn non_ascii(block: [u8; BLOCK]) -> u32 {
+pub(crate) fn non_ascii(block: [u8; BLOCK]) -> u32 {
     u8x32::new(block).to_bitmask()
 }
 
 /// Which bytes are the same in both.
 #[inline(always)]
-pub(super) fn equal(a: [u8; BLOCK], b: [u8; BLOCK]) -> u32 {
+pub(crate) fn equal(a: [u8; BLOCK], b: [u8; BLOCK]) -> u32 {
     u8x32::new(a).simd_eq(u8x32::new(b)).to_bitmask()
 }
 
 /// Which of sixteen bytes are decimal digits.
 #[inline(always)]
-pub(super) fn digits(block: [u8; 16]) -> u32 {
+pub(crate) fn digits(block: [u8; 16]) -> u32 {
     let values = u8x16::new(block) - u8x16::splat(b'0');
     values.min(u8x16::splat(9)).simd_eq(values).to_bitmask()
 }

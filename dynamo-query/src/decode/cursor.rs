@@ -39,6 +39,21 @@ pub(super) struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
+    /// Runs what is not inlined on a copy: a cursor whose address is never taken stays in registers, which is worth a third of the time.
+    #[inline(always)]
+    fn aside<T>(&mut self, step: impl FnOnce(&mut Cursor<'_>) -> Option<T>) -> Option<T> {
+        let mut copy = Cursor {
+            input: self.input,
+            at: self.at,
+            output: &mut *self.output,
+            to: self.to,
+            non_ascii: self.non_ascii,
+        };
+        let result = step(&mut copy);
+        (self.at, self.to, self.non_ascii) = (copy.at, copy.to, copy.non_ascii);
+        result
+    }
+
     /// Reads the byte that must come next.
     #[inline(always)]
     pub(super) fn expect(&mut self, byte: u8) -> Option<()> {
@@ -91,12 +106,13 @@ impl Cursor<'_> {
                 self.put(b"null")?;
                 Kinds::NONE
             }
-            word => self.nested(word, depth)?,
+            word => self.aside(|cursor| cursor.nested(word, depth))?,
         };
         self.expect(b'}')?;
         Some(kinds)
     }
 
+    #[inline(always)]
     fn boolean(&mut self) -> Option<Kinds> {
         if self.expect_text(b"BOOL\":true").is_some() {
             self.put(b"true")?;
@@ -132,13 +148,14 @@ impl Cursor<'_> {
                     self.to += 1;
                     return Some(());
                 }
-                b'\\' => self.escape()?,
+                b'\\' => self.aside(|cursor| cursor.escape())?,
                 _ => return None,
             }
         }
     }
 
     /// An escape, as it stands; halves of surrogate pairs are for the plain decoder.
+    #[inline(never)]
     fn escape(&mut self) -> Option<()> {
         let escape = *self.input.get(self.at..)?.first_chunk::<6>()?;
         let length = match escape[1] {
@@ -176,11 +193,11 @@ impl Cursor<'_> {
                 let end = fraction + (others >> fraction).trailing_zeros() as usize;
                 (end, Kinds::NUMBER.with(Kinds::NOT_LONG))
             }
-            _ => return self.long_number(),
+            _ => return self.aside(|cursor| cursor.long_number()),
         };
         // Up to 15 digits: a long where there is no point, and in any case a float.
         if !has_integer || end == point + 1 || block.get(end) != Some(&b'"') {
-            return self.long_number();
+            return self.aside(|cursor| cursor.long_number());
         }
         *self.output.get_mut(self.to..)?.first_chunk_mut()? = block;
         self.at += end + 1;
@@ -188,7 +205,7 @@ impl Cursor<'_> {
         Some(kinds)
     }
 
-    #[cold]
+    #[inline(never)]
     fn long_number(&mut self) -> Option<Kinds> {
         let rest = self.input.get(self.at..)?;
         let rest = rest.get(..MAX_NUMBER).unwrap_or(rest);
@@ -203,34 +220,44 @@ impl Cursor<'_> {
     }
 
     /// A value that holds others, from its type to its closing bracket.
+    #[inline(never)]
     fn nested(&mut self, word: u32, depth: usize) -> Option<Kinds> {
         if depth >= MAX_NESTING {
             return None;
         }
         self.at += 4;
         match word {
-            tag::LIST => self.elements(|cursor| {
-                cursor.expect_text(b"{\"")?;
-                cursor.value(depth + 1).map(drop)
+            tag::LIST => self.aside(|cursor| {
+                cursor.elements(|cursor| {
+                    cursor.expect_text(b"{\"")?;
+                    cursor.value(depth + 1).map(drop)
+                })
             }),
-            tag::MAP => self.members(depth + 1),
+            tag::MAP => self.aside(|cursor| cursor.members(depth + 1)),
             tag::STRINGS | tag::BINARIES => {
                 self.expect(b'[')?;
-                self.elements(|cursor| {
-                    // An element that is no string would be taken for its opening quote.
-                    cursor.input.get(cursor.at).filter(|&&byte| byte == b'"')?;
-                    cursor.string()
-                })
+                self.aside(|cursor| cursor.elements(Cursor::quoted_string))
             }
             tag::NUMBERS => {
                 self.expect(b'[')?;
-                self.elements(|cursor| {
-                    cursor.expect(b'"')?;
-                    cursor.number().map(drop)
+                self.aside(|cursor| {
+                    cursor.elements(|cursor| {
+                        cursor.expect(b'"')?;
+                        cursor.number().map(drop)
+                    })
                 })
             }
             _ => None,
         }
+    }
+
+    /// A string whose opening quote has not been seen yet.
+    #[inline(always)]
+    fn quoted_string(&mut self) -> Option<()> {
+        if *self.input.get(self.at)? != b'"' {
+            return None;
+        }
+        self.string()
     }
 
     /// The elements of a set or list, from behind its opening bracket.
@@ -252,12 +279,12 @@ impl Cursor<'_> {
     }
 
     /// The members of a map, from behind its opening brace.
+    #[inline(always)]
     fn members(&mut self, depth: usize) -> Option<Kinds> {
         self.put(b"{")?;
         if self.expect(b'}').is_none() {
             loop {
-                self.input.get(self.at).filter(|&&byte| byte == b'"')?;
-                self.string()?;
+                self.quoted_string()?;
                 self.expect_text(b":{\"")?;
                 self.put(b":")?;
                 self.value(depth)?;

@@ -73,7 +73,6 @@ pub(super) struct Predictor {
     seen: Vec<u64>,
     n_items: u64,
     output: Vec<u8>,
-    n_output: usize,
     cells: Vec<Cell>,
 }
 
@@ -98,7 +97,6 @@ impl Predictor {
         let Cursor {
             at, to, non_ascii, ..
         } = cursor;
-        self.n_output = to;
         self.output = output;
         done?;
         if non_ascii != 0 {
@@ -107,9 +105,9 @@ impl Predictor {
         Some(at)
     }
 
-    /// The row decoded last, `[cell,cell],`, and its cells.
+    /// The bytes that begin with the row decoded last, `[cell,cell],`, and its cells.
     pub(super) fn row(&self) -> (&[u8], &[Cell]) {
-        (&self.output[..self.n_output], &self.cells)
+        (&self.output, &self.cells)
     }
 
     /// Forgets the columns beyond the first `n_columns`.
@@ -153,7 +151,7 @@ impl Predictor {
         cursor.put(b"[")?;
         let mut last = BEGINNING;
         loop {
-            let column = self.attribute(cursor, last, columns)?;
+            let column = self.attribute(cursor.input, cursor.at, last, columns)?;
             if std::mem::replace(&mut self.seen[column], self.n_items) == self.n_items {
                 return None;
             }
@@ -176,39 +174,45 @@ impl Predictor {
         cursor.put(b"],")
     }
 
-    /// The column of the attribute that comes next: the one that came after `last` last time, or the one after that, or any.
+    /// The column of the attribute at `at`: the one that came after `last` last time, or the one after that, or any.
     #[inline(always)]
-    fn attribute(&mut self, cursor: &Cursor<'_>, last: usize, columns: &Columns) -> Option<usize> {
+    fn attribute(
+        &mut self,
+        input: &[u8],
+        at: usize,
+        last: usize,
+        columns: &Columns,
+    ) -> Option<usize> {
         let expected = self.after[last];
-        if let Some(template) = self.templates.get(expected)
-            && template.matches(cursor.input, cursor.at)
-        {
+        if self.is_at(expected, input, at) {
             return Some(expected);
         }
-        self.unexpected_attribute(cursor, last, columns)
+        self.unexpected_attribute(input, at, last, columns)
+    }
+
+    #[inline(always)]
+    fn is_at(&self, column: usize, input: &[u8], at: usize) -> bool {
+        let template = self.templates.get(column);
+        template.is_some_and(|template| template.matches(input, at))
     }
 
     #[inline(never)]
     fn unexpected_attribute(
         &mut self,
-        cursor: &Cursor<'_>,
+        input: &[u8],
+        at: usize,
         last: usize,
         columns: &Columns,
     ) -> Option<usize> {
-        let is_at = |column: usize, templates: &[Template]| {
-            templates
-                .get(column)
-                .is_some_and(|template| template.matches(cursor.input, cursor.at))
-        };
         // One that is often absent must not be forgotten when it is: what follows it is expected next.
         let skipped = self.after.get(self.after[last].wrapping_add(1)).copied();
-        if let Some(column) = skipped.filter(|&column| is_at(column, &self.templates)) {
+        if let Some(column) = skipped.filter(|&column| self.is_at(column, input, at)) {
             return Some(column);
         }
-        let name = cursor.input.get(cursor.at..)?.strip_prefix(b"\"")?;
+        let name = input.get(at..)?.strip_prefix(b"\"")?;
         let name = &name[..memchr::memchr(b'"', name)?];
         let column = columns.find(name)?;
-        if !is_at(column, &self.templates) {
+        if !self.is_at(column, input, at) {
             return None;
         }
         self.after[last] = column;
