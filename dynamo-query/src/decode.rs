@@ -12,7 +12,7 @@
 //! `plain` is the arbiter: whatever `predict` is not sure of goes to it, row by row, and both must agree on every input
 //! (fuzzed in `tests`). Nothing here knows HTTP or AWS, and no error ever carries data.
 
-pub(crate) mod block;
+mod block;
 mod cell;
 mod cursor;
 mod envelope;
@@ -25,7 +25,7 @@ mod predict;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use block::BLOCK;
+pub(crate) use block::{BLOCK, copy_block};
 pub(crate) use cell::{Cell, Kinds};
 pub(crate) use extent::Extent;
 pub(crate) use items::ItemDecoder;

@@ -53,7 +53,7 @@ impl Table {
         let columns = Columns::new(select.unwrap_or_default());
         Self {
             store: Store::new(columns, limit, max_result_bytes),
-            items: ItemDecoder::default(),
+            items: ItemDecoder::new(),
             page: Page::new(),
         }
     }

@@ -3,7 +3,7 @@
 //! In: cells in the order of the wire. Out: `[cell,…],` in the order of the result, a missing cell as `null`. The plan of the last
 //! row is kept, since rows with the same attributes mostly come one after another.
 
-use crate::decode::{BLOCK, Cell, block};
+use crate::decode::{BLOCK, Cell, copy_block};
 
 /// `null` and the comma beside it.
 pub(super) const PADDING: usize = 5;
@@ -85,37 +85,43 @@ impl Layout {
         if self.line.len() < length + BLOCK {
             self.line.resize(length + BLOCK, 0);
         }
-        self.line[0] = b'[';
-        let mut to = 1;
+        let mut room = &mut self.line[..];
+        put(&mut room, b"[");
         for &source in &self.sources {
             match cells.get(source) {
-                Some(cell) => {
-                    copy(row, cell, &mut self.line, to);
-                    to += cell.end - cell.start;
-                    self.line[to] = b',';
-                    to += 1;
-                }
-                None => {
-                    self.line[to..to + PADDING].copy_from_slice(b"null,");
-                    to += PADDING;
-                }
+                Some(cell) => copy(&mut room, row, cell),
+                None => put(&mut room, b"null,"),
             }
         }
-        self.line[to - 1] = b']';
-        self.line[to] = b',';
+        self.line[length - 2] = b']';
+        self.line[length - 1] = b',';
         out.extend_from_slice(&self.line[..length]);
     }
 }
 
-/// Copies a cell; a short one as a whole block where there is room, which is faster than copying its exact length.
+/// Writes some text, for which there must be room.
 #[inline(always)]
-fn copy(row: &[u8], cell: &Cell, line: &mut [u8], to: usize) {
-    let length = cell.end - cell.start;
-    if length <= BLOCK
-        && let Some(block) = block::load(row, cell.start)
-        && block::store(line, to, block).is_some()
-    {
-        return;
+fn put<const N: usize>(room: &mut &mut [u8], text: &[u8; N]) {
+    if let Some((place, rest)) = std::mem::take(room).split_first_chunk_mut() {
+        *place = *text;
+        *room = rest;
     }
-    line[to..to + length].copy_from_slice(&row[cell.start..cell.end]);
+}
+
+/// Copies a cell and puts a comma behind it; a short cell as a whole block, where there is one, which is faster than its exact length.
+#[inline(always)]
+fn copy(room: &mut &mut [u8], row: &[u8], cell: &Cell) {
+    let length = cell.end - cell.start;
+    let place = std::mem::take(room);
+    if length >= BLOCK || !copy_block(place, &row[cell.start..]) {
+        copy_exactly(place, &row[cell.start..cell.end]);
+    }
+    place[length] = b',';
+    *room = &mut place[length + 1..];
+}
+
+/// Kept apart, or the compiler makes one copy of any length of this and the whole block.
+#[inline(never)]
+fn copy_exactly(place: &mut [u8], cell: &[u8]) {
+    place[..cell.len()].copy_from_slice(cell);
 }
