@@ -25,6 +25,7 @@ mod predict;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use block::{BLOCK, copy_block};
 pub(crate) use cell::{Cell, Kinds};
 pub(crate) use extent::Extent;
 pub(crate) use items::ItemDecoder;

@@ -21,6 +21,7 @@
 
 mod columns;
 mod document;
+mod layout;
 mod stats;
 mod store;
 #[cfg(test)]
@@ -52,7 +53,7 @@ impl Table {
         let columns = Columns::new(select.unwrap_or_default());
         Self {
             store: Store::new(columns, limit, max_result_bytes),
-            items: ItemDecoder::default(),
+            items: ItemDecoder::new(),
             page: Page::new(),
         }
     }

@@ -3,19 +3,16 @@
 use wide::{u8x16, u8x32};
 
 /// As many bytes as are looked at in one step.
-pub(super) const BLOCK: usize = 32;
+pub(crate) const BLOCK: usize = 32;
 
-/// The block at `at`, if the bytes go on that far.
+/// Copies one block, where both go on that far.
 #[inline(always)]
-pub(super) fn load(bytes: &[u8], at: usize) -> Option<[u8; BLOCK]> {
-    bytes.get(at..)?.first_chunk().copied()
-}
-
-/// Puts a block at `at`, if there is room.
-#[inline(always)]
-pub(super) fn store(bytes: &mut [u8], at: usize, block: [u8; BLOCK]) -> Option<()> {
-    *bytes.get_mut(at..)?.first_chunk_mut()? = block;
-    Some(())
+pub(crate) fn copy_block(to: &mut [u8], from: &[u8]) -> bool {
+    match (to.first_chunk_mut::<BLOCK>(), from.first_chunk()) {
+        (Some(to), Some(from)) => *to = u8x32::new(*from).to_array(),
+        _ => return false,
+    }
+    true
 }
 
 /// Where a JSON string ends, escapes something or is not valid: quotes, backslashes, control characters.
@@ -26,12 +23,6 @@ pub(super) fn string_stops(block: [u8; BLOCK]) -> u32 {
     let backslash = block.simd_eq(u8x32::splat(b'\\'));
     let control = block.min(u8x32::splat(0x1f)).simd_eq(block);
     (quote | backslash | control).to_bitmask()
-}
-
-/// Which bytes are not ASCII.
-#[inline(always)]
-pub(super) fn non_ascii(block: [u8; BLOCK]) -> u32 {
-    u8x32::new(block).to_bitmask()
 }
 
 /// Which bytes are the same in both.
@@ -54,7 +45,8 @@ mod tests {
     #[test]
     fn masks_agree_with_looking_at_each_byte() {
         for first in 0..=u8::MAX {
-            let block: [u8; BLOCK] = std::array::from_fn(|index| first.wrapping_add(index as u8));
+            let block: [u8; BLOCK] =
+                std::array::from_fn(|index| first.wrapping_add(u8::try_from(index).unwrap()));
             let mask = |is: fn(u8) -> bool| {
                 (0..BLOCK).fold(0, |mask, index| mask | u32::from(is(block[index])) << index)
             };
@@ -62,20 +54,9 @@ mod tests {
                 string_stops(block),
                 mask(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
             );
-            assert_eq!(non_ascii(block), mask(|byte| byte >= 0x80));
             assert_eq!(equal(block, [first; BLOCK]), 1);
             let half = block.first_chunk().copied().unwrap();
             assert_eq!(digits(half), mask(|byte| byte.is_ascii_digit()) & 0xffff);
         }
-    }
-
-    #[test]
-    fn blocks_end_where_the_bytes_do() {
-        let mut bytes = [7; BLOCK + 1];
-        assert!(load(&bytes, 1).is_some());
-        assert!(load(&bytes, 2).is_none());
-        assert!(load(&bytes, 1000).is_none());
-        assert!(store(&mut bytes, 1, [0; BLOCK]).is_some());
-        assert!(store(&mut bytes, 2, [0; BLOCK]).is_none());
     }
 }

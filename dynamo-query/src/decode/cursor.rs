@@ -1,7 +1,7 @@
 //! One attribute value at a time, copied while it is looked at: the inner half of the predicting decoder.
 //!
 //! In: bytes at a value's type, `S":"text"}…`. Out: its cell, and what it is. `None` where the value is not written as DynamoDB writes
-//! it, or the bytes end: then the plain decoder judges the whole item, and what was written is thrown away.
+//! it, or the bytes or the room end: then the plain decoder judges the whole item, and what was written is thrown away.
 
 use super::block::{self, BLOCK};
 use super::{Kinds, MAX_NESTING, number};
@@ -26,82 +26,87 @@ mod tag {
     pub(super) const BINARIES: u32 = word(b"BS\":");
 }
 
-/// Reads from one slice and writes to another.
-pub(super) struct Cursor<'a> {
-    pub(super) input: &'a [u8],
-    /// The next byte to read.
-    pub(super) at: usize,
-    pub(super) output: &'a mut [u8],
-    /// The next byte to write.
-    pub(super) to: usize,
-    /// Whether anything read may not have been ASCII, so that it must be seen to be UTF-8.
-    pub(super) non_ascii: u32,
+/// What is left to read, and the room that is left to write to.
+///
+/// All of it is written so that a cursor stays in registers: slices rather than positions, one check of a length a step, and whatever
+/// is not inlined runs on a copy ([`Cursor::aside`]).
+#[derive(Debug)]
+pub(super) struct Cursor<'i, 'o> {
+    pub(super) rest: &'i [u8],
+    pub(super) room: &'o mut [u8],
 }
 
-impl Cursor<'_> {
-    /// Reads the byte that must come next.
+impl Cursor<'_, '_> {
+    /// Runs what is not inlined on a copy: only a cursor whose address is never taken stays in registers.
     #[inline(always)]
-    pub(super) fn expect(&mut self, byte: u8) -> Option<()> {
-        if *self.input.get(self.at)? != byte {
-            return None;
-        }
-        self.at += 1;
+    fn aside<T>(&mut self, step: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let mut copy = Self {
+            rest: self.rest,
+            room: std::mem::take(&mut self.room),
+        };
+        let result = step(&mut copy);
+        *self = copy;
+        result
+    }
+
+    /// Goes past what was read and written.
+    #[inline(always)]
+    fn advance(&mut self, n_read: usize, n_written: usize) -> Option<()> {
+        self.rest = self.rest.get(n_read..)?;
+        self.room = std::mem::take(&mut self.room).get_mut(n_written..)?;
         Some(())
     }
 
     /// Reads the text that must come next.
     #[inline(always)]
-    fn expect_text<const N: usize>(&mut self, text: &[u8; N]) -> Option<()> {
-        if self.input.get(self.at..)?.first_chunk::<N>()? != text {
+    pub(super) fn expect<const N: usize>(&mut self, text: &[u8; N]) -> Option<()> {
+        if self.rest.first_chunk::<N>()? != text {
             return None;
         }
-        self.at += N;
-        Some(())
+        self.advance(N, 0)
     }
 
+    /// Writes some text.
     #[inline(always)]
     pub(super) fn put<const N: usize>(&mut self, text: &[u8; N]) -> Option<()> {
-        *self.output.get_mut(self.to..)?.first_chunk_mut::<N>()? = *text;
-        self.to += N;
-        Some(())
+        *self.room.first_chunk_mut()? = *text;
+        self.advance(0, N)
     }
 
-    /// A value from its type to its closing brace.
+    /// A value from its type to before its closing brace.
     #[inline(always)]
     pub(super) fn value(&mut self, depth: usize) -> Option<Kinds> {
-        let word = *self.input.get(self.at..)?.first_chunk()?;
-        let kinds = match u32::from_le_bytes(word) {
+        match u32::from_le_bytes(*self.rest.first_chunk()?) {
             tag::STRING => {
-                self.at += 3;
+                self.advance(3, 0)?;
                 self.string()?;
-                Kinds::STRING
+                Some(Kinds::STRING)
             }
             tag::NUMBER => {
-                self.at += 4;
-                self.number()?
+                self.advance(4, 0)?;
+                self.number()
             }
             tag::BYTES => {
-                self.at += 3;
+                self.advance(3, 0)?;
                 self.string()?;
-                Kinds::BYTES
+                Some(Kinds::BYTES)
             }
-            tag::BOOLEAN => self.boolean()?,
+            tag::BOOLEAN => self.boolean(),
             tag::NULL => {
-                self.expect_text(b"NULL\":true")?;
+                self.expect(b"NULL\":true")?;
                 self.put(b"null")?;
-                Kinds::NONE
+                Some(Kinds::NONE)
             }
-            word => self.nested(word, depth)?,
-        };
-        self.expect(b'}')?;
-        Some(kinds)
+            word => self.aside(|cursor| cursor.nested(word, depth)),
+        }
     }
 
+    #[inline(always)]
     fn boolean(&mut self) -> Option<Kinds> {
-        if self.expect_text(b"BOOL\":true").is_some() {
+        if self.expect(b"BOOL\":true").is_some() {
             self.put(b"true")?;
         } else {
-            self.expect_text(b"BOOL\":false")?;
+            self.expect(b"BOOL\":false")?;
             self.put(b"false")?;
         }
         Some(Kinds::BOOLEAN)
@@ -110,37 +115,42 @@ impl Cursor<'_> {
     /// A string with its quotes, escapes as they stand.
     #[inline(always)]
     fn string(&mut self) -> Option<()> {
-        // The opening quote does not end the string.
+        // The opening quote, which the caller has seen, does not end the string.
         let mut opening = 1;
         loop {
-            let block = block::load(self.input, self.at)?;
-            block::store(self.output, self.to, block)?;
-            self.non_ascii |= block::non_ascii(block);
+            let block = *self.rest.first_chunk::<BLOCK>()?;
+            *self.room.first_chunk_mut()? = block;
             let stops = block::string_stops(block) & !opening;
             opening = 0;
             if stops == 0 {
-                self.at += BLOCK;
-                self.to += BLOCK;
+                self.advance(BLOCK, BLOCK)?;
                 continue;
             }
             let n_before = stops.trailing_zeros() as usize;
-            self.at += n_before;
-            self.to += n_before;
-            match block[n_before % BLOCK] {
-                b'"' => {
-                    self.at += 1;
-                    self.to += 1;
-                    return Some(());
+            match *self.rest.get(n_before)? {
+                b'"' => return self.advance(n_before + 1, n_before + 1),
+                b'\\' => {
+                    self.advance(n_before, n_before)?;
+                    self.aside(|cursor| cursor.escape())?;
                 }
-                b'\\' => self.escape()?,
                 _ => return None,
             }
         }
     }
 
+    /// A string whose opening quote has not been seen yet.
+    #[inline(always)]
+    fn quoted_string(&mut self) -> Option<()> {
+        if *self.rest.first()? != b'"' {
+            return None;
+        }
+        self.string()
+    }
+
     /// An escape, as it stands; halves of surrogate pairs are for the plain decoder.
+    #[inline(never)]
     fn escape(&mut self) -> Option<()> {
-        let escape = *self.input.get(self.at..)?.first_chunk::<6>()?;
+        let escape = *self.rest.first_chunk::<6>()?;
         let length = match escape[1] {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
             b'u' => {
@@ -154,119 +164,128 @@ impl Cursor<'_> {
             _ => return None,
         };
         // What is put beyond the escape is written over by what follows.
-        *self.output.get_mut(self.to..)?.first_chunk_mut()? = escape;
-        self.at += length;
-        self.to += length;
-        Some(())
+        *self.room.first_chunk_mut()? = escape;
+        self.advance(length, length)
     }
 
     /// A number, from behind its opening to behind its closing quote.
     #[inline(always)]
     fn number(&mut self) -> Option<Kinds> {
-        let block = *self.input.get(self.at..)?.first_chunk::<16>()?;
+        let block = *self.rest.first_chunk::<16>()?;
         let others = !block::digits(block);
-        let sign = usize::from(block[0] == b'-');
+        let sign = usize::from(*self.rest.first()? == b'-');
         // One past the digits before the point, and one past those behind it; beyond the block there is no digit.
         let point = sign + (others >> sign).trailing_zeros() as usize;
-        let has_integer = point > sign && (block[sign] != b'0' || point == sign + 1);
-        let (end, kinds) = match block.get(point) {
-            Some(b'"') => (point, Kinds::NUMBER),
-            Some(b'.') => {
+        let (end, kinds) = match *self.rest.get(point)? {
+            b'"' => (point, Kinds::NUMBER),
+            b'.' => {
                 let fraction = point + 1;
                 let end = fraction + (others >> fraction).trailing_zeros() as usize;
                 (end, Kinds::NUMBER.with(Kinds::NOT_LONG))
             }
-            _ => return self.long_number(),
+            _ => return self.aside(|cursor| cursor.long_number()),
         };
-        // Up to 15 digits: a long where there is no point, and in any case a float.
-        if !has_integer || end == point + 1 || block.get(end) != Some(&b'"') {
-            return self.long_number();
+        let has_integer = point == sign + 1 || (point > sign && *self.rest.get(sign)? != b'0');
+        // Within the block, so up to 15 digits: a long where there is no point, and in any case a float.
+        if end >= 16 || end == point + 1 || !has_integer || *self.rest.get(end)? != b'"' {
+            return self.aside(|cursor| cursor.long_number());
         }
-        *self.output.get_mut(self.to..)?.first_chunk_mut()? = block;
-        self.at += end + 1;
-        self.to += end;
+        *self.room.first_chunk_mut()? = block;
+        self.advance(end + 1, end)?;
         Some(kinds)
     }
 
-    #[cold]
+    /// Any number, byte by byte.
+    #[inline(never)]
     fn long_number(&mut self) -> Option<Kinds> {
-        let rest = self.input.get(self.at..)?;
-        let rest = rest.get(..MAX_NUMBER).unwrap_or(rest);
-        let text = &rest[..rest.iter().position(|&byte| byte == b'"')?];
+        let text = self.rest.get(..MAX_NUMBER).unwrap_or(self.rest);
+        let text = &text[..text.iter().position(|&byte| byte == b'"')?];
         let kinds = number::kinds(text)?;
-        self.output
-            .get_mut(self.to..self.to + text.len())?
-            .copy_from_slice(text);
-        self.at += text.len() + 1;
-        self.to += text.len();
+        self.room.get_mut(..text.len())?.copy_from_slice(text);
+        self.advance(text.len() + 1, text.len())?;
         Some(kinds)
     }
 
     /// A value that holds others, from its type to its closing bracket.
+    #[inline(never)]
     fn nested(&mut self, word: u32, depth: usize) -> Option<Kinds> {
         if depth >= MAX_NESTING {
             return None;
         }
-        self.at += 4;
+        self.advance(4, 0)?;
         match word {
-            tag::LIST => self.elements(|cursor| {
-                cursor.expect_text(b"{\"")?;
-                cursor.value(depth + 1).map(drop)
-            }),
-            tag::MAP => self.members(depth + 1),
+            tag::LIST => self.aside(|cursor| cursor.values(depth + 1)),
+            tag::MAP => self.aside(|cursor| cursor.members(depth + 1)),
             tag::STRINGS | tag::BINARIES => {
-                self.expect(b'[')?;
-                self.elements(|cursor| {
-                    // An element that is no string would be taken for its opening quote.
-                    cursor.input.get(cursor.at).filter(|&&byte| byte == b'"')?;
-                    cursor.string()
-                })
+                self.expect(b"[")?;
+                self.aside(|cursor| cursor.elements(|cursor| cursor.quoted_string()))
             }
             tag::NUMBERS => {
-                self.expect(b'[')?;
-                self.elements(|cursor| {
-                    cursor.expect(b'"')?;
-                    cursor.number().map(drop)
+                self.expect(b"[")?;
+                self.aside(|cursor| {
+                    cursor.elements(|cursor| {
+                        cursor.expect(b"\"")?;
+                        cursor.number().map(drop)
+                    })
                 })
             }
             _ => None,
         }
     }
 
-    /// The elements of a set or list, from behind its opening bracket.
+    /// The elements of a set, from behind its opening bracket.
     #[inline(always)]
     fn elements(&mut self, mut element: impl FnMut(&mut Self) -> Option<()>) -> Option<Kinds> {
         self.put(b"[")?;
-        if self.expect(b']').is_none() {
+        if self.expect(b"]").is_none() {
             loop {
                 element(self)?;
-                if self.expect(b',').is_none() {
+                if self.expect(b",").is_none() {
                     break;
                 }
                 self.put(b",")?;
             }
-            self.expect(b']')?;
+            self.expect(b"]")?;
+        }
+        self.put(b"]")?;
+        Some(Kinds::ARRAY)
+    }
+
+    /// The elements of a list, from behind its opening bracket.
+    #[inline(always)]
+    fn values(&mut self, depth: usize) -> Option<Kinds> {
+        self.put(b"[")?;
+        if self.expect(b"]").is_none() {
+            self.expect(b"{\"")?;
+            loop {
+                self.value(depth)?;
+                if self.expect(b"},{\"").is_none() {
+                    break;
+                }
+                self.put(b",")?;
+            }
+            self.expect(b"}]")?;
         }
         self.put(b"]")?;
         Some(Kinds::ARRAY)
     }
 
     /// The members of a map, from behind its opening brace.
+    #[inline(always)]
     fn members(&mut self, depth: usize) -> Option<Kinds> {
         self.put(b"{")?;
-        if self.expect(b'}').is_none() {
+        if self.expect(b"}").is_none() {
             loop {
-                self.input.get(self.at).filter(|&&byte| byte == b'"')?;
-                self.string()?;
-                self.expect_text(b":{\"")?;
+                self.quoted_string()?;
+                self.expect(b":{\"")?;
                 self.put(b":")?;
                 self.value(depth)?;
-                if self.expect(b',').is_none() {
+                if self.expect(b"},").is_none() {
                     break;
                 }
                 self.put(b",")?;
             }
-            self.expect(b'}')?;
+            self.expect(b"}}")?;
         }
         self.put(b"}")?;
         Some(Kinds::MAP)

@@ -19,7 +19,7 @@ const MIN_REST: u32 = 16;
 const MAX_REST: u32 = 1024;
 
 /// Chooses the decoder of each item.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ItemDecoder {
     plain: PlainDecoder,
     predictor: Predictor,
@@ -29,15 +29,20 @@ pub(crate) struct ItemDecoder {
 }
 
 impl ItemDecoder {
+    pub(crate) fn new() -> Self {
+        Self {
+            plain: PlainDecoder::default(),
+            predictor: Predictor::new(),
+            trust: Trust::default(),
+            copy: Vec::new(),
+        }
+    }
+
     /// A decoder that never predicts: what the other one is measured against.
     pub(crate) fn plain_only() -> Self {
-        Self {
-            trust: Trust {
-                never: true,
-                ..Trust::default()
-            },
-            ..Self::default()
-        }
+        let mut decoder = Self::new();
+        decoder.trust.never = true;
+        decoder
     }
 
     /// Forgets the columns beyond the first `n_columns`.

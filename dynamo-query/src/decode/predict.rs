@@ -3,30 +3,32 @@
 //! In: bytes that begin with an item. Out: its row, exactly as the plain decoder would write it, or `None`: the item is unlike the
 //! others, not written as DynamoDB writes it, or not all there. It never adds a column and never has the last word.
 
-use super::Cell;
 use super::block::{self, BLOCK};
 use super::cursor::Cursor;
+use super::{Cell, Kinds};
 use crate::table::Columns;
 
 /// Rows up to this size; larger ones are few and go to the plain decoder.
 const MAX_ROW: usize = 1 << 20;
-/// Stands for the beginning of an item among the columns that may come before another.
-const BEGINNING: usize = 0;
-/// No column has come here yet.
+/// No column is expected.
 const NONE: usize = usize::MAX;
 
-/// What a column's attribute begins with: `"name":{"`.
+/// A column as its attributes look on the wire.
 #[derive(Debug)]
-struct Template {
-    /// Its first bytes.
+struct Expected {
+    /// How it begins: the first bytes of `text`…
     block: [u8; BLOCK],
-    /// One bit for each of them.
+    /// …one bit for each of them.
     mask: u32,
-    /// All of it. Empty where the name needs escapes: such a name is never expected.
+    /// `"name":{"`. Empty where the name needs escapes: such a name is never expected.
     text: Box<[u8]>,
+    /// The column that followed last time.
+    next: usize,
+    /// The count of items when it last came.
+    seen: u64,
 }
 
-impl Template {
+impl Expected {
     fn new(name: &str) -> Self {
         let is_plain = !name
             .bytes()
@@ -43,83 +45,94 @@ impl Template {
             block,
             mask: u32::try_from((1_u64 << n_first) - 1).expect("a block has 32 bytes"),
             text: text.into(),
+            next: NONE,
+            seen: 0,
         }
     }
 
-    /// Whether the attribute at `at` is this one.
+    /// Whether the attribute that comes next is this one; gives what follows its beginning.
     #[inline(always)]
-    fn matches(&self, input: &[u8], at: usize) -> bool {
-        let Some(block) = block::load(input, at) else {
-            return false;
-        };
+    fn strip<'i>(&self, rest: &'i [u8]) -> Option<&'i [u8]> {
+        let block = *rest.first_chunk()?;
         if block::equal(block, self.block) & self.mask != self.mask {
-            return false;
+            return None;
         }
-        match self.text.get(BLOCK..) {
-            None => !self.text.is_empty(),
-            Some(rest) => input[at + BLOCK..].starts_with(rest),
+        if self.text.len() > BLOCK || self.text.is_empty() {
+            return self.strip_long(rest);
         }
+        rest.get(self.text.len()..)
+    }
+
+    #[inline(never)]
+    fn strip_long<'i>(&self, rest: &'i [u8]) -> Option<&'i [u8]> {
+        rest.strip_prefix(&*self.text)
+            .filter(|_| !self.text.is_empty())
     }
 }
 
 /// The predicting decoder, with the row that it decoded last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Predictor {
     /// By column.
-    templates: Vec<Template>,
-    /// By column + 1, and [`BEGINNING`]: the column that followed last time.
-    after: Vec<usize>,
-    /// By column: the count of items when it last came.
-    seen: Vec<u64>,
+    expected: Vec<Expected>,
+    /// The column that an item began with last time.
+    first: usize,
     n_items: u64,
-    output: Vec<u8>,
-    n_output: usize,
+    row: Vec<u8>,
+    /// As many as there are columns, of which the first `n_cells` are the row's.
     cells: Vec<Cell>,
+    n_cells: usize,
 }
 
 impl Predictor {
+    pub(super) fn new() -> Self {
+        Self {
+            expected: Vec::new(),
+            first: NONE,
+            n_items: 0,
+            row: Vec::new(),
+            cells: Vec::new(),
+            n_cells: 0,
+        }
+    }
+
     /// Decodes the item that `input` begins with; gives its length. The row is then in [`Predictor::row`].
     #[inline]
     pub(super) fn decode(&mut self, input: &[u8], columns: &Columns) -> Option<usize> {
-        self.learn_names(columns);
-        let room = (input.len() + 2 * BLOCK).min(MAX_ROW);
-        if self.output.len() < room {
-            self.output.resize(room, 0);
+        if self.expected.len() < columns.len() {
+            self.learn_names(columns);
         }
-        let mut output = std::mem::take(&mut self.output);
-        let mut cursor = Cursor {
-            input,
-            at: 0,
-            output: &mut output,
-            to: 0,
-            non_ascii: 0,
+        let n_room = (input.len() + 2 * BLOCK).min(MAX_ROW);
+        if self.row.len() < n_room {
+            self.row.resize(n_room, 0);
+        }
+        let mut row = std::mem::take(&mut self.row);
+        let cursor = Cursor {
+            rest: input,
+            room: &mut row,
         };
-        let done = self.item(&mut cursor, columns);
-        let Cursor {
-            at, to, non_ascii, ..
-        } = cursor;
-        self.n_output = to;
-        self.output = output;
-        done?;
-        if non_ascii != 0 {
-            std::str::from_utf8(&self.output[..to]).ok()?;
+        let done = self.item(cursor, columns);
+        self.row = row;
+        let (n_left, n_row) = done?;
+        let row = &self.row[..n_row];
+        if !row.is_ascii() {
+            std::str::from_utf8(row).ok()?;
         }
-        Some(at)
+        Some(input.len() - n_left)
     }
 
-    /// The row decoded last, `[cell,cell],`, and its cells.
+    /// The bytes that begin with the row decoded last, `[cell,cell],`, and its cells.
     pub(super) fn row(&self) -> (&[u8], &[Cell]) {
-        (&self.output[..self.n_output], &self.cells)
+        (&self.row, &self.cells[..self.n_cells])
     }
 
     /// Forgets the columns beyond the first `n_columns`.
     pub(super) fn forget(&mut self, n_columns: usize) {
-        self.templates.truncate(n_columns);
-        self.seen.truncate(n_columns);
-        self.after.truncate(n_columns + 1);
-        for next in &mut self.after {
-            if *next >= n_columns {
-                *next = NONE;
+        self.expected.truncate(n_columns);
+        let next = self.expected.iter_mut().map(|expected| &mut expected.next);
+        for column in next.chain([&mut self.first]) {
+            if *column >= n_columns {
+                *column = NONE;
             }
         }
     }
@@ -127,91 +140,98 @@ impl Predictor {
     /// Expects the attributes in the order of these cells from now on.
     pub(super) fn learn_order(&mut self, cells: &[Cell], columns: &Columns) {
         self.learn_names(columns);
-        let mut last = BEGINNING;
+        let mut last = NONE;
         for cell in cells {
-            self.after[last] = cell.column;
-            last = cell.column + 1;
+            *self.next(last) = cell.column;
+            last = cell.column;
         }
-    }
-
-    #[inline(always)]
-    fn learn_names(&mut self, columns: &Columns) {
-        if self.after.len() <= columns.len() {
-            for id in self.templates.len()..columns.len() {
-                self.templates.push(Template::new(columns.name(id)));
-            }
-            self.seen.resize(columns.len(), 0);
-            self.after.resize(columns.len() + 1, NONE);
-        }
-    }
-
-    #[inline(always)]
-    fn item(&mut self, cursor: &mut Cursor<'_>, columns: &Columns) -> Option<()> {
-        self.cells.clear();
-        self.n_items += 1;
-        cursor.expect(b'{')?;
-        cursor.put(b"[")?;
-        let mut last = BEGINNING;
-        loop {
-            let column = self.attribute(cursor, last, columns)?;
-            if std::mem::replace(&mut self.seen[column], self.n_items) == self.n_items {
-                return None;
-            }
-            cursor.at += self.templates[column].text.len();
-            let start = cursor.to;
-            let kinds = cursor.value(0)?;
-            self.cells.push(Cell {
-                column,
-                start,
-                end: cursor.to,
-                kinds,
-            });
-            if cursor.expect(b',').is_none() {
-                break;
-            }
-            cursor.put(b",")?;
-            last = column + 1;
-        }
-        cursor.expect(b'}')?;
-        cursor.put(b"],")
-    }
-
-    /// The column of the attribute that comes next: the one that came after `last` last time, or the one after that, or any.
-    #[inline(always)]
-    fn attribute(&mut self, cursor: &Cursor<'_>, last: usize, columns: &Columns) -> Option<usize> {
-        let expected = self.after[last];
-        if let Some(template) = self.templates.get(expected)
-            && template.matches(cursor.input, cursor.at)
-        {
-            return Some(expected);
-        }
-        self.unexpected_attribute(cursor, last, columns)
     }
 
     #[inline(never)]
-    fn unexpected_attribute(
-        &mut self,
-        cursor: &Cursor<'_>,
-        last: usize,
-        columns: &Columns,
-    ) -> Option<usize> {
-        let is_at = |column: usize, templates: &[Template]| {
-            templates
-                .get(column)
-                .is_some_and(|template| template.matches(cursor.input, cursor.at))
+    fn learn_names(&mut self, columns: &Columns) {
+        for id in self.expected.len()..columns.len() {
+            self.expected.push(Expected::new(columns.name(id)));
+        }
+        let none = Cell {
+            column: 0,
+            start: 0,
+            end: 0,
+            kinds: Kinds::NONE,
         };
+        self.cells.resize(columns.len(), none);
+    }
+
+    /// The column expected after another, or first.
+    fn next(&mut self, last: usize) -> &mut usize {
+        match self.expected.get_mut(last) {
+            Some(expected) => &mut expected.next,
+            None => &mut self.first,
+        }
+    }
+
+    /// Reads an item; gives the number of bytes behind it and the row's length.
+    #[inline(always)]
+    fn item(&mut self, mut cursor: Cursor<'_, '_>, columns: &Columns) -> Option<(usize, usize)> {
+        let n_room = cursor.room.len();
+        self.n_items += 1;
+        cursor.expect(b"{")?;
+        cursor.put(b"[")?;
+        let mut last = NONE;
+        let mut column = self.first;
+        let mut n_cells = 0;
+        loop {
+            let mut rest = self
+                .expected
+                .get(column)
+                .and_then(|expected| expected.strip(cursor.rest));
+            if rest.is_none() {
+                column = self.unexpected(cursor.rest, last, columns)?;
+                rest = self.expected[column].strip(cursor.rest);
+            }
+            cursor.rest = rest?;
+            let start = n_room - cursor.room.len();
+            let kinds = cursor.value(0)?;
+            let end = n_room - cursor.room.len();
+            *self.cells.get_mut(n_cells)? = Cell {
+                column,
+                start,
+                end,
+                kinds,
+            };
+            n_cells += 1;
+            let expected = self.expected.get_mut(column)?;
+            if std::mem::replace(&mut expected.seen, self.n_items) == self.n_items {
+                return None;
+            }
+            if cursor.expect(b"},").is_none() {
+                break;
+            }
+            cursor.put(b",")?;
+            last = column;
+            column = expected.next;
+        }
+        cursor.expect(b"}}")?;
+        cursor.put(b"],")?;
+        self.n_cells = n_cells;
+        Some((cursor.rest.len(), n_room - cursor.room.len()))
+    }
+
+    /// The column of an attribute that is not the expected one: the one expected after that, or any.
+    #[inline(never)]
+    fn unexpected(&mut self, rest: &[u8], last: usize, columns: &Columns) -> Option<usize> {
         // One that is often absent must not be forgotten when it is: what follows it is expected next.
-        let skipped = self.after.get(self.after[last].wrapping_add(1)).copied();
-        if let Some(column) = skipped.filter(|&column| is_at(column, &self.templates)) {
-            return Some(column);
+        let absent = *self.next(last);
+        let after = self.expected.get(absent).map_or(NONE, |absent| absent.next);
+        if self
+            .expected
+            .get(after)
+            .is_some_and(|after| after.strip(rest).is_some())
+        {
+            return Some(after);
         }
-        let name = cursor.input.get(cursor.at..)?.strip_prefix(b"\"")?;
-        let name = &name[..memchr::memchr(b'"', name)?];
-        let column = columns.find(name)?;
-        if !is_at(column, &self.templates) {
-            return None;
-        }
-        self.after[last] = column;
+        let name = rest.strip_prefix(b"\"")?;
+        let column = columns.find(&name[..memchr::memchr(b'"', name)?])?;
+        *self.next(last) = column;
         Some(column)
     }
 }

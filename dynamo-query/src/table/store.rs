@@ -5,10 +5,9 @@
 //! when the document is written. The size of the document is known at every moment, those `null`s included.
 
 use super::Columns;
+use super::layout::{Layout, PADDING};
 use crate::decode::{Cell, DecodeError};
 
-/// `null` and the comma beside it.
-const PADDING: usize = 5;
 /// No document is smaller around its column entries, each counted with a comma (hence one bracket less here), and its rows.
 const MIN_FRAME: u64 = r#"{"columns":],"data":[],"stats":{"rows":0,"pages":0,"items_evaluated":null,"requests":0,"retries":0,"consumed_capacity_units":0.0,"wire_bytes":0,"elapsed_ms":0,"truncated":true}}"#.len() as u64;
 /// As long as so little is in the buffer, moving it is cheaper than moving all rows at the end.
@@ -52,8 +51,7 @@ pub(crate) struct Store {
     rows_before: u64,
     limit: u64,
     max_result_bytes: u64,
-    /// By column: where its cell lies in the row that is being put in order.
-    places: Vec<(usize, usize)>,
+    layout: Layout,
 }
 
 impl Store {
@@ -69,7 +67,7 @@ impl Store {
             rows_before: 0,
             limit: limit.unwrap_or(u64::MAX),
             max_result_bytes,
-            places: Vec::new(),
+            layout: Layout::new(),
         }
     }
 
@@ -103,27 +101,25 @@ impl Store {
         self.now.n_dropped += 1;
     }
 
-    /// Adds a row: `row` is `[cell,…],` in the order of `cells`, which hold each column at most once.
+    /// Adds a row: `row` begins with `[cell,…],` in the order of `cells`, which hold each column at most once.
     ///
     /// # Errors
     /// [`DecodeError::TooLarge`] where the document is now certain to be, [`DecodeError::OutOfMemory`].
+    #[inline]
     pub(crate) fn push(&mut self, row: &[u8], cells: &[Cell]) -> Result<(), DecodeError> {
-        self.open_segment();
-        let n_missing = self.columns.len() - cells.len();
-        let mut length = row.len() + n_missing * PADDING;
-        if cells.is_empty() && n_missing > 0 {
-            length -= 1; // no comma between nothing and the first null
+        let n_columns = self.columns.len();
+        if self
+            .segments
+            .last()
+            .is_none_or(|segment| segment.n_columns != n_columns)
+        {
+            self.open_segment(n_columns);
         }
+        self.layout.fit(cells, self.columns.order());
+        let length = self.layout.row_length(cells);
         self.check_size(length)?;
         self.reserve(length)?;
-
-        let order = self.columns.order();
-        let is_in_order = || cells.iter().zip(order).all(|(cell, id)| cell.column == *id);
-        if n_missing == 0 && is_in_order() {
-            self.buffer.extend_from_slice(row);
-        } else {
-            put_in_order(row, cells, order, &mut self.places, &mut self.buffer);
-        }
+        self.layout.write(row, cells, &mut self.buffer);
         for cell in cells {
             self.columns.see(cell.column, cell.kinds);
         }
@@ -132,21 +128,14 @@ impl Store {
         Ok(())
     }
 
-    /// Begins a new segment if columns were added since the last row.
-    fn open_segment(&mut self) {
-        let n_columns = self.columns.len();
-        let before = self.segments[..self.now.n_segments].last();
-        let n_before = before.map_or(n_columns, |segment| segment.n_columns);
-        if before.is_some() && n_before == n_columns {
-            return;
-        }
+    /// Begins a new segment: columns were added since the last row, or this is the first.
+    #[inline(never)]
+    fn open_segment(&mut self, n_columns: usize) {
+        let n_before = self.segments.last().map_or(0, |segment| segment.n_columns);
         // The first column of an empty row `[]` needs no comma.
         let added = (n_columns - n_before) * PADDING;
         let per_row = added - usize::from(n_before == 0 && n_columns > 0);
-        if before.is_some() {
-            self.now.padding += self.now.rows * per_row as u64;
-        }
-        self.segments.truncate(self.now.n_segments);
+        self.now.padding += self.now.rows * per_row as u64;
         self.segments.push(Segment {
             start: self.now.bytes,
             n_columns,
@@ -210,6 +199,8 @@ impl Store {
     /// Goes back to what was kept last.
     pub(crate) fn roll_back(&mut self) {
         self.columns.roll_back();
+        // Ids may come to mean other names.
+        self.layout = Layout::new();
         self.now = self.committed;
         self.rows_before = self.now.rows;
         self.buffer.truncate(self.gap + self.now.bytes);
@@ -247,34 +238,4 @@ pub(crate) fn reserve_exact(buffer: &mut Vec<u8>, capacity: usize) -> Result<(),
         .map_err(|_| DecodeError::OutOfMemory {
             bytes: capacity as u64,
         })
-}
-
-/// Appends a row whose cells lack some columns or lie in another order.
-fn put_in_order(
-    row: &[u8],
-    cells: &[Cell],
-    order: &[usize],
-    places: &mut Vec<(usize, usize)>,
-    out: &mut Vec<u8>,
-) {
-    places.clear();
-    places.resize(order.len(), (0, 0));
-    for cell in cells {
-        places[cell.column] = (cell.start, cell.end);
-    }
-    out.push(b'[');
-    for &id in order {
-        // No cell is empty and none begins at 0, where the row's bracket is.
-        match places[id] {
-            (0, 0) => out.extend_from_slice(b"null,"),
-            (start, end) => {
-                out.extend_from_slice(&row[start..end]);
-                out.push(b',');
-            }
-        }
-    }
-    if let Some(last) = out.last_mut().filter(|last| **last == b',') {
-        *last = b']';
-    }
-    out.push(b',');
 }

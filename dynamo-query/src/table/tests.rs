@@ -423,6 +423,17 @@ fn an_attempt_that_is_not_committed_leaves_nothing() {
 }
 
 #[test]
+fn columns_of_a_failed_attempt_do_not_lend_their_place_to_others() {
+    let mut table = Table::new(None, None, NO_LIMIT);
+    add(&mut table, &page(r#"{"m":{"N":"0"}}"#), 9);
+    let bad = r#"{"Items":[{"z":{"N":"1"},"m":{"N":"2"}},{"z":{"N":"1"},"m":{"N":"2"}},"#;
+    assert!(attempt(&mut table, bad, usize::MAX).is_err());
+    let good = page(r#"{"a":{"N":"1"},"m":{"N":"2"}},{"a":{"N":"3"},"m":{"N":"4"}}"#);
+    add(&mut table, &good, usize::MAX);
+    assert_document(&document(table), "a:long m:long", "[null,0],[1,2],[3,4]");
+}
+
+#[test]
 fn the_answer_without_its_items_is_what_the_sdk_reads() {
     let item = r#"{"a":{"S":"]}\""}}"#;
     let capacity = r#""ConsumedCapacity":{"TableName":"t","CapacityUnits":0.5}"#;
