@@ -7,9 +7,11 @@
 //! two readers can disagree on where one ends. The first word is SELECT and no write verb stands anywhere outside quotes.
 //! Whatever is neither unsafe nor certainly refused by DynamoDB goes to DynamoDB, which has the last word.
 
+mod characters;
 mod clauses;
 mod lexer;
 mod list;
+mod operands;
 mod position;
 mod read_only;
 mod unsupported;

@@ -42,7 +42,7 @@ fn string_attribute(name: &str) -> AttributeDefinition {
 
 /// Every table with an index `by-category` and two items.
 fn tables() -> Database {
-    let database = Database::memory().unwrap();
+    let database = Database::memory().expect("a database in memory opens");
     for table in TABLES {
         database
             .create_table(CreateTableRequest {
@@ -61,7 +61,7 @@ fn tables() -> Database {
                 billing_mode: Some("PAY_PER_REQUEST".to_owned()),
                 ..CreateTableRequest::default()
             })
-            .unwrap();
+            .expect("the table is new");
         for id in ["1", "2"] {
             let text = |text: &str| AttributeValue::S(text.to_owned());
             database
@@ -75,7 +75,7 @@ fn tables() -> Database {
                     ]),
                     ..PutItemRequest::default()
                 })
-                .unwrap();
+                .expect("the item is valid");
         }
     }
     database
@@ -85,7 +85,7 @@ fn tables() -> Database {
 fn contents(database: &Database) -> (Vec<String>, Vec<Vec<Item>>) {
     let names = database
         .list_tables(ListTablesRequest::default())
-        .unwrap()
+        .expect("tables can be listed")
         .table_names;
     let items = names
         .iter()
@@ -95,9 +95,9 @@ fn contents(database: &Database) -> (Vec<String>, Vec<Vec<Item>>) {
                     table_name: table.clone(),
                     ..ScanRequest::default()
                 })
-                .unwrap()
+                .expect("the table was listed")
                 .items
-                .unwrap()
+                .expect("a scan gives items")
         })
         .collect();
     (names, items)
@@ -207,7 +207,8 @@ impl Dice {
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((mixed ^ (mixed >> 31)) % sides as u64).unwrap()
+        usize::try_from((mixed ^ (mixed >> 31)) % sides as u64)
+            .expect("a remainder is below its usize divisor")
     }
 
     fn gap(&mut self) -> &'static str {

@@ -7,6 +7,7 @@
 //! beyond blank, tab and line end, a line end in a `--` comment that only some readers see, `/*` inside `/* … */`.
 
 use super::Problem;
+use super::characters::{is_odd_control, stray_hint};
 
 /// What a token is. Quoted text keeps its quotes in the token's range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -286,27 +287,6 @@ impl Lexer<'_> {
             )
         };
         self.refuse(at, message, stray_hint(c));
-    }
-}
-
-/// Control characters other than tab and line ends: invisible, and white space to some readers only.
-fn is_odd_control(c: char) -> bool {
-    c.is_control() && !matches!(c, '\t' | '\n' | '\r')
-}
-
-fn stray_hint(c: char) -> &'static str {
-    match c {
-        '`' => "quote names with double quotes; DynamoDB has no literals in backticks",
-        '#' => {
-            "write the attribute's own name, in double quotes where it is a reserved word; there are no #names here"
-        }
-        '\u{2018}' | '\u{2019}' | '\u{201C}' | '\u{201D}' => {
-            "replace typographic quotes by straight ones: ' around strings, \" around names"
-        }
-        '!' => "not equal is written <> or !=",
-        _ if c.is_ascii_graphic() => "remove it, or quote the name or string that it belongs to",
-        _ if c.is_alphanumeric() => "put a name with letters beyond ASCII in double quotes",
-        _ => "replace it by a plain blank; it may be invisible, pasted from a page or document",
     }
 }
 

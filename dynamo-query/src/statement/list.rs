@@ -76,8 +76,11 @@ fn name(query: &str, token: &Token) -> Option<String> {
 
 /// The name or string inside its quotes, doubled quotes made single.
 fn unquoted(text: &str, quote: char) -> String {
-    let doubled = [quote, quote].iter().collect::<String>();
-    text[1..text.len() - 1].replace(&doubled, &quote.to_string())
+    let inside = &text[1..text.len() - 1];
+    match quote {
+        '"' => inside.replace("\"\"", "\""),
+        _ => inside.replace("''", "'"),
+    }
 }
 
 /// An index as DynamoDB repeats it: without leading zeros.
