@@ -126,6 +126,49 @@ impl Catalog {
         }
     }
 
+    /// The same definitions, one of them with another status.
+    #[must_use]
+    pub fn with_status(&self, kind: Kind, id: &str, status: Status, now: i64) -> Self {
+        let changed = |known: &Known| Known {
+            updated_at: now,
+            status,
+            ..known.clone()
+        };
+        let mut catalog = Self {
+            commands: self.commands.clone(),
+            clusters: self.clusters.clone(),
+        };
+        match kind {
+            Kind::Command => {
+                for command in catalog
+                    .commands
+                    .iter_mut()
+                    .filter(|command| command.command.object.id == id)
+                {
+                    *command = Arc::new(LiveCommand {
+                        command: command.command.clone(),
+                        known: changed(&command.known),
+                        document: command.document.clone(),
+                    });
+                }
+            }
+            Kind::Cluster => {
+                for cluster in catalog
+                    .clusters
+                    .iter_mut()
+                    .filter(|cluster| cluster.cluster.object.id == id)
+                {
+                    *cluster = Arc::new(LiveCluster {
+                        cluster: cluster.cluster.clone(),
+                        known: changed(&cluster.known),
+                        document: cluster.document.clone(),
+                    });
+                }
+            }
+        }
+        catalog
+    }
+
     /// All commands, in the file's order.
     pub fn commands(&self) -> impl Iterator<Item = &Arc<LiveCommand>> {
         self.commands.iter()

@@ -8,8 +8,9 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use plugin_api::host::LogSink;
 
-use crate::{demo, explain, inspect, run};
+use crate::{check, demo, explain, inspect, plugins, run, serve};
 
 /// Runs jobs through plugins that are loaded at run time.
 #[derive(Debug, Parser)]
@@ -23,6 +24,10 @@ pub struct Cli {
 enum Command {
     /// Run one job: its result on stdout, everything else on stderr
     Run(run::RunArgs),
+    /// Serve Heimdall's HTTP interface
+    Serve(serve::ServeOptions),
+    /// Say what a configuration would do: routes, plugins, clusters
+    Check(check::CheckOptions),
     /// Show what lies in the plugin directory
     Plugins(PluginsArgs),
     /// Try one plugin library in a process of its own
@@ -50,7 +55,24 @@ enum ListFormat {
     Json,
 }
 
-fn plugins(args: &PluginsArgs) -> Exit {
+/// Opens the plugins of `serve` and `check`: in the directory named, else in the usual place.
+fn open_plugins(
+    directory: Option<&Path>,
+    log: LogSink,
+) -> Result<Arc<dyn plugins::Plugins>, String> {
+    let directory = directory.map_or_else(default_plugin_dir, Path::to_owned);
+    plugins::open(directory, log).map_err(|error| format!("{error}; {}", error.hint()))
+}
+
+/// The exit status of a command that says itself what it found.
+fn ended<E: std::fmt::Display>(outcome: Result<ExitCode, E>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        Exit::Usage.into()
+    })
+}
+
+fn list_plugins(args: &PluginsArgs) -> Exit {
     let directory = args.plugin_dir.clone().unwrap_or_else(default_plugin_dir);
     let on_terminal = stdout().is_terminal();
     let written = inspect::survey(directory, Arc::new(|_, _, _| {}))
@@ -110,7 +132,9 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
             Command::Run(args) => run::run(&args).into(),
-            Command::Plugins(args) => plugins(&args).into(),
+            Command::Serve(args) => ended(serve::run(&args, open_plugins)),
+            Command::Check(args) => ended(check::run(&args, open_plugins)),
+            Command::Plugins(args) => list_plugins(&args).into(),
             Command::Probe(args) => inspect::probe(&args).unwrap_or_else(|error| {
                 eprintln!("error: {error}");
                 Exit::Usage.into()

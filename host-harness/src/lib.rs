@@ -3,12 +3,16 @@
 #![forbid(unsafe_code)]
 
 pub mod catalog;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod dispatch;
 pub mod error;
 pub mod explain;
+pub mod health;
 pub mod inspect;
+pub mod janitor;
 pub mod job;
 mod load;
 pub mod log;
@@ -16,12 +20,16 @@ pub mod metrics;
 mod nearest;
 pub mod plugins;
 mod probe;
+pub mod recover;
 pub mod refusal;
 pub mod registry;
 pub mod render;
 pub mod residue;
 pub mod route;
 pub mod run;
+pub mod serve;
 pub mod store;
+#[cfg(test)]
+mod testing;
 mod verify;
 mod watch;

@@ -2,15 +2,18 @@
 //!
 //! In: a plugin's name and a version requirement. Out: a lease on one version, which runs jobs. Nothing here opens a library.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_api::Error;
-use plugin_api::host::{CallOptions, Document};
+use plugin_api::host::{CallOptions, Document, LogSink};
+use plugin_api::{Error, ErrorCode};
 use semver::{Version, VersionReq};
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::error::HostError;
+use crate::error::{Code, HostError};
+use crate::registry::{self, Registry, RegistryError, RegistryOptions, UseError};
 
 /// No version of a plugin may run now. The message says why, in one sentence.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -72,4 +75,97 @@ pub trait Lease: Send + Sync {
     /// # Errors
     /// The plugin's error document: the cluster is not healthy.
     fn check_health(&self, cluster: &[u8], call: &CallOptions) -> Result<Document, Error>;
+}
+
+/// The registry of the libraries in a directory.
+///
+/// # Errors
+/// The directory cannot be read or trusted; a library in it that is not taken is no error.
+pub fn open(
+    directory: impl Into<PathBuf>,
+    log: LogSink,
+) -> Result<Arc<dyn Plugins>, RegistryError> {
+    Ok(Registry::open(RegistryOptions::new(directory, log))?)
+}
+
+// The registry is shared as it is: its leases outlive the call that took them.
+impl Plugins for Registry {
+    fn lease(
+        &self,
+        plugin: &str,
+        requirement: Option<&VersionReq>,
+    ) -> Result<Arc<dyn Lease>, Unavailable> {
+        match Self::lease(self, plugin, requirement) {
+            Ok(lease) => Ok(Arc::new(lease)),
+            Err(error) => Err(Unavailable {
+                hint: Some(error.hint()),
+                message: error.to_string(),
+            }),
+        }
+    }
+
+    fn list(&self) -> Value {
+        rows(&Self::list(self))
+    }
+
+    fn reload(&self) -> Result<Value, HostError> {
+        match Self::reload(self) {
+            Ok(report) => Ok(rows(&report)),
+            Err(error) => {
+                Err(HostError::new(Code::PluginRefused, error.to_string()).hint(error.hint()))
+            }
+        }
+    }
+
+    fn use_version(&self, plugin: &str, version: Option<&Version>) -> Result<Value, HostError> {
+        let refused = |error: UseError| {
+            let (code, hint) = match &error {
+                UseError::UnknownPlugin { .. } => (
+                    Code::NotFound,
+                    "GET /api/v1/plugins lists what is loaded".to_owned(),
+                ),
+                UseError::UnknownVersion { known, .. } => {
+                    (Code::NotFound, format!("loaded are {}", known.join(", ")))
+                }
+                UseError::CannotOpen { .. } => (
+                    Code::PluginRefused,
+                    "the version that ran before goes on".to_owned(),
+                ),
+                UseError::Closed => (
+                    Code::Plugin(ErrorCode::ShuttingDown),
+                    "try again when the host is back".to_owned(),
+                ),
+            };
+            HostError::new(code, error.to_string()).hint(hint)
+        };
+        Self::use_version(self, plugin, version)
+            .map(|list| rows(&list))
+            .map_err(refused)
+    }
+
+    fn close(&self, within: Duration) {
+        Self::close(self, within);
+    }
+}
+
+impl Lease for registry::Lease {
+    fn version(&self) -> String {
+        Self::version(self).to_string()
+    }
+
+    fn run_job(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
+        Self::run_job(self, job, call)
+    }
+
+    fn cancel_job(&self, id: &str) -> bool {
+        Self::cancel_job(self, id)
+    }
+
+    fn check_health(&self, cluster: &[u8], call: &CallOptions) -> Result<Document, Error> {
+        Self::check_health(self, cluster, call)
+    }
+}
+
+fn rows(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).expect("the rows have text keys only")
 }

@@ -1,0 +1,238 @@
+//! `check`: what a configuration would do, before it does it.
+//!
+//! In: a configuration and the plugins. Out: on stdout, which command runs where with which plugin version; what is amiss; with
+//! `--health`, each cluster's state. It opens no job store and takes no lock, so it may run beside a serving host.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use plugin_api::host::LogSink;
+
+use crate::catalog::Catalog;
+use crate::config::{Config, ConfigError};
+use crate::health::Checker;
+use crate::log::{Log, LogFormat};
+use crate::plugins::Plugins;
+use crate::route;
+
+/// What `check` is started with.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CheckOptions {
+    /// The configuration, in Heimdall's format
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Where plugin libraries lie; wins over the configuration
+    #[arg(long, value_name = "DIR")]
+    pub plugin_dir: Option<PathBuf>,
+    /// Check the clusters as well; the exit status is 1 where one is unhealthy
+    #[arg(long)]
+    pub health: bool,
+    /// How log lines are written to standard error
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+/// Why nothing could be checked. Operator: the configuration, or what it names.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The plugins cannot be opened.
+    #[error("{0}")]
+    Plugins(String),
+    /// Standard output or the system refuses.
+    #[error("cannot write what was found: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Checks a configuration; `open` opens the plugins as for [`crate::serve::run`].
+///
+/// # Errors
+/// Nothing could be checked; the exit status is then 2.
+pub fn run<E: std::fmt::Display>(
+    options: &CheckOptions,
+    open: impl FnOnce(Option<&Path>, LogSink) -> Result<Arc<dyn Plugins>, E>,
+) -> Result<ExitCode, CheckError> {
+    let config = Config::load(&options.config)?;
+    let log = Arc::new(Log::stderr(options.log_format));
+    let directory = options
+        .plugin_dir
+        .as_deref()
+        .or(config.plugin_directory.as_deref());
+    let plugins =
+        open(directory, log.sink()).map_err(|error| CheckError::Plugins(error.to_string()))?;
+    let healthy = check(&config, &plugins, options.health, &mut io::stdout().lock());
+    plugins.close(std::time::Duration::from_secs(5));
+    Ok(if healthy? {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
+}
+
+/// Writes what the configuration would do; false where a cluster is unhealthy.
+fn check(
+    config: &Config,
+    plugins: &Arc<dyn Plugins>,
+    health: bool,
+    out: &mut impl Write,
+) -> Result<bool, CheckError> {
+    let file = config.path.display();
+    for (line, note) in &config.ignored {
+        writeln!(out, "{file}:{line}: note: {note}")?;
+    }
+    let catalog = Catalog::new(config, &HashMap::new(), 0);
+    let missing = write_commands(config, &catalog, plugins, out)?;
+    write_clusters(&catalog, out)?;
+    if missing > 0 {
+        writeln!(
+            out,
+            "{missing} command(s) have no plugin: their jobs fail with PLUGIN_UNAVAILABLE"
+        )?;
+    }
+    if !health {
+        return Ok(true);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    let checker = Checker::new(Arc::clone(plugins), config.health_timeout);
+    let health = runtime.block_on(checker.check(&catalog, catalog.clusters()));
+    for check in &health.checks {
+        write!(
+            out,
+            "health: cluster {} by plugin {}: {} in {} ms",
+            check.cluster_id, check.plugin, check.status, check.latency_ms
+        )?;
+        match &check.error {
+            Some(error) => writeln!(out, ": {error}")?,
+            None => writeln!(out)?,
+        }
+    }
+    if health.checks.is_empty() {
+        writeln!(
+            out,
+            "health: no active cluster has health_check: true and a command that runs on it"
+        )?;
+    }
+    Ok(health.healthy)
+}
+
+fn write_commands(
+    config: &Config,
+    catalog: &Catalog,
+    plugins: &Arc<dyn Plugins>,
+    out: &mut impl Write,
+) -> io::Result<usize> {
+    let mut missing = 0;
+    for live in catalog.commands() {
+        let command = &live.command;
+        let object = &command.object;
+        let mode = if command.is_sync { "sync" } else { "async" };
+        write!(
+            out,
+            "command {} ({mode}, {}): ",
+            object.id,
+            live.known.status.as_str()
+        )?;
+        match plugins.lease(&command.plugin, command.plugin_version.as_ref()) {
+            Ok(lease) => write!(out, "plugin {} {}", command.plugin, lease.version())?,
+            Err(unavailable) => {
+                missing += 1;
+                write!(
+                    out,
+                    "{}:{}: no plugin: {unavailable}",
+                    config.path.display(),
+                    object.line
+                )?;
+            }
+        }
+        let clusters: Vec<_> = route::clusters_of(catalog, live)
+            .iter()
+            .map(|cluster| cluster.cluster.object.id.clone())
+            .collect();
+        match clusters.as_slice() {
+            [] => writeln!(out, "; runs on no active cluster")?,
+            some => writeln!(out, "; runs on {}", some.join(", "))?,
+        }
+        writeln!(out, "  chosen by any of: {}", tags(&object.tags))?;
+        if let Some(callers) = &command.allowed_callers {
+            writeln!(out, "  only for callers that match {callers}")?;
+        }
+    }
+    Ok(missing)
+}
+
+fn write_clusters(catalog: &Catalog, out: &mut impl Write) -> io::Result<()> {
+    for live in catalog.clusters() {
+        let object = &live.cluster.object;
+        let used = catalog.commands().any(|command| {
+            command.is_active() && command.command.cluster_tags.is_subset(&object.tags)
+        });
+        let note = if used {
+            ""
+        } else {
+            "; no active command runs on it"
+        };
+        writeln!(
+            out,
+            "cluster {} ({}){note}",
+            object.id,
+            live.known.status.as_str()
+        )?;
+        writeln!(out, "  chosen by any of: {}", tags(&object.tags))?;
+    }
+    Ok(())
+}
+
+fn tags(tags: &std::collections::BTreeSet<String>) -> String {
+    tags.iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{CONFIG, Linked};
+
+    fn checked(text: &str, health: bool) -> (bool, String) {
+        let config = Config::parse("host.yaml".as_ref(), text, &|_| None).unwrap();
+        let plugins: Arc<dyn Plugins> = Arc::new(Linked);
+        let mut out = Vec::new();
+        let healthy = check(&config, &plugins, health, &mut out).unwrap();
+        (healthy, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn routes_and_missing_plugins_are_told() {
+        let (healthy, out) = checked(CONFIG, true);
+        assert!(healthy);
+        for part in [
+            "command sync (sync, ACTIVE): plugin fake ",
+            "; runs on main\n",
+            "command gone (sync, ACTIVE): host.yaml:8: no plugin: the plugin 'gone' is not loaded",
+            "1 command(s) have no plugin",
+            "cluster quiet (ACTIVE); no active command runs on it",
+            "health: cluster main by plugin fake: ok in ",
+        ] {
+            assert!(out.contains(part), "{part} is not in\n{out}");
+        }
+    }
+
+    #[test]
+    fn an_unhealthy_cluster_fails_the_check() {
+        let text = "commands: [{name: c, plugin: fake}]\nclusters: [{name: unhealthy, health_check: true}]\ndatabase: {}";
+        assert!(checked(text, false).0);
+        let (healthy, out) = checked(text, true);
+        assert!(
+            !healthy && out.contains("error in ") && out.contains("host.yaml:3: note: 'database'"),
+            "{out}"
+        );
+    }
+}

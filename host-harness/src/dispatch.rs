@@ -1,0 +1,378 @@
+//! From a submission to its end: accept, route, run, store.
+//!
+//! In: checked submissions and the callers' names. Out: ended sync jobs, queued async ones, or refusals. Plugin calls run on
+//! blocking threads, never on an async worker. What is answered is on disk first.
+
+mod active;
+mod queue;
+mod run;
+mod shutdown;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use self::active::{Active, Cancel};
+use self::queue::{Bounds, Queue, Waiting};
+use crate::catalog::Catalog;
+use crate::config::Limits;
+use crate::error::{Code, HostError};
+use crate::job::{Job, JobStatus, Route, Submission, now, raw};
+use crate::log::Log;
+use crate::metrics::Metrics;
+use crate::plugins::Plugins;
+use crate::route::{self, Pair};
+use crate::store::{Put, Store, StoreError};
+
+pub(crate) use run::ATTEMPTS;
+pub use shutdown::Drained;
+
+/// Runs jobs. Shared by all requests.
+pub struct Dispatch {
+    store: Arc<Store>,
+    plugins: Arc<dyn Plugins>,
+    metrics: Arc<Metrics>,
+    log: Arc<Log>,
+    catalog: RwLock<Arc<Catalog>>,
+    /// The deadline of a sync job, where the operator set one.
+    sync_deadline: Option<std::time::Duration>,
+    /// What runs and what waits, behind one lock, so that a job is always in one of the two.
+    jobs: Mutex<Jobs>,
+    stopping: AtomicBool,
+}
+
+struct Jobs {
+    queue: Queue,
+    active: HashMap<String, Arc<Active>>,
+}
+
+/// What a submission comes to.
+pub enum Submitted {
+    /// An async job, accepted.
+    Queued(Arc<Job>),
+    /// A sync job that ended with a result, or was cancelled.
+    Ended(Arc<Job>, Option<Bytes>),
+}
+
+/// What a dispatcher is made of.
+pub struct Parts {
+    /// Where jobs are kept.
+    pub store: Arc<Store>,
+    /// What runs them.
+    pub plugins: Arc<dyn Plugins>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What is said.
+    pub log: Arc<Log>,
+    /// The definitions in force.
+    pub catalog: Catalog,
+    /// How many jobs may run and wait.
+    pub limits: Limits,
+    /// How many async jobs run at once.
+    pub workers: usize,
+    /// The deadline of a sync job, where there is one.
+    pub sync_deadline: Option<std::time::Duration>,
+}
+
+impl Dispatch {
+    /// A dispatcher without jobs.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let bounds = Bounds {
+            sync: parts.limits.running,
+            workers: parts.workers,
+            per_user: parts.limits.running_per_user,
+            queued: parts.limits.queued,
+        };
+        Arc::new(Self {
+            store: parts.store,
+            plugins: parts.plugins,
+            metrics: parts.metrics,
+            log: parts.log,
+            catalog: RwLock::new(Arc::new(parts.catalog)),
+            sync_deadline: parts.sync_deadline,
+            jobs: Mutex::new(Jobs {
+                queue: Queue::new(bounds),
+                active: HashMap::new(),
+            }),
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// The definitions in force.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(
+            &self
+                .catalog
+                .read()
+                .expect("nothing panics while it holds the catalog"),
+        )
+    }
+
+    /// Puts other definitions in force; jobs under way keep theirs.
+    pub fn set_catalog(&self, catalog: Catalog) {
+        *self
+            .catalog
+            .write()
+            .expect("nothing panics while it holds the catalog") = Arc::new(catalog);
+    }
+
+    /// How many jobs run and how many wait.
+    #[must_use]
+    pub fn load(&self) -> (usize, usize) {
+        let jobs = self.jobs();
+        (jobs.active.len(), jobs.queue.queued())
+    }
+
+    /// Takes a job. A sync one is answered when it has ended; dropping the future cancels it.
+    ///
+    /// # Errors
+    /// The job is refused or fails; the error carries its id.
+    pub async fn submit(
+        self: &Arc<Self>,
+        submission: Submission,
+        user: &str,
+    ) -> Result<Submitted, HostError> {
+        // Ids grow with time, so that the store appends rather than scatters.
+        let id = Uuid::now_v7().to_string();
+        let about = |error: HostError| error.about(id.as_str());
+        if self.is_stopping() {
+            return Err(about(stopping()));
+        }
+        let (command, cluster) = self.route(&submission).map_err(about)?;
+        if !command.allows(user) {
+            let message = format!(
+                "caller is not allowed to run the command '{}'",
+                command.command.object.id
+            );
+            return Err(about(
+                HostError::new(Code::Forbidden, message)
+                    .hint("the command's allowed_callers names who may"),
+            ));
+        }
+        let busy = |message| {
+            HostError::new(Code::Busy, message)
+                .hint("try again when some have ended")
+                .about(id.as_str())
+        };
+        let pair = (command, cluster);
+        if pair.0.command.is_sync {
+            self.jobs().queue.start_sync(user).map_err(busy)?;
+            let job = self.record(&submission, &id, user, &pair);
+            self.run_sync(job, pair).await
+        } else {
+            self.jobs().queue.has_room().map_err(busy)?;
+            let job = Arc::new(self.record(&submission, &id, user, &pair));
+            self.store
+                .put(Put::record(Arc::clone(&job)))
+                .await
+                .map_err(|error| about(store_failed(&error)))?;
+            self.enqueue(&job);
+            Ok(Submitted::Queued(job))
+        }
+    }
+
+    /// Lets an accepted async job wait for a worker.
+    pub fn enqueue(self: &Arc<Self>, job: &Job) {
+        self.jobs().queue.push(Waiting {
+            id: job.id.clone(),
+            user: job.user.clone(),
+        });
+        self.start_waiting();
+    }
+
+    /// Asks a job to stop. `may` says whether the caller may touch the jobs of a user.
+    ///
+    /// # Errors
+    /// There is no such job, or it has ended.
+    pub async fn cancel(
+        self: &Arc<Self>,
+        id: &str,
+        by: &str,
+        may: impl Fn(&str) -> bool,
+    ) -> Result<(), HostError> {
+        let unknown = || {
+            HostError::new(Code::NotFound, format!("unknown job '{id}'"))
+                .hint("the id is in the answer to the submission")
+        };
+        let active = self.jobs().active.get(id).cloned();
+        if let Some(active) = active {
+            if !may(&active.user) {
+                return Err(unknown());
+            }
+            return match self.cancel_active(&active, by).await? {
+                true => Ok(()),
+                false => Err(not_cancellable(id, None)),
+            };
+        }
+        let job = self
+            .read(id)
+            .await?
+            .filter(|job| may(&job.user))
+            .ok_or_else(unknown)?;
+        if job.status.is_final() {
+            return Err(not_cancellable(id, Some(job.status)));
+        }
+        if self.jobs().queue.remove(&job.user, id) {
+            let job = Job {
+                status: JobStatus::Canceled,
+                canceled_by: Some(by.to_owned()),
+                updated_at: now(),
+                ..job
+            };
+            self.log_end(&job, "CANCELED", 0.0, None);
+            let put = self.store.put(Put::record(Arc::new(job)));
+            return put.await.map_err(|error| store_failed(&error));
+        }
+        // It went from waiting to running, or from running to its end, between the two looks.
+        let active = self.jobs().active.get(id).cloned();
+        match active {
+            Some(active) if self.cancel_active(&active, by).await? => Ok(()),
+            _ => Err(not_cancellable(id, None)),
+        }
+    }
+
+    /// Marks a running job, on disk before it is answered, and has the plugin stop it. False: too late.
+    async fn cancel_active(
+        self: &Arc<Self>,
+        active: &Arc<Active>,
+        by: &str,
+    ) -> Result<bool, HostError> {
+        let stored = match active.cancel(by) {
+            Cancel::TooLate => return Ok(false),
+            Cancel::Again | Cancel::Asked(None) => None,
+            Cancel::Asked(Some(job)) => Some(self.store.put(Put::record(job))),
+        };
+        tokio::spawn(stop_in_plugin(Arc::clone(active)));
+        if let Some(stored) = stored {
+            stored.await.map_err(|error| store_failed(&error))?;
+        }
+        Ok(true)
+    }
+
+    fn route(&self, submission: &Submission) -> Result<Pair, HostError> {
+        let none = Default::default();
+        let commands = submission.command_criteria.as_ref().unwrap_or(&none);
+        let clusters = submission.cluster_criteria.as_ref().unwrap_or(&none);
+        // The random half of a fresh id is as even as a choice needs to be.
+        let choose = |n| usize::try_from(Uuid::now_v7().as_u128() % n as u128).unwrap_or(0);
+        route::resolve(&self.catalog(), commands, clusters, choose)
+    }
+
+    fn record(
+        &self,
+        submission: &Submission,
+        id: &str,
+        user: &str,
+        (command, cluster): &Pair,
+    ) -> Job {
+        let now = now();
+        let (command, cluster) = (&command.command, &cluster.cluster.object);
+        Job {
+            seq: self.store.next_seq(),
+            id: id.to_owned(),
+            name: submission.name.clone().unwrap_or_default(),
+            version: submission.version.clone().unwrap_or_default(),
+            description: submission
+                .description
+                .clone()
+                .filter(|text| !text.is_empty()),
+            user: user.to_owned(),
+            tags: raw(&submission.tags_with_system(id)),
+            context: submission.context.clone(),
+            command_criteria: raw(&submission.command_criteria),
+            cluster_criteria: raw(&submission.cluster_criteria),
+            is_sync: command.is_sync,
+            route: Route {
+                command_id: command.object.id.clone(),
+                command_name: command.object.name.clone(),
+                cluster_id: cluster.id.clone(),
+                cluster_name: cluster.name.clone(),
+                plugin: command.plugin.clone(),
+            },
+            status: JobStatus::New,
+            error: None,
+            error_document: None,
+            plugin_version: None,
+            canceled_by: None,
+            created_at: now,
+            updated_at: now,
+            attempts: 0,
+        }
+    }
+
+    async fn read(self: &Arc<Self>, id: &str) -> Result<Option<Job>, HostError> {
+        let (store, id) = (Arc::clone(&self.store), id.to_owned());
+        blocking(move || store.job(&id)).await
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs
+            .lock()
+            .expect("nothing panics while it holds the jobs")
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// Tells the plugin until it knows: a job may have been asked to stop before it reached the plugin.
+async fn stop_in_plugin(active: Arc<Active>) {
+    while !active.has_ended() {
+        if active
+            .lease()
+            .is_some_and(|lease| lease.cancel_job(&active.id))
+        {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+/// Runs a question to the store on a blocking thread.
+///
+/// # Errors
+/// The disk refuses.
+pub async fn blocking<T: Send + 'static>(
+    question: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, HostError> {
+    match tokio::task::spawn_blocking(question).await {
+        Ok(answer) => answer.map_err(|error| store_failed(&error)),
+        Err(_) => Err(HostError::internal("a question to the job store panicked")),
+    }
+}
+
+/// The store's disk is the operator's to mend, and the request may then succeed.
+pub(crate) fn store_failed(error: &StoreError) -> HostError {
+    HostError::new(
+        Code::Plugin(plugin_api::ErrorCode::Unavailable),
+        error.to_string(),
+    )
+    .hint("the host's disk needs its operator: room, permissions, health")
+}
+
+fn stopping() -> HostError {
+    HostError::new(
+        Code::Plugin(plugin_api::ErrorCode::ShuttingDown),
+        "the host is shutting down and takes no new job",
+    )
+    .hint("try again when it is back")
+}
+
+fn not_cancellable(id: &str, status: Option<JobStatus>) -> HostError {
+    let ended = status.map_or("has ended", JobStatus::as_str);
+    HostError::new(
+        Code::NotCancellable,
+        format!("the job '{id}' can no longer be cancelled: it {ended}"),
+    )
+    .hint("only jobs that wait or run can be")
+    .about(id)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,358 @@
+//! One job's run: to the plugin, back, and onto the disk.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use plugin_api::host::CallOptions;
+use plugin_api::{Error, ErrorCode};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::active::Active;
+use super::{Dispatch, Submitted, Waiting, blocking, store_failed};
+use crate::catalog::{LiveCluster, LiveCommand};
+use crate::error::{Code, HostError};
+use crate::job::{Job, JobStatus};
+use crate::metrics::ResultStats;
+use crate::plugins::{Lease, Unavailable};
+use crate::route::Pair;
+use crate::store::{Put, Store};
+
+/// How often an async job is started before a host that keeps dying under it gives it up.
+pub(crate) const ATTEMPTS: i64 = 2;
+
+/// A job that has ended and is on disk.
+pub(super) struct Ended {
+    pub(super) job: Arc<Job>,
+    pub(super) result: Option<Bytes>,
+    pub(super) error: Option<HostError>,
+}
+
+/// What the plugin, or the host in its place, made of a job.
+type Outcome = Result<Bytes, HostError>;
+
+impl Dispatch {
+    /// Runs a sync job, whose place is taken, to its end.
+    pub(super) async fn run_sync(
+        self: &Arc<Self>,
+        job: Job,
+        pair: Pair,
+    ) -> Result<Submitted, HostError> {
+        let active = Active::new(job.id.clone(), job.user.clone(), None, None);
+        self.jobs()
+            .active
+            .insert(job.id.clone(), Arc::clone(&active));
+        // The run is a task of its own: it ends as it should, also where the caller goes away and drops this future.
+        let mut caller = Caller {
+            dispatch: Arc::clone(self),
+            active: Arc::clone(&active),
+            waits: true,
+        };
+        let dispatch = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            // The lease is taken now: the version that is active at acceptance runs the job.
+            let lease = dispatch.lease(&pair.0);
+            let job = active.start(job, lease.as_ref().ok().cloned());
+            dispatch.store.put_lazily(Arc::clone(&job));
+            let outcome = dispatch
+                .call(
+                    &active,
+                    &job,
+                    &pair.0,
+                    &pair.1,
+                    lease,
+                    dispatch.sync_deadline,
+                )
+                .await;
+            dispatch.finish(&active, outcome, true).await
+        });
+        let ended = task.await;
+        caller.waits = false;
+        let ended = ended.map_err(|_| {
+            self.leave(&caller.active, true);
+            HostError::internal("the job's task panicked").about(caller.active.id.as_str())
+        })??;
+        match ended.error {
+            Some(error) => Err(error.about(ended.job.id.as_str())),
+            None => Ok(Submitted::Ended(ended.job, ended.result)),
+        }
+    }
+
+    /// Starts as many waiting jobs as there are workers.
+    pub(super) fn start_waiting(self: &Arc<Self>) {
+        while !self.is_stopping() {
+            let mut jobs = self.jobs();
+            let Some(Waiting { id, user }) = jobs.queue.pop() else {
+                return;
+            };
+            let active = Active::new(id.clone(), user, None, None);
+            jobs.active.insert(id, Arc::clone(&active));
+            drop(jobs);
+            let dispatch = Arc::clone(self);
+            tokio::spawn(async move {
+                if let Err(error) = dispatch.run_async(&active).await {
+                    dispatch.log.event(
+                        plugin_api::Level::Error,
+                        "a job could not be run or stored",
+                        &[("id", json!(active.id)), ("error", json!(error.message))],
+                    );
+                }
+                dispatch.leave(&active, false);
+            });
+        }
+    }
+
+    async fn run_async(self: &Arc<Self>, active: &Arc<Active>) -> Result<(), HostError> {
+        let Some(mut job) = self.read(&active.id).await? else {
+            return Ok(());
+        };
+        job.attempts += 1;
+        let catalog = self.catalog();
+        let found = (
+            catalog.command(&job.route.command_id),
+            catalog.cluster(&job.route.cluster_id),
+        );
+        let (Some(command), Some(cluster)) = found else {
+            let message = format!(
+                "the command '{}' or the cluster '{}' is no longer defined",
+                job.route.command_id, job.route.cluster_id
+            );
+            active.start(job, None);
+            let outcome = Err(HostError::new(Code::NoRoute, message).hint("submit the job again"));
+            return self.finish(active, outcome, false).await.map(drop);
+        };
+        let lease = self.lease(command);
+        let job = active.start(job, lease.as_ref().ok().cloned());
+        // On disk before it runs: a host that dies under this job must know that it had begun.
+        self.store
+            .put(Put::record(Arc::clone(&job)))
+            .await
+            .map_err(|error| store_failed(&error))?;
+        let outcome = self.call(active, &job, command, cluster, lease, None).await;
+        self.finish(active, outcome, false).await.map(drop)
+    }
+
+    fn lease(&self, command: &LiveCommand) -> Result<Arc<dyn Lease>, Unavailable> {
+        let command = &command.command;
+        self.plugins
+            .lease(&command.plugin, command.plugin_version.as_ref())
+    }
+
+    async fn call(
+        &self,
+        active: &Arc<Active>,
+        job: &Arc<Job>,
+        command: &LiveCommand,
+        cluster: &LiveCluster,
+        lease: Result<Arc<dyn Lease>, Unavailable>,
+        timeout: Option<Duration>,
+    ) -> Outcome {
+        let lease = lease.map_err(|unavailable| HostError {
+            hint: unavailable.hint,
+            ..HostError::new(Code::PluginUnavailable, unavailable.message)
+        })?;
+        self.log.begin_job(&job.id);
+        let document = document(job, &command.document, &cluster.document);
+        let call = CallOptions {
+            timeout,
+            progress: None,
+        };
+        let active = Arc::clone(active);
+        let answer = tokio::task::spawn_blocking(move || {
+            if active.is_cancelled() {
+                return Err(Error::new(
+                    ErrorCode::Cancelled,
+                    "the job was cancelled before it began",
+                ));
+            }
+            lease.run_job(&document, &call)
+        });
+        match answer.await {
+            Ok(Ok(result)) => Ok(Bytes::from_owner(result)),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(HostError::internal("the call into the plugin panicked")),
+        }
+    }
+
+    /// Ends a job: decides its status, stores it, counts it, frees its place.
+    pub(super) async fn finish(
+        self: &Arc<Self>,
+        active: &Arc<Active>,
+        outcome: Outcome,
+        is_sync: bool,
+    ) -> Result<Ended, HostError> {
+        let stderr = self.log.end_job(&active.id);
+        let (outcome, in_file) = self.write_large(active, outcome).await;
+        let (result, error) = match outcome {
+            Ok(result) => (Some(result), None),
+            Err(error) => (None, Some(error)),
+        };
+        let mut cancelled = false;
+        let job = active.end(|job, was_asked| {
+            cancelled = was_asked
+                || error
+                    .as_ref()
+                    .is_some_and(|error| error.code == Code::Plugin(ErrorCode::Cancelled));
+            settle(job, cancelled, error.as_ref());
+        });
+        let Some(job) = job else {
+            return Err(HostError::internal("a job ended twice"));
+        };
+        let (result, error) = if cancelled {
+            (None, None)
+        } else {
+            (result, error)
+        };
+        if in_file && result.is_none() {
+            self.store.remove_result_file(job.seq);
+        }
+        let put = Put {
+            job: Arc::clone(&job),
+            stderr,
+            result: result.clone(),
+            result_in_file: in_file && result.is_some(),
+        };
+        let began = Instant::now();
+        let stored = self.store.put(put).await;
+        self.metrics.committed(began.elapsed().as_secs_f64());
+        let outcome = error
+            .as_ref()
+            .map_or(job.status.as_str(), |error| error.code.as_str());
+        self.log_end(&job, outcome, elapsed(&job), result.as_deref());
+        if is_sync {
+            self.leave(active, true);
+        }
+        stored.map_err(|error| store_failed(&error).about(job.id.as_str()))?;
+        Ok(Ended { job, result, error })
+    }
+
+    /// Brings a large result onto the disk before its record says that it is there.
+    async fn write_large(&self, active: &Arc<Active>, outcome: Outcome) -> (Outcome, bool) {
+        let Ok(result) = &outcome else {
+            return (outcome, false);
+        };
+        let Some(seq) = active.seq().filter(|_| Store::wants_file(result)) else {
+            return (outcome, false);
+        };
+        let (store, bytes) = (Arc::clone(&self.store), result.clone());
+        match blocking(move || store.write_result_file(seq, &bytes)).await {
+            Ok(()) => (outcome, true),
+            Err(error) => (Err(error), false),
+        }
+    }
+
+    /// Frees a job's place and starts what waits for one.
+    fn leave(self: &Arc<Self>, active: &Arc<Active>, is_sync: bool) {
+        {
+            let mut jobs = self.jobs();
+            if jobs.active.remove(&active.id).is_none() {
+                return;
+            }
+            jobs.queue.end(&active.user, is_sync);
+        }
+        active.close();
+        self.start_waiting();
+    }
+
+    /// Counts an ended job and writes its line.
+    pub(super) fn log_end(&self, job: &Job, outcome: &str, seconds: f64, result: Option<&[u8]>) {
+        self.metrics.job_ended(job, outcome, seconds, result);
+        let rows = result.and_then(|result| ResultStats::of(result).rows);
+        self.log.event(
+            plugin_api::Level::Info,
+            "job ended",
+            &[
+                ("id", json!(job.id)),
+                ("user", json!(job.user)),
+                ("command", json!(job.route.command_id)),
+                ("cluster", json!(job.route.cluster_id)),
+                ("plugin", json!(job.route.plugin)),
+                ("plugin_version", json!(job.plugin_version)),
+                ("status", json!(job.status)),
+                ("outcome", json!(outcome)),
+                ("rows", json!(rows)),
+                ("bytes", json!(result.map(<[u8]>::len))),
+                ("elapsed_ms", json!((seconds * 1e3).round())),
+            ],
+        );
+    }
+}
+
+/// The caller of a sync job. Going away before the end cancels the job: nobody would see its result.
+struct Caller {
+    dispatch: Arc<Dispatch>,
+    active: Arc<Active>,
+    waits: bool,
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        if self.waits {
+            let (dispatch, active) = (Arc::clone(&self.dispatch), Arc::clone(&self.active));
+            tokio::spawn(async move {
+                let by = active.user.clone();
+                dispatch.cancel_active(&active, &by).await
+            });
+        }
+    }
+}
+
+fn settle(job: &mut Job, cancelled: bool, error: Option<&HostError>) {
+    if cancelled {
+        job.status = JobStatus::Canceled;
+        return;
+    }
+    match error {
+        None => job.status = JobStatus::Succeeded,
+        Some(error) => {
+            job.status = JobStatus::Failed;
+            job.error = Some(error.message.clone());
+            job.error_document =
+                String::from_utf8(error.clone().about(job.id.as_str()).to_json()).ok();
+        }
+    }
+}
+
+fn elapsed(job: &Job) -> f64 {
+    // Ids carry their time in milliseconds; records only in seconds.
+    let accepted = uuid::Uuid::parse_str(&job.id)
+        .ok()
+        .and_then(|id| id.get_timestamp());
+    let accepted = accepted.map(|time| {
+        let (seconds, nanos) = time.to_unix();
+        Duration::new(seconds, nanos)
+    });
+    let now = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap_or_default();
+    accepted.map_or(0.0, |accepted| now.saturating_sub(accepted).as_secs_f64())
+}
+
+/// The job document: what the user submitted, and what the host resolved for it.
+fn document(job: &Job, command: &RawValue, cluster: &RawValue) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Document<'a> {
+        id: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        name: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        version: &'a str,
+        user: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        context: Option<&'a RawValue>,
+        command: &'a RawValue,
+        cluster: &'a RawValue,
+    }
+    serde_json::to_vec(&Document {
+        id: &job.id,
+        name: &job.name,
+        version: &job.version,
+        user: &job.user,
+        context: job.context.as_deref(),
+        command,
+        cluster,
+    })
+    .expect("text and JSON always serialize")
+}

@@ -1,0 +1,247 @@
+use std::time::Duration;
+
+use super::*;
+use crate::testing::Host;
+
+fn ended(submitted: Result<Submitted, HostError>) -> (Arc<Job>, Option<Bytes>) {
+    match submitted.unwrap() {
+        Submitted::Ended(job, result) => (job, result),
+        Submitted::Queued(_) => panic!("the job is not async"),
+    }
+}
+
+fn refused(submitted: Result<Submitted, HostError>) -> HostError {
+    submitted.err().expect("the job is refused or fails")
+}
+
+async fn stored(host: &Host, id: &str) -> Vec<u8> {
+    let seq = host.ended(id).await.seq;
+    match host.store.result(seq).unwrap().unwrap() {
+        crate::store::StoredResult::Inline(bytes) => bytes,
+        crate::store::StoredResult::File(mut file, _) => {
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
+            bytes
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sync_job_is_answered_with_what_is_then_on_disk() {
+    let host = Host::new();
+    for query in ["rows", "large 200000"] {
+        let (job, result) = ended(host.submit("sync", query, "alice").await);
+        assert_eq!(
+            (job.status, job.plugin_version.is_some()),
+            (JobStatus::Succeeded, true)
+        );
+        assert_eq!(stored(&host, &job.id).await, result.unwrap());
+    }
+    assert_eq!(host.dispatch.load(), (0, 0));
+}
+
+#[tokio::test]
+async fn the_plugin_sees_what_the_user_sent_and_what_the_host_resolved() {
+    let host = Host::new();
+    let (job, result) = ended(host.submit("sync", "echo", "alice").await);
+    let seen: serde_json::Value = serde_json::from_slice(&result.unwrap()).unwrap();
+    assert_eq!(
+        seen,
+        serde_json::json!({"id": job.id, "name": "a-job", "version": "0.0.1", "user": "alice", "context": {"query": "echo"},
+                           "command": {"name": "sync"}, "cluster": {"name": "main", "context": {"role_arn": "r", "external_id": "hush"}}}),
+    );
+}
+
+#[tokio::test]
+async fn an_async_job_is_accepted_at_once_and_ends_on_its_own() {
+    let host = Host::new();
+    let Ok(Submitted::Queued(job)) = host.submit("async", "log page 1", "alice").await else {
+        panic!("the job is async");
+    };
+    assert_eq!(job.status, JobStatus::New);
+    let job = host.ended(&job.id).await;
+    assert_eq!((job.status, job.attempts), (JobStatus::Succeeded, 1));
+    assert_eq!(host.store.stderr(job.seq).unwrap(), "INFO page 1\n");
+}
+
+#[tokio::test]
+async fn failures_carry_the_plugins_code_and_are_kept() {
+    let host = Host::new();
+    for (query, code) in [
+        ("fail THROTTLED", "THROTTLED"),
+        ("fail NOT_FOUND", "NOT_FOUND"),
+        ("panic", "INTERNAL"),
+    ] {
+        let error = refused(host.submit("sync", query, "alice").await);
+        assert_eq!(error.code.as_str(), code);
+        let job = host.ended(error.id.as_deref().unwrap()).await;
+        assert_eq!(
+            (job.status, job.error.as_deref()),
+            (JobStatus::Failed, Some(error.message.as_str()))
+        );
+        assert!(job.error_document.unwrap().contains(code));
+    }
+    ended(host.submit("sync", "rows", "alice").await);
+}
+
+#[tokio::test]
+async fn refusals_name_their_cause_and_the_job() {
+    let host = Host::new();
+    for (command, user, code, message) in [
+        (
+            "syn",
+            "alice",
+            "NO_ROUTE",
+            "no command carries the tag '_name:syn'",
+        ),
+        (
+            "ops",
+            "alice",
+            "FORBIDDEN",
+            "caller is not allowed to run the command 'ops'",
+        ),
+        (
+            "gone",
+            "alice",
+            "PLUGIN_UNAVAILABLE",
+            "the plugin 'gone' is not loaded",
+        ),
+    ] {
+        let error = refused(host.submit(command, "rows", user).await);
+        assert_eq!((error.code.as_str(), error.id.is_some()), (code, true));
+        assert!(error.message.contains(message), "{error}");
+    }
+    ended(host.submit("ops", "rows", "ops-1").await);
+}
+
+#[tokio::test]
+async fn a_running_sync_job_can_be_cancelled_and_its_caller_hears_so() {
+    let host = Arc::new(Host::new());
+    let caller = tokio::spawn({
+        let host = Arc::clone(&host);
+        async move { host.submit("sync", "wait", "alice").await }
+    });
+    let id = host.running().await;
+    host.dispatch.cancel(&id, "bob", |_| true).await.unwrap();
+    let (job, result) = ended(caller.await.unwrap());
+    assert_eq!(
+        (job.status, job.canceled_by.as_deref(), result),
+        (JobStatus::Canceled, Some("bob"), None)
+    );
+    let again = host
+        .dispatch
+        .cancel(&id, "bob", |_| true)
+        .await
+        .unwrap_err();
+    assert_eq!(again.code, Code::NotCancellable);
+    let unknown = host
+        .dispatch
+        .cancel("nope", "bob", |_| true)
+        .await
+        .unwrap_err();
+    assert_eq!(unknown.code, Code::NotFound);
+}
+
+#[tokio::test]
+async fn waiting_and_running_async_jobs_can_be_cancelled() {
+    let host = Host::new();
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let Ok(Submitted::Queued(job)) = host.submit("async", "wait", "alice").await else {
+            panic!("the job is async");
+        };
+        ids.push(job.id.clone());
+    }
+    host.reaches(&ids[1], |job| job.status == JobStatus::Running)
+        .await;
+    assert_eq!(host.dispatch.load(), (2, 1));
+    for id in ids.iter().rev() {
+        host.dispatch
+            .cancel(id, "alice", |user| user == "alice")
+            .await
+            .unwrap();
+        let job = host.ended(id).await;
+        assert_eq!(
+            (job.status, job.canceled_by.as_deref()),
+            (JobStatus::Canceled, Some("alice"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_cancels_its_job() {
+    let host = Arc::new(Host::new());
+    let caller = tokio::spawn({
+        let host = Arc::clone(&host);
+        async move { host.submit("sync", "wait", "alice").await.map(drop) }
+    });
+    let id = host.running().await;
+    caller.abort();
+    assert_eq!(host.ended(&id).await.status, JobStatus::Canceled);
+}
+
+#[tokio::test]
+async fn beyond_a_limit_the_host_is_busy_and_says_which() {
+    let host = Arc::new(Host::new());
+    let mut callers = Vec::new();
+    for user in ["alice", "alice", "bob"] {
+        let host = Arc::clone(&host);
+        callers.push(tokio::spawn(async move {
+            host.submit("sync", "wait", user).await.map(drop)
+        }));
+    }
+    while host.dispatch.load().0 < 3 {
+        tokio::task::yield_now().await;
+    }
+    let error = refused(host.submit("sync", "rows", "carol").await);
+    assert_eq!(
+        (error.code, error.message.contains("3 sync jobs")),
+        (Code::Busy, true),
+        "{error}"
+    );
+    callers[2].abort();
+    while host.dispatch.load().0 > 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let error = refused(host.submit("sync", "rows", "alice").await);
+    assert_eq!(
+        (error.code, error.message.contains("of this caller")),
+        (Code::Busy, true),
+        "{error}"
+    );
+    for n in 0.. {
+        // Alice may not run more, so hers wait until the queue is full.
+        if let Err(error) = host.submit("async", "rows", "alice").await {
+            assert_eq!((n, error.code), (3, Code::Busy));
+            break;
+        }
+    }
+    let drained = host.dispatch.drain(Duration::ZERO).await;
+    assert_eq!(
+        (
+            drained.running,
+            drained.cancelled,
+            drained.left,
+            drained.queued
+        ),
+        (2, 2, 0, 3)
+    );
+    let error = refused(host.submit("sync", "rows", "carol").await);
+    assert_eq!(error.code.as_str(), "SHUTTING_DOWN");
+}
+
+#[tokio::test]
+async fn draining_lets_running_jobs_finish_in_their_grace_time() {
+    let host = Arc::new(Host::with(
+        &crate::testing::CONFIG.replace("pool:", "server: {write_timeout: 1}\npool:"),
+    ));
+    let caller = tokio::spawn({
+        let host = Arc::clone(&host);
+        async move { host.submit("sync", "wait", "alice").await.map(drop) }
+    });
+    host.running().await;
+    // The job ends by its own deadline of a second.
+    let drained = host.dispatch.drain(Duration::from_secs(30)).await;
+    assert_eq!((drained.running, drained.cancelled), (1, 0));
+    assert_eq!(caller.await.unwrap().unwrap_err().code.as_str(), "TIMEOUT");
+}

@@ -1,0 +1,204 @@
+//! Whether clusters can be worked with.
+//!
+//! In: the definitions in force and the plugins. Out: one line a cluster, as Heimdall answers it. A few at a time, each within
+//! the time that the configuration gives.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use plugin_api::host::CallOptions;
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use crate::catalog::{Catalog, LiveCluster, LiveCommand};
+use crate::plugins::Plugins;
+
+/// How many checks run at once, in all requests together.
+const AT_ONCE: usize = 10;
+
+/// What one cluster's check came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// The cluster's id.
+    pub cluster_id: String,
+    /// The cluster's name.
+    pub cluster_name: String,
+    /// The plugin that checked it.
+    pub plugin: String,
+    /// `ok` or `error`.
+    pub status: &'static str,
+    /// How long it took, in milliseconds.
+    pub latency_ms: u128,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// All checks, and whether each was fine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// No check failed.
+    pub healthy: bool,
+    /// One a cluster.
+    pub checks: Vec<Check>,
+}
+
+/// Runs checks.
+pub struct Checker {
+    plugins: Arc<dyn Plugins>,
+    timeout: Duration,
+    places: Arc<Semaphore>,
+}
+
+impl Checker {
+    /// A checker that gives each cluster `timeout`.
+    #[must_use]
+    pub fn new(plugins: Arc<dyn Plugins>, timeout: Duration) -> Self {
+        Self {
+            plugins,
+            timeout,
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+
+    /// Checks clusters, each with the first active command that may run on it; those without one are left out.
+    pub async fn check(
+        &self,
+        catalog: &Catalog,
+        clusters: impl Iterator<Item = &Arc<LiveCluster>>,
+    ) -> Health {
+        let mut tasks = Vec::new();
+        for cluster in
+            clusters.filter(|cluster| cluster.is_active() && cluster.cluster.health_check)
+        {
+            if let Some(command) = command_for(catalog, cluster) {
+                tasks.push(tokio::spawn(
+                    self.one(Arc::clone(command), Arc::clone(cluster)),
+                ));
+            }
+        }
+        let mut checks = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            // A check that panicked has no line; its absence must not read as health.
+            match task.await {
+                Ok(check) => checks.push(check),
+                Err(_) => {
+                    return Health {
+                        healthy: false,
+                        checks,
+                    };
+                }
+            }
+        }
+        let healthy = checks.iter().all(|check| check.status == "ok");
+        Health { healthy, checks }
+    }
+
+    fn one(
+        &self,
+        command: Arc<LiveCommand>,
+        cluster: Arc<LiveCluster>,
+    ) -> impl Future<Output = Check> + Send + use<> {
+        let (plugins, places, timeout) = (
+            Arc::clone(&self.plugins),
+            Arc::clone(&self.places),
+            self.timeout,
+        );
+        async move {
+            let began = Instant::now();
+            let (name, requirement) = (
+                command.command.plugin.clone(),
+                command.command.plugin_version.clone(),
+            );
+            let document = cluster.document.get().as_bytes().to_vec();
+            let _place = places.acquire().await;
+            let call = tokio::task::spawn_blocking(move || {
+                let lease = plugins
+                    .lease(&name, requirement.as_ref())
+                    .map_err(|unavailable| unavailable.to_string())?;
+                let call = CallOptions {
+                    timeout: Some(timeout),
+                    progress: None,
+                };
+                lease
+                    .check_health(&document, &call)
+                    .map(drop)
+                    .map_err(|error| format!("{}: {}", error.code, error.message))
+            });
+            // A plugin that does not keep to its time still gets no more of ours.
+            let error = match tokio::time::timeout(timeout + Duration::from_secs(1), call).await {
+                Ok(Ok(outcome)) => outcome.err(),
+                Ok(Err(_)) => Some("INTERNAL: the check panicked".to_owned()),
+                Err(_) => Some(format!("TIMEOUT: no answer within {} s", timeout.as_secs())),
+            };
+            Check {
+                cluster_id: cluster.cluster.object.id.clone(),
+                cluster_name: cluster.cluster.object.name.clone(),
+                plugin: command.command.plugin.clone(),
+                status: if error.is_none() { "ok" } else { "error" },
+                latency_ms: began.elapsed().as_millis(),
+                error,
+            }
+        }
+    }
+}
+
+/// The command that would run on a cluster.
+#[must_use]
+pub fn command_for<'a>(
+    catalog: &'a Catalog,
+    cluster: &LiveCluster,
+) -> Option<&'a Arc<LiveCommand>> {
+    catalog.commands().find(|command| {
+        command.is_active()
+            && command
+                .command
+                .cluster_tags
+                .is_subset(&cluster.cluster.object.tags)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::testing::Linked;
+
+    #[tokio::test]
+    async fn each_checked_cluster_has_a_line_and_one_bad_one_makes_all_unhealthy() {
+        let text = "
+commands: [{name: c, plugin: fake, cluster_tags: ['t:x']}, {name: g, plugin: gone, cluster_tags: ['t:gone']}]
+clusters:
+- {name: good, health_check: true, tags: ['t:x']}
+- {name: unchecked, tags: ['t:x']}
+- {name: asleep, health_check: true, status: inactive, tags: ['t:x']}
+- {name: unrouted, health_check: true}
+- {name: unhealthy, health_check: true, tags: ['t:x']}
+- {name: without, health_check: true, tags: ['t:gone']}
+";
+        let config = Config::parse("c.yaml".as_ref(), text, &|_| None).unwrap();
+        let catalog = Catalog::new(&config, &Default::default(), 0);
+        let checker = Checker::new(Arc::new(Linked), Duration::from_secs(5));
+        let health = checker.check(&catalog, catalog.clusters()).await;
+        let lines: Vec<_> = health
+            .checks
+            .iter()
+            .map(|check| (check.cluster_id.as_str(), check.error.as_deref()))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                ("good", None),
+                ("unhealthy", Some("UNAVAILABLE: cannot connect")),
+                ("without", Some("the plugin 'gone' is not loaded"))
+            ],
+        );
+        assert!(!health.healthy);
+        assert!(
+            checker
+                .check(&catalog, catalog.cluster("good").into_iter())
+                .await
+                .healthy
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! The HTTP interface: Heimdall's paths and fields over the dispatcher and the store.
+//!
+//! In: requests. Out: answers. [`run`] is the whole life of a host: open what it needs, serve, drain, close.
+
+mod admin;
+mod answer;
+mod auth;
+mod body;
+mod jobs;
+mod listen;
+mod objects;
+mod query;
+mod routes;
+mod start;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::Limits;
+use crate::dispatch::Dispatch;
+use crate::health::Checker;
+use crate::log::Log;
+use crate::metrics::Metrics;
+use crate::plugins::Plugins;
+use crate::store::Store;
+
+pub use auth::TokenError;
+pub use start::{ServeError, ServeOptions, run};
+
+/// What every request shares.
+struct App {
+    dispatch: Arc<Dispatch>,
+    store: Arc<Store>,
+    plugins: Arc<dyn Plugins>,
+    metrics: Arc<Metrics>,
+    log: Arc<Log>,
+    checker: Checker,
+    gate: auth::Gate,
+    limits: Limits,
+    read_timeout: Duration,
+    /// Held while the definitions in force change.
+    changing: tokio::sync::Mutex<()>,
+}
+
+type Shared = Arc<App>;
+
+#[cfg(test)]
+mod tests;

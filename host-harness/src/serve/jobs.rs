@@ -1,0 +1,201 @@
+//! The endpoints of jobs.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::auth::Caller;
+use super::query::{Id, Parameters};
+use super::{Shared, answer, body};
+use crate::dispatch::{Submitted, blocking};
+use crate::error::{Code, HostError};
+use crate::job::{Job, JobStatus, Submission, View};
+use crate::store::Pattern;
+
+type Answer = Result<Response, HostError>;
+
+pub(super) async fn submit(
+    State(app): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    body: Body,
+) -> Answer {
+    let user = caller.name()?;
+    let bytes = body::read(&app, body).await?;
+    let submission = Submission::parse(&bytes)?;
+    drop(bytes);
+    match app.dispatch.submit(submission, &user).await? {
+        Submitted::Queued(job) => Ok(answer::json_bytes(job.to_json(View::Submitted))),
+        Submitted::Ended(job, result) => Ok(answer::job_with_result(&job, result)),
+    }
+}
+
+pub(super) async fn statuses() -> Response {
+    answer::json(&JobStatus::ALL)
+}
+
+pub(super) async fn record(
+    State(app): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id,
+) -> Answer {
+    let job = find(&app, &caller, &id).await?;
+    Ok(answer::json_bytes(job.to_json(View::Record)))
+}
+
+pub(super) async fn status(
+    State(app): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id,
+) -> Answer {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        updated_at: i64,
+        status: JobStatus,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<&'a str>,
+    }
+    let job = find(&app, &caller, &id).await?;
+    Ok(answer::json(&Body {
+        updated_at: job.updated_at,
+        status: job.status,
+        error: job.error.as_deref(),
+    }))
+}
+
+pub(super) async fn result(
+    State(app): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id,
+) -> Answer {
+    let job = find(&app, &caller, &id).await?;
+    if !job.status.is_final() {
+        let message = format!(
+            "the job '{id}' has no result yet: it is {}",
+            job.status.as_str()
+        );
+        return Err(HostError::new(Code::NotFinished, message)
+            .hint("ask for its status until it has ended")
+            .about(id));
+    }
+    let store = Arc::clone(&app.store);
+    if let Some(stored) = blocking(move || store.result(job.seq)).await? {
+        return Ok(answer::result(stored));
+    }
+    let error = HostError::new(
+        Code::NotFound,
+        format!(
+            "the job '{id}' has no result: it ended {}",
+            job.status.as_str()
+        ),
+    );
+    let cause = job
+        .error_document
+        .and_then(|document| serde_json::from_str(&document).ok());
+    Err(HostError {
+        details: cause,
+        ..error.hint("its record says why").about(id)
+    })
+}
+
+pub(super) async fn stdout(
+    State(app): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id,
+) -> Answer {
+    // Plugins have no standard output of their own; a job without any has an empty one.
+    find(&app, &caller, &id).await.map(|_| answer::text(""))
+}
+
+pub(super) async fn stderr(
+    State(app): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id,
+) -> Answer {
+    let job = find(&app, &caller, &id).await?;
+    if let Some(lines) = app.log.job_lines(&id) {
+        return Ok(answer::text(lines));
+    }
+    let store = Arc::clone(&app.store);
+    blocking(move || store.stderr(job.seq))
+        .await
+        .map(answer::text)
+}
+
+pub(super) async fn cancel(
+    State(app): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id,
+) -> Answer {
+    let user = caller.name()?;
+    let isolated = app.gate.isolate_users;
+    app.dispatch
+        .cancel(&id, &user, |owner| !isolated || owner == user)
+        .await?;
+    Ok(answer::json(
+        &serde_json::json!({"status": JobStatus::Canceling}),
+    ))
+}
+
+pub(super) async fn list(
+    State(app): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    parameters: Parameters,
+) -> Answer {
+    let mut query = parameters.jobs()?;
+    if app.gate.isolate_users {
+        query
+            .patterns
+            .push(("user", Pattern::Exact(caller.name()?)));
+    }
+    let store = Arc::clone(&app.store);
+    let page = blocking(move || store.jobs(&query)).await?;
+    let mut bytes = b"{\"data\":[".to_vec();
+    for (index, job) in page.jobs.iter().enumerate() {
+        if index > 0 {
+            bytes.push(b',');
+        }
+        bytes.extend_from_slice(&job.to_json(View::Record));
+    }
+    bytes.push(b']');
+    if let Some(next) = page.next {
+        // The alphabet of a cursor needs no escapes.
+        bytes.extend_from_slice(
+            format!(",\"has_more\":true,\"next_cursor\":\"{}\"", next.encode()).as_bytes(),
+        );
+    }
+    bytes.push(b'}');
+    Ok(answer::json_bytes(bytes))
+}
+
+/// A job that the caller may see. Another's is as unknown as none, so that ids tell nothing.
+async fn find(app: &Shared, caller: &Caller, id: &str) -> Result<Job, HostError> {
+    let owner = if app.gate.isolate_users {
+        Some(caller.name()?)
+    } else {
+        None
+    };
+    let (store, asked) = (Arc::clone(&app.store), id.to_owned());
+    let job = blocking(move || store.job(&asked)).await?;
+    job.filter(|job| owner.is_none_or(|owner| owner == job.user))
+        .ok_or_else(|| {
+            HostError::new(Code::NotFound, format!("unknown job_id '{id}'"))
+                .hint("the id is in the answer to the submission")
+        })
+}
+
+impl Caller {
+    /// The caller's name.
+    fn name(&self) -> Result<String, HostError> {
+        self.0.clone().ok_or_else(|| {
+            HostError::new(
+                Code::Unauthenticated,
+                "cannot identify the caller: its header is missing or empty",
+            )
+            .hint("send the caller's name in the header of auth.context.header")
+        })
+    }
+}

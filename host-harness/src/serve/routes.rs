@@ -1,0 +1,130 @@
+//! The table of routes: every path of the interface, its methods, and who answers.
+
+use std::sync::Arc;
+
+use axum::extract::{OriginalUri, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, Router, get, post};
+use tower_http::compression::CompressionLayer;
+
+use super::{Shared, admin, auth, jobs, objects};
+use crate::error::{Code, HostError};
+
+/// A path, its methods, and their handlers.
+pub(super) type Route = (&'static str, &'static [&'static str], MethodRouter<Shared>);
+
+pub(super) fn table() -> Vec<Route> {
+    const GET: &[&str] = &["get"];
+    const POST: &[&str] = &["post"];
+    const GET_PUT: &[&str] = &["get", "put"];
+    let mut routes = job_routes();
+    routes.extend([
+        ("/api/v1/command/statuses", GET, get(objects::statuses)),
+        ("/api/v1/command/{id}", GET, get(objects::command)),
+        (
+            "/api/v1/command/{id}/status",
+            GET_PUT,
+            get(objects::command_status).put(objects::set_command_status),
+        ),
+        ("/api/v1/commands", GET, get(objects::commands)),
+        ("/api/v1/cluster/statuses", GET, get(objects::statuses)),
+        ("/api/v1/cluster/{id}", GET, get(objects::cluster)),
+        (
+            "/api/v1/cluster/{id}/status",
+            GET_PUT,
+            get(objects::cluster_status).put(objects::set_cluster_status),
+        ),
+        (
+            "/api/v1/cluster/{id}/health",
+            GET,
+            get(objects::cluster_health),
+        ),
+        ("/api/v1/clusters", GET, get(objects::clusters)),
+        (
+            "/api/v1/clusters/health",
+            GET,
+            get(objects::clusters_health),
+        ),
+        ("/api/v1/plugins", GET, get(admin::plugins)),
+        ("/api/v1/plugins/reload", POST, post(admin::reload)),
+        ("/api/v1/plugins/{id}/use", POST, post(admin::use_version)),
+        ("/metrics", GET, get(admin::metrics)),
+        ("/openapi.json", GET, get(admin::openapi)),
+    ]);
+    routes
+}
+
+fn job_routes() -> Vec<Route> {
+    const GET: &[&str] = &["get"];
+    const POST: &[&str] = &["post"];
+    vec![
+        ("/api/v1/job", POST, post(jobs::submit)),
+        ("/api/v1/job/statuses", GET, get(jobs::statuses)),
+        ("/api/v1/job/{id}", GET, get(jobs::record)),
+        ("/api/v1/job/{id}/status", GET, get(jobs::status)),
+        (
+            "/api/v1/job/{id}/result",
+            GET,
+            get(jobs::result).layer(CompressionLayer::new()),
+        ),
+        ("/api/v1/job/{id}/stdout", GET, get(jobs::stdout)),
+        ("/api/v1/job/{id}/stderr", GET, get(jobs::stderr)),
+        ("/api/v1/job/{id}/cancel", POST, post(jobs::cancel)),
+        ("/api/v1/jobs", GET, get(jobs::list)),
+    ]
+}
+
+/// The whole interface over one application.
+pub(super) fn router(app: Shared) -> Router {
+    let mut router = Router::new();
+    for (path, _, handlers) in table() {
+        router = router.route(path, handlers);
+    }
+    router
+        .fallback(unknown_endpoint)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            auth::check,
+        ))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            count_refusals,
+        ))
+        .with_state(app)
+}
+
+async fn unknown_endpoint(method: Method, OriginalUri(uri): OriginalUri) -> HostError {
+    HostError::new(
+        Code::NotFound,
+        format!("unknown endpoint: {method} {}", uri.path()),
+    )
+    .hint("GET /openapi.json lists them")
+}
+
+async fn wrong_method(method: Method, OriginalUri(uri): OriginalUri) -> HostError {
+    HostError::new(
+        Code::MethodNotAllowed,
+        format!("{} does not take {method}", uri.path()),
+    )
+    .hint("the Allow header lists what it takes")
+}
+
+/// Refusals are counted by status: their codes are in the bodies, which are not read again.
+async fn count_refusals(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        app.metrics.refused(status.as_str());
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            app.log.event(
+                plugin_api::Level::Error,
+                "a request was answered with 500",
+                &[],
+            );
+        }
+    }
+    response.into_response()
+}

@@ -1,0 +1,320 @@
+//! A host's life: open, serve, drain, close.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plugin_api::Level;
+use plugin_api::host::LogSink;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::auth::{Gate, TokenError};
+use super::listen::{self, Place, Timeouts};
+use super::{App, Shared, routes};
+use crate::catalog::Catalog;
+use crate::config::{Config, ConfigError};
+use crate::dispatch::{Dispatch, Parts};
+use crate::error::HostError;
+use crate::health::Checker;
+use crate::janitor;
+use crate::job::now;
+use crate::log::{Log, LogFormat};
+use crate::metrics::Metrics;
+use crate::plugins::Plugins;
+use crate::recover;
+use crate::store::{Store, StoreError};
+
+/// How long answers under way may take once all jobs have ended.
+const LINGER: Duration = Duration::from_secs(5);
+/// How long plugins have to close.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// What `serve` is started with.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServeOptions {
+    /// The configuration, in Heimdall's format
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Where plugin libraries lie; wins over the configuration
+    #[arg(long, value_name = "DIR")]
+    pub plugin_dir: Option<PathBuf>,
+    /// How log lines are written to standard error
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// Listen for others without asking for a token: everyone who reaches the address may run jobs under any name
+    #[arg(long)]
+    pub allow_unauthenticated: bool,
+}
+
+/// Why a host does not start. Operator: the configuration, or what it names.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The token file cannot be used.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The address cannot be used.
+    #[error("{0}")]
+    Address(String),
+    /// The job store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The plugins cannot be opened.
+    #[error("{0}")]
+    Plugins(String),
+    /// The system refuses threads or signals.
+    #[error("the system refuses what a server needs: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT. `open` opens the plugins that lie in a directory, or, where the configuration names none, in
+/// the usual place; their lines go to the sink.
+///
+/// # Errors
+/// The host does not start; the exit status is then 2.
+pub fn run<E: std::fmt::Display>(
+    options: &ServeOptions,
+    open: impl FnOnce(Option<&Path>, LogSink) -> Result<Arc<dyn Plugins>, E>,
+) -> Result<ExitCode, ServeError> {
+    let config = Config::load(&options.config)?;
+    let log = Arc::new(Log::stderr(options.log_format));
+    for (line, note) in &config.ignored {
+        log.event(
+            Level::Warn,
+            note,
+            &[("file", json!(config.path)), ("line", json!(line))],
+        );
+    }
+    let gate = Gate::new(&config.auth)?;
+    let place = listen::place(
+        &config.server.address,
+        gate.has_tokens(),
+        options.allow_unauthenticated,
+    )
+    .map_err(ServeError::Address)?;
+    let store = Arc::new(Store::open(
+        &config.jobs_directory,
+        &config.result_directory,
+    )?);
+    let directory = options
+        .plugin_dir
+        .as_deref()
+        .or(config.plugin_directory.as_deref());
+    let plugins =
+        open(directory, log.sink()).map_err(|error| ServeError::Plugins(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Each running job holds one, and questions to the store need some.
+        .max_blocking_threads(config.limits.running + config.pool_size + 64)
+        .build()?;
+    runtime.block_on(live(config, gate, place, store, Arc::clone(&plugins), log))?;
+    // A job that does not end must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    plugins.close(CLOSE);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn live(
+    config: Config,
+    gate: Gate,
+    place: Place,
+    store: Arc<Store>,
+    plugins: Arc<dyn Plugins>,
+    log: Arc<Log>,
+) -> Result<(), ServeError> {
+    // Before anything else, so that no signal ends the host halfway.
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let hangup = signal(SignalKind::hangup())?;
+    let listener = bind(&place.addresses).await?;
+    let app = assemble(&config, gate, store, plugins, log).await?;
+    let (log, dispatch) = (Arc::clone(&app.log), Arc::clone(&app.dispatch));
+    let recovered = recover::recover(&app.store, &dispatch).await?;
+    if recovered != recover::Recovered::default() {
+        let fields = [
+            ("waiting", json!(recovered.waiting)),
+            ("failed", json!(recovered.failed)),
+            ("cancelled", json!(recovered.cancelled)),
+        ];
+        log.event(
+            Level::Warn,
+            "the last host was killed; its jobs are settled",
+            &fields,
+        );
+    }
+    tokio::spawn(janitor::run(
+        Arc::clone(&app.store),
+        config.retention,
+        Arc::clone(&log),
+    ));
+    tokio::spawn(reload_on(hangup, config.path.clone(), Arc::clone(&app)));
+    if let Some(note) = &place.note {
+        log.event(Level::Warn, note, &[]);
+    }
+    log.event(
+        Level::Info,
+        "listening",
+        &[(
+            "address",
+            json!(format!("http://{}", listener.local_addr()?)),
+        )],
+    );
+
+    let timeouts = Timeouts {
+        head: config.server.head_timeout,
+        write: config.server.write_timeout,
+    };
+    let stop = async {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        log.event(
+            Level::Info,
+            "shutting down: no new jobs",
+            &[("grace_seconds", json!(config.limits.grace.as_secs()))],
+        );
+        // While running jobs have their grace time, statuses and results can still be asked for.
+        let drained = dispatch.drain(config.limits.grace).await;
+        let fields = [
+            ("running", json!(drained.running)),
+            ("cancelled", json!(drained.cancelled)),
+            ("left", json!(drained.left)),
+            ("waiting", json!(drained.queued)),
+        ];
+        log.event(Level::Info, "jobs drained", &fields);
+    };
+    listen::serve(
+        listener,
+        routes::router(app),
+        timeouts,
+        config.limits.connections,
+        stop,
+        LINGER,
+    )
+    .await;
+    log.info("stopped");
+    Ok(())
+}
+
+async fn bind(addresses: &[std::net::SocketAddr]) -> Result<TcpListener, ServeError> {
+    let mut last = None;
+    for address in addresses {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = Some(format!("cannot listen on {address}: {error}")),
+        }
+    }
+    Err(ServeError::Address(last.unwrap_or_else(|| {
+        "server.addr names no address".to_owned()
+    })))
+}
+
+async fn assemble(
+    config: &Config,
+    gate: Gate,
+    store: Arc<Store>,
+    plugins: Arc<dyn Plugins>,
+    log: Arc<Log>,
+) -> Result<Shared, StoreError> {
+    let now = now();
+    let known = store.sync_objects(config, now).await?;
+    let metrics = Arc::new(Metrics::new());
+    let dispatch = Dispatch::new(Parts {
+        store: Arc::clone(&store),
+        plugins: Arc::clone(&plugins),
+        metrics: Arc::clone(&metrics),
+        log: Arc::clone(&log),
+        catalog: Catalog::new(config, &known, now),
+        limits: config.limits,
+        workers: config.pool_size,
+        sync_deadline: config.server.sync_deadline,
+    });
+    Ok(Arc::new(App {
+        dispatch,
+        store,
+        checker: Checker::new(Arc::clone(&plugins), config.health_timeout),
+        plugins,
+        metrics,
+        log,
+        gate,
+        limits: config.limits,
+        read_timeout: config.server.read_timeout,
+        changing: tokio::sync::Mutex::new(()),
+    }))
+}
+
+/// SIGHUP: commands and clusters are read again, and the plugin directory is looked at again.
+async fn reload_on(mut hangup: Signal, path: PathBuf, app: Shared) {
+    while hangup.recv().await.is_some() {
+        match reload(&path, &app).await {
+            Ok((commands, clusters)) => {
+                let fields = [("commands", json!(commands)), ("clusters", json!(clusters))];
+                app.log.event(
+                    Level::Info,
+                    "configuration read again; its commands and clusters are in force",
+                    &fields,
+                );
+            }
+            Err(error) => {
+                let message =
+                    "configuration not taken; the commands and clusters before it stay in force";
+                app.log.event(
+                    Level::Error,
+                    message,
+                    &[("error", json!(error.to_string()))],
+                );
+            }
+        }
+        let plugins = Arc::clone(&app.plugins);
+        let report = tokio::task::spawn_blocking(move || plugins.reload()).await;
+        match report.unwrap_or_else(|_| Err(HostError::internal("the reload panicked"))) {
+            Ok(report) => {
+                let fields = ["loaded", "retired", "refused"].map(|key| (key, report[key].clone()));
+                app.log
+                    .event(Level::Info, "plugins looked at again", &fields);
+            }
+            Err(error) => app.log.event(
+                Level::Error,
+                "plugins not looked at again",
+                &[("error", json!(error.message))],
+            ),
+        }
+    }
+}
+
+async fn reload(path: &Path, app: &Shared) -> Result<(usize, usize), ServeError> {
+    let path = path.to_owned();
+    let config = tokio::task::spawn_blocking(move || Config::load(&path)).await;
+    let config = config.map_err(|_| ServeError::Plugins("the reader panicked".to_owned()))??;
+    let _turn = app.changing.lock().await;
+    let now = now();
+    let known = app.store.sync_objects(&config, now).await?;
+    app.dispatch.set_catalog(Catalog::new(&config, &known, now));
+    Ok((config.commands.len(), config.clusters.len()))
+}
+
+#[cfg(test)]
+pub(super) async fn app_of(host: &crate::testing::Host) -> Shared {
+    let gate = Gate::new(&host.config.auth).expect("the test's tokens are readable");
+    host.store
+        .sync_objects(&host.config, 1)
+        .await
+        .expect("the test's disk has room");
+    Arc::new(App {
+        dispatch: Arc::clone(&host.dispatch),
+        store: Arc::clone(&host.store),
+        checker: Checker::new(Arc::new(crate::testing::Linked), host.config.health_timeout),
+        plugins: Arc::new(crate::testing::Linked),
+        metrics: Arc::clone(&host.metrics),
+        log: Arc::clone(&host.log),
+        gate,
+        limits: host.config.limits,
+        read_timeout: host.config.server.read_timeout,
+        changing: tokio::sync::Mutex::new(()),
+    })
+}

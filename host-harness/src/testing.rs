@@ -1,0 +1,317 @@
+//! A whole host in a test: a store in a temporary directory and a plugin that is linked in and does what its query says.
+
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use plugin_api::host::{CallOptions, Document, Library, LogSink};
+use plugin_api::{Error, ErrorCode, JobCtx, Level, Plugin};
+use semver::{Version, VersionReq};
+use serde_json::{Value, json};
+
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::dispatch::{Dispatch, Parts, Submitted};
+use crate::error::HostError;
+use crate::job::{Job, JobStatus, Submission};
+use crate::log::{Log, LogFormat};
+use crate::metrics::Metrics;
+use crate::plugins::{Lease, Plugins, Unavailable};
+use crate::store::Store;
+
+struct Fake;
+
+impl Plugin for Fake {
+    const NAME: &'static str = "fake";
+
+    fn open(host: plugin_api::Host, _config: &str) -> Result<Self, Error> {
+        host.log(Level::Debug, "fake", "open");
+        Ok(Self)
+    }
+
+    /// `rows`, `large N`, `wait` (until cancelled), `fail CODE`, `log TEXT`, `panic`, `echo`.
+    fn run_job(&self, job: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
+        let document: Value = serde_json::from_str(job)
+            .map_err(|error| Error::new(ErrorCode::InvalidJob, error.to_string()))?;
+        let query = document["context"]["query"].as_str().unwrap_or_default();
+        let (verb, rest) = query.split_once(' ').unwrap_or((query, ""));
+        match verb {
+            "wait" => {
+                if ctx.wait_cancelled(
+                    ctx.deadline()
+                        .unwrap_or(Instant::now() + Duration::from_secs(60)),
+                ) {
+                    return Err(Error::new(ErrorCode::Cancelled, "the job was cancelled"));
+                }
+                Err(Error::new(ErrorCode::Timeout, "the deadline passed"))
+            }
+            "fail" => {
+                let code = serde_json::from_value(json!(rest)).unwrap_or(ErrorCode::Internal);
+                Err(Error::new(code, "it failed").hint("mend it"))
+            }
+            "log" => {
+                ctx.log(Level::Info, "fake", rest);
+                Ok(rows("x"))
+            }
+            "panic" => panic!("a bug of the plugin"),
+            "large" => Ok(rows(&"x".repeat(rest.parse().unwrap_or(0)))),
+            "echo" => Ok(job.as_bytes().to_vec()),
+            _ => Ok(rows("123")),
+        }
+    }
+
+    fn check_health(&self, cluster: &str, _ctx: &JobCtx) -> Result<Vec<u8>, Error> {
+        if cluster.contains("unhealthy") {
+            return Err(Error::new(ErrorCode::Unavailable, "cannot connect"));
+        }
+        Ok(br#"{"status":"ok","latency_ms":1}"#.to_vec())
+    }
+
+    fn close(self, _within: Duration) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+plugin_api::export_plugin!(Fake);
+
+fn rows(id: &str) -> Vec<u8> {
+    json!({"columns": [{"name": "id", "type": "string"}], "data": [[id]], "stats": {"rows": 1, "wire_bytes": 5}})
+        .to_string()
+        .into_bytes()
+}
+
+/// All tests share the one linked instance; its lines go to every log, which keeps those of its own jobs.
+static LOGS: Mutex<Vec<LogSink>> = Mutex::new(Vec::new());
+
+fn library() -> Library {
+    static LIBRARY: OnceLock<Library> = OnceLock::new();
+    let open = || {
+        let sink: LogSink = Arc::new(|level, target, message| {
+            let logs = LOGS.lock().unwrap().clone();
+            logs.iter().for_each(|log| log(level, target, message));
+        });
+        let library = Library::linked(root_module(), Some(sink)).unwrap();
+        library.open("{}").unwrap();
+        library
+    };
+    LIBRARY.get_or_init(open).clone()
+}
+
+/// The linked plugin in the registry's place.
+pub(crate) struct Linked;
+
+struct LinkedLease(Library);
+
+impl Lease for LinkedLease {
+    fn version(&self) -> String {
+        self.0.info().version.clone()
+    }
+    fn run_job(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
+        self.0.run_job(job, call)
+    }
+    fn cancel_job(&self, id: &str) -> bool {
+        self.0.cancel_job(id)
+    }
+    fn check_health(&self, cluster: &[u8], call: &CallOptions) -> Result<Document, Error> {
+        self.0.check_health(cluster, call)
+    }
+}
+
+impl Plugins for Linked {
+    fn lease(
+        &self,
+        plugin: &str,
+        _requirement: Option<&VersionReq>,
+    ) -> Result<Arc<dyn Lease>, Unavailable> {
+        if plugin == "fake" {
+            return Ok(Arc::new(LinkedLease(library())));
+        }
+        Err(Unavailable {
+            message: format!("the plugin '{plugin}' is not loaded"),
+            hint: None,
+        })
+    }
+    fn list(&self) -> Value {
+        json!([{"name": "fake", "version": library().info().version, "file": "linked", "sha256": null, "state": "ACTIVE",
+                "loaded_at": 0, "jobs_running": 0, "residue_bytes": null, "error": null}])
+    }
+    fn reload(&self) -> Result<Value, HostError> {
+        Ok(json!({"data": self.list(), "loaded": [], "retired": [], "refused": []}))
+    }
+    fn use_version(&self, plugin: &str, _version: Option<&Version>) -> Result<Value, HostError> {
+        let unknown = || {
+            HostError::new(
+                crate::error::Code::NotFound,
+                format!("unknown plugin '{plugin}'"),
+            )
+        };
+        (plugin == "fake").then(|| self.list()).ok_or_else(unknown)
+    }
+    fn close(&self, _within: Duration) {}
+}
+
+/// Commands of every kind on clusters of every kind.
+pub(crate) const CONFIG: &str = "
+pool: {size: 2}
+limits: {max_running_jobs: 3, max_running_jobs_per_user: 2, max_queued_jobs: 3, max_body_bytes: 65536}
+commands:
+- {name: sync, plugin: fake, version: 0.0.1, is_sync: true, description: Waits, tags: ['type:sync'], cluster_tags: ['type:fake']}
+- {name: async, plugin: fake, version: 0.0.1, tags: ['type:async'], cluster_tags: ['type:fake']}
+- {name: ops, plugin: fake, is_sync: true, allowed_callers: ['ops-.*'], tags: ['type:ops'], cluster_tags: ['type:fake']}
+- {name: gone, plugin: gone, is_sync: true, tags: ['type:gone'], cluster_tags: ['type:fake']}
+clusters:
+- {name: main, version: 0.0.1, health_check: true, tags: ['type:fake', 'data:prod'], context: {role_arn: r, external_id: hush}}
+- {name: quiet, tags: ['type:quiet']}
+";
+
+/// A store, a dispatcher and what they need.
+pub(crate) struct Host {
+    pub(crate) config: Config,
+    pub(crate) store: Arc<Store>,
+    pub(crate) dispatch: Arc<Dispatch>,
+    pub(crate) log: Arc<Log>,
+    pub(crate) metrics: Arc<Metrics>,
+    directory: Arc<tempfile::TempDir>,
+}
+
+impl Host {
+    pub(crate) fn new() -> Self {
+        Self::with(CONFIG)
+    }
+
+    pub(crate) fn with(config: &str) -> Self {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        Self::open(
+            Config::parse("host.yaml".as_ref(), config, &|_| None).unwrap(),
+            directory,
+        )
+    }
+
+    fn open(config: Config, directory: Arc<tempfile::TempDir>) -> Self {
+        let store = Arc::new(
+            Store::open(
+                &directory.path().join("jobs"),
+                &directory.path().join("results"),
+            )
+            .unwrap(),
+        );
+        let log = Arc::new(Log::new(LogFormat::Text, Box::new(std::io::sink())));
+        LOGS.lock().unwrap().push(log.sink());
+        let metrics = Arc::new(Metrics::new());
+        let dispatch = Dispatch::new(Parts {
+            store: Arc::clone(&store),
+            plugins: Arc::new(Linked),
+            metrics: Arc::clone(&metrics),
+            log: Arc::clone(&log),
+            catalog: Catalog::new(&config, &Default::default(), 1),
+            limits: config.limits,
+            workers: config.pool_size,
+            sync_deadline: config.server.sync_deadline,
+        });
+        Self {
+            config,
+            store,
+            dispatch,
+            log,
+            metrics,
+            directory,
+        }
+    }
+
+    /// The same store under a new host, as after a crash.
+    pub(crate) fn restart(&mut self) {
+        let (config, directory) = (self.config.clone(), Arc::clone(&self.directory));
+        // The old store must be closed before the lock is free.
+        let elsewhere = Arc::new(tempfile::tempdir().unwrap());
+        drop(std::mem::replace(
+            self,
+            Self::open(config.clone(), elsewhere),
+        ));
+        *self = Self::open(config, directory);
+    }
+
+    /// Submits a query to a command as a user.
+    pub(crate) async fn submit(
+        &self,
+        command: &str,
+        query: &str,
+        user: &str,
+    ) -> Result<Submitted, HostError> {
+        self.dispatch.submit(submission(command, query), user).await
+    }
+
+    /// A job once it has ended.
+    pub(crate) async fn ended(&self, id: &str) -> Job {
+        self.reaches(id, |job| job.status.is_final()).await
+    }
+
+    /// A job once it is as asked for; fails after a while.
+    pub(crate) async fn reaches(&self, id: &str, asked: impl Fn(&Job) -> bool) -> Job {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(job) = self.store.job(id).unwrap().filter(&asked) {
+                return job;
+            }
+            assert!(Instant::now() < deadline, "{:?}", self.store.job(id));
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// The id of the only job that runs, once it is in the store as running.
+    pub(crate) async fn running(&self) -> String {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let running = self
+                .store
+                .unfinished()
+                .unwrap()
+                .into_iter()
+                .find(|job| job.status == JobStatus::Running);
+            if let Some(job) = running {
+                return job.id;
+            }
+            assert!(Instant::now() < deadline, "no job runs");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+pub(crate) fn submission(command: &str, query: &str) -> Submission {
+    let body = json!({"name": "a-job", "version": "0.0.1", "command_criteria": [format!("_name:{command}")],
+                      "cluster_criteria": ["data:prod"], "context": {"query": query}});
+    Submission::parse(body.to_string().as_bytes()).unwrap()
+}
+
+/// A record as the host would make it.
+pub(crate) fn job_for(store: &Store, command: &str, query: &str) -> Job {
+    let seq = store.next_seq();
+    let id = uuid::Uuid::now_v7().to_string();
+    let submission = submission(command, query);
+    Job {
+        seq,
+        name: "a-job".into(),
+        version: "0.0.1".into(),
+        description: None,
+        user: "alice".into(),
+        tags: crate::job::raw(&submission.tags_with_system(&id)),
+        context: submission.context,
+        command_criteria: crate::job::raw(&submission.command_criteria),
+        cluster_criteria: crate::job::raw(&submission.cluster_criteria),
+        is_sync: false,
+        route: crate::job::Route {
+            command_id: command.into(),
+            command_name: command.into(),
+            cluster_id: "main".into(),
+            cluster_name: "main".into(),
+            plugin: "fake".into(),
+        },
+        status: JobStatus::New,
+        error: None,
+        error_document: None,
+        plugin_version: None,
+        canceled_by: None,
+        created_at: 1,
+        updated_at: 1,
+        attempts: 0,
+        id,
+    }
+}
