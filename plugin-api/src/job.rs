@@ -98,6 +98,8 @@ struct JobState {
     started: Instant,
     deadline: Option<Instant>,
     host: Host,
+    /// Whether the caller wants progress: spares the lock where not.
+    has_progress: bool,
     progress: Mutex<Option<ProgressCallback>>,
     cancelled: AtomicBool,
     cancel_event: Event,
@@ -125,6 +127,7 @@ impl JobCtx {
                 started,
                 deadline,
                 host,
+                has_progress: progress.is_some(),
                 progress: Mutex::new(progress),
                 cancelled: AtomicBool::new(false),
                 cancel_event: Event::new(),
@@ -183,6 +186,9 @@ impl JobCtx {
 
     /// Tells the host how far the job is: totals so far. One call at a time runs; after the job's call has returned none does.
     pub fn progress(&self, rows: u64, pages: u64, wire_bytes: u64) {
+        if !self.state.has_progress {
+            return;
+        }
         // Held during the call: progress is one at a time per job, and `end` waits for the one under way.
         let progress = self
             .state
@@ -217,6 +223,9 @@ impl JobCtx {
 
     /// Ends the call: waits for a progress callback under way; none comes later.
     pub(crate) fn end(&self) {
+        if !self.state.has_progress {
+            return;
+        }
         *self
             .state
             .progress

@@ -37,6 +37,7 @@ mod ffi;
 mod job;
 mod panic;
 mod slot;
+pub mod testing;
 
 use std::time::Duration;
 

@@ -153,8 +153,9 @@ impl<P: Plugin> Slot<P> {
         call: CallInfo,
         f: impl FnOnce(&P, &JobCtx) -> Result<Vec<u8>, Error>,
     ) -> Result<Vec<u8>, Error> {
+        // A panic in `f` passes through here, strikes the job off the list on its way, and is caught by the door.
         let under_way = self.begin(id, call)?;
-        guard(|| f(&under_way.instance().plugin, &under_way.ctx))
+        f(&under_way.instance().plugin, &under_way.ctx)
     }
 
     /// Notes a job as under way, opening the plugin with defaults where nobody has yet.

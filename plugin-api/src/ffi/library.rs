@@ -91,7 +91,7 @@ pub enum LoadError {
 /// A plugin library of this process, loaded or linked in. Never unloaded.
 #[derive(Clone)]
 pub struct Library {
-    module: PluginModuleRef,
+    pub(super) module: PluginModuleRef,
     info: Info,
     /// Where its log lines go; leaked once per library, because the library may call until it is closed.
     log: Option<&'static LogSink>,
@@ -252,7 +252,10 @@ impl Library {
     }
 
     /// Makes a call that writes a buffer, copies the (small) document out and hands the buffer back.
-    fn with_buffer(&self, call: impl FnOnce(*mut HpBuffer) -> i32) -> Result<Document, Error> {
+    pub(super) fn with_buffer(
+        &self,
+        call: impl FnOnce(*mut HpBuffer) -> i32,
+    ) -> Result<Document, Error> {
         let mut buffer = HpBuffer::EMPTY;
         let status = call(&raw mut buffer);
         let document = if buffer.data.is_null() {
@@ -365,7 +368,7 @@ fn header_error(path: &Path, error: &LibraryError) -> LoadError {
     }
 }
 
-fn hp_call(options: &CallOptions) -> HpCall {
+pub(super) fn hp_call(options: &CallOptions) -> HpCall {
     HpCall {
         struct_size: size32::<HpCall>(),
         reserved: 0,

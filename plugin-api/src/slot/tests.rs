@@ -114,7 +114,7 @@ fn call() -> CallInfo {
 }
 
 fn run(slot: &Slot<Actor>, job: &str) -> Result<Vec<u8>, ErrorCode> {
-    slot.run_job(job, call()).map_err(|error| error.code)
+    guard(|| slot.run_job(job, call())).map_err(|error| error.code)
 }
 
 fn open(slot: &Slot<Actor>, config: &str) -> Result<(), (u8, ErrorCode)> {
@@ -190,7 +190,7 @@ fn a_panic_is_the_end_of_its_call_only() {
     open(&slot, "{}").unwrap();
     for _ in 0..3 {
         assert_eq!(run(&slot, "panic"), Err(ErrorCode::Internal));
-        let health = slot.check_health("panic", call());
+        let health = guard(|| slot.check_health("panic", call()));
         assert_eq!(health.unwrap_err().code, ErrorCode::Internal);
         assert_eq!(run(&slot, "{}").unwrap(), b"done");
     }
