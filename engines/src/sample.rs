@@ -42,7 +42,7 @@ fn every_type() -> Value {
             "numbers": {"NS": ["1", "2.5", "-3"]},
             "blobs": {"BS": ["AQ==", "Ag=="]},
             "list": {"L": [{"S": "x"}, {"N": "1"}, {"NULL": true}, {"L": []}]},
-            "map": {"M": {"inner": {"M": {"deep": {"BOOL": false}}}, "dots.in.name": {"N": "7"}}},
+            "map": {"M": {"inner": {"M": {"dots.in.name": {"N": "7"}}}}},
         },
         {"id": {"S": "b-2"}, "count": {"N": "-7"}, "digits": {"N": "0.001"}, "flag": {"BOOL": false}},
         {"id": {"S": "c-3"}, "count": {"N": "9223372036854775807"}, "added_later": {"S": "since version 2"}},

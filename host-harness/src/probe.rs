@@ -4,7 +4,7 @@
 //! its lines, and ends it when its time is over; [`child`] is the other side. The child's standard output belongs to the probe:
 //! what the library itself writes there never reaches it.
 
-pub mod child;
+pub(crate) mod child;
 
 use std::{
     io::{self, BufRead, BufReader, Read},
@@ -29,7 +29,7 @@ const PIPES: Duration = Duration::from_millis(500);
 
 /// What a library that passed says and does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProbeReport {
+pub(crate) struct ProbeReport {
     /// Its name.
     pub name: String,
     /// Its version.

@@ -109,20 +109,13 @@ fn run_job(args: &RunArgs, report: &Report) -> Result<Exit, RunError> {
             ))
         })?;
     let lease = Arc::new(lease);
-    let outcome = match interruptible(&lease, &job, report) {
-        Ok((outcome, interrupted)) => {
-            if interrupted {
-                report.outcome(&outcome);
-                drop(outcome);
-                drop(lease);
-                registry.close(Duration::from_secs(1));
-                return Ok(Exit::Interrupted);
-            }
-            outcome
-        }
-        Err(message) => return Err(RunError::Usage(message)),
-    };
-    let exit = match outcome {
+    let ran = interruptible(&lease, &job, report);
+    // Before the outcome is told: what a plugin says while it closes must not come behind it.
+    drop(lease);
+    registry.close(Duration::from_secs(1));
+    let (outcome, interrupted) = ran.map_err(RunError::Usage)?;
+    match outcome {
+        outcome if interrupted => Ok(report.interrupted(&outcome)),
         Ok(result) => {
             report.finished(&result);
             output::write(&result, args.format, args.output.as_deref())
@@ -130,10 +123,7 @@ fn run_job(args: &RunArgs, report: &Report) -> Result<Exit, RunError> {
                 .map(|()| Exit::Done)
         }
         Err(error) => Ok(report.failed(&error)),
-    };
-    drop(lease);
-    registry.close(Duration::from_secs(1));
-    exit
+    }
 }
 
 fn open_registry(args: &RunArgs, job: &Routed, report: &Report) -> Result<Arc<Registry>, RunError> {
@@ -188,7 +178,7 @@ fn interruptible(
             Some(Event::Done(outcome)) => return Ok((outcome, interrupted)),
             Some(Event::Interrupt) | None => {
                 interrupted = true;
-                lease.cancel_job(&job.id);
+                let _ = lease.cancel_job(&job.id);
             }
         }
     }

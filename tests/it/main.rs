@@ -5,3 +5,4 @@ mod abi_header;
 mod corpus;
 mod library;
 mod query;
+mod run_command;

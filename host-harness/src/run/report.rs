@@ -36,11 +36,16 @@ impl Report {
         }
     }
 
-    /// Takes log lines of plugins and registry: all up to `info`.
+    /// Takes log lines: of plugins all up to `info`, of the host itself (one version comes, runs one job, goes) only troubles.
     pub(super) fn log_sink(&self) -> LogSink {
         let report = self.clone();
         Arc::new(move |level, target, message| {
-            if level <= Level::Info {
+            let most = if target.starts_with("host::") {
+                Level::Warn
+            } else {
+                Level::Info
+            };
+            if level <= most {
                 report.line(&format!("{} {target}: {message}", name(level)));
             }
         })
@@ -98,13 +103,14 @@ impl Report {
     }
 
     /// The outcome of an interrupted job.
-    pub(super) fn outcome(&self, outcome: &Result<Document, Error>) {
+    pub(super) fn interrupted(&self, outcome: &Result<Document, Error>) -> Exit {
         match outcome {
             Ok(_) => self.line("interrupted; the job had just finished, its result is dropped"),
             Err(error) => {
                 self.failed(error);
             }
         }
+        Exit::Interrupted
     }
 
     pub(super) fn failed(&self, error: &Error) -> Exit {
