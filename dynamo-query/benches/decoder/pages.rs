@@ -33,8 +33,12 @@ fn mix(n: u64) -> u64 {
     n ^ (n >> 29)
 }
 
+fn below(n: u64, bound: u64) -> usize {
+    usize::try_from(n % bound).expect("a small bound")
+}
+
 /// Pages of flat items.
-pub fn flat(n_bytes: usize) -> Vec<String> {
+pub(crate) fn flat(n_bytes: usize) -> Vec<String> {
     pages(n_bytes, |n| {
         let m = mix(n);
         format!(
@@ -43,25 +47,25 @@ pub fn flat(n_bytes: usize) -> Vec<String> {
             m % 12 + 1,
             m % 28 + 1,
             m % 24,
-            ["open", "packed", "shipped", "delivered"][(m >> 8) as usize % 4],
+            ["open", "packed", "shipped", "delivered"][below(m >> 8, 4)],
             m % 40,
             m % 9000,
             m % 100,
             m % 100_000_000,
             m & 1 == 0,
-            ["DE", "FR", "US", "JP"][(m >> 12) as usize % 4],
-            &"leave at the door, ring twice, beware of the dog"[..(m >> 16) as usize % 40 + 8],
+            ["DE", "FR", "US", "JP"][below(m >> 12, 4)],
+            &"leave at the door, ring twice, beware of the dog"[..below(m >> 16, 40) + 8],
         )
     })
 }
 
 /// Pages of nested items.
-pub fn nested(n_bytes: usize) -> Vec<String> {
+pub(crate) fn nested(n_bytes: usize) -> Vec<String> {
     pages(n_bytes, |n| {
         let m = mix(n);
         format!(
             r#"{{"sku":{{"S":"sku-{n:010}"}},"tags":{{"SS":["red","{}","sale"]}},"sizes":{{"NS":["36","38","{}"]}},"dimensions":{{"M":{{"width":{{"N":"{}.5"}},"height":{{"N":"{}"}},"unit":{{"S":"mm"}}}}}},"reviews":{{"L":[{{"M":{{"stars":{{"N":"{}"}},"text":{{"S":"good value for the money, would buy again"}},"verified":{{"BOOL":true}}}}}},{{"M":{{"stars":{{"N":"4"}},"text":{{"S":"\"nice\", my daughter says"}},"verified":{{"BOOL":false}}}}}}]}},"thumbnail":{{"B":"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="}},"discontinued":{{"NULL":true}},"price":{{"N":"{}.99"}}}}"#,
-            ["summer", "winter"][(m >> 9) as usize % 2],
+            ["summer", "winter"][below(m >> 9, 2)],
             m % 10 + 40,
             m % 900,
             m % 300,

@@ -114,9 +114,10 @@ impl Predictor {
         let done = self.item(cursor, columns);
         self.row = row;
         let (n_left, n_row) = done?;
-        let row = &self.row[..n_row];
-        if !row.is_ascii() {
-            std::str::from_utf8(row).ok()?;
+        // Whole blocks are checked much faster than the bytes of a last one; what lies behind the row can only cost a second look.
+        let blocks = self.row.get(..n_row.next_multiple_of(2 * BLOCK))?;
+        if !blocks.is_ascii() {
+            std::str::from_utf8(&blocks[..n_row]).ok()?;
         }
         Some(input.len() - n_left)
     }
