@@ -16,7 +16,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
@@ -96,10 +96,8 @@ impl Answer {
     /// The same head over another body, announced as `content_length` bytes whatever the pieces add up to.
     #[must_use]
     pub fn with_pieces(mut self, content_length: usize, pieces: Vec<Piece>) -> Answer {
-        self.headers.insert(
-            hyper::header::CONTENT_LENGTH,
-            HeaderValue::from(content_length),
-        );
+        self.headers
+            .insert(CONTENT_LENGTH, HeaderValue::from(content_length));
         self.pieces = pieces.into();
         self
     }
@@ -220,7 +218,8 @@ where
         reset.store(true, Ordering::Relaxed);
         return Err(io::Error::other("reset by script"));
     };
-    let body = ScriptedBody::new(answer.pieces, reset.clone(), under_way);
+    let announced = answer.headers.contains_key(CONTENT_LENGTH);
+    let body = ScriptedBody::new(answer.pieces, announced, reset.clone(), under_way);
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
