@@ -26,6 +26,8 @@ use crate::line::Line;
 use crate::scripted_body::ScriptedBody;
 use crate::worker::{self, Worker};
 
+pub use crate::scripted_body::Piece;
+
 /// One request as it came in, whole.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -56,8 +58,6 @@ impl Call {
         credential.split('/').next()
     }
 }
-
-pub use crate::scripted_body::Piece;
 
 /// What a handler answers.
 #[derive(Debug, Clone)]
@@ -100,15 +100,6 @@ impl Answer {
             .insert(CONTENT_LENGTH, HeaderValue::from(content_length));
         self.pieces = pieces.into();
         self
-    }
-
-    /// The body's bytes, pauses and faults aside.
-    pub fn body(&self) -> Vec<u8> {
-        let data = self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Data(bytes) => Some(&bytes[..]),
-            _ => None,
-        });
-        data.flatten().copied().collect()
     }
 }
 
