@@ -16,7 +16,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
@@ -25,6 +25,8 @@ use tokio::net::TcpStream;
 use crate::line::Line;
 use crate::scripted_body::ScriptedBody;
 use crate::worker::{self, Worker};
+
+pub use crate::scripted_body::Piece;
 
 /// One request as it came in, whole.
 #[derive(Debug, Clone)]
@@ -56,8 +58,6 @@ impl Call {
         credential.split('/').next()
     }
 }
-
-pub use crate::scripted_body::Piece;
 
 /// What a handler answers.
 #[derive(Debug, Clone)]
@@ -96,21 +96,10 @@ impl Answer {
     /// The same head over another body, announced as `content_length` bytes whatever the pieces add up to.
     #[must_use]
     pub fn with_pieces(mut self, content_length: usize, pieces: Vec<Piece>) -> Answer {
-        self.headers.insert(
-            hyper::header::CONTENT_LENGTH,
-            HeaderValue::from(content_length),
-        );
+        self.headers
+            .insert(CONTENT_LENGTH, HeaderValue::from(content_length));
         self.pieces = pieces.into();
         self
-    }
-
-    /// The body's bytes, pauses and faults aside.
-    pub fn body(&self) -> Vec<u8> {
-        let data = self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Data(bytes) => Some(&bytes[..]),
-            _ => None,
-        });
-        data.flatten().copied().collect()
     }
 }
 
@@ -220,7 +209,8 @@ where
         reset.store(true, Ordering::Relaxed);
         return Err(io::Error::other("reset by script"));
     };
-    let body = ScriptedBody::new(answer.pieces, reset.clone(), under_way);
+    let announced = answer.headers.contains_key(CONTENT_LENGTH);
+    let body = ScriptedBody::new(answer.pieces, announced, reset.clone(), under_way);
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;

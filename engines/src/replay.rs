@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use crc32fast::Hasher;
 
-use crate::http::{Answer, Server};
+use crate::http::{Answer, Piece, Server};
 use crate::wire;
 
 /// The body of one page: `items` are the typed items as JSON texts, `next` the number of the page after it.
@@ -68,7 +69,40 @@ impl Replay {
     /// # Errors
     /// No port or no thread was to be had.
     pub fn start(pages: &[Bytes], latency: Duration) -> io::Result<Replay> {
-        Replay::play(pages, latency, Played::default())
+        Replay::play(whole(pages), latency, Played::default())
+    }
+
+    /// Plays `pages` pages of the same few lists of items in turn, and only counts requests: for benchmarks of any
+    /// length in the memory of these lists.
+    ///
+    /// `lists` are items as JSON texts, comma-separated.
+    ///
+    /// # Errors
+    /// No port or no thread was to be had.
+    pub fn repeat(lists: &[Bytes], pages: usize, latency: Duration) -> io::Result<Replay> {
+        let heads: Vec<(Bytes, Hasher)> = lists
+            .iter()
+            .map(|items| {
+                let head = Bytes::from([br#"{"Items":["#, &items[..]].concat());
+                let mut checksum = Hasher::new();
+                checksum.update(&head);
+                (head, checksum)
+            })
+            .collect();
+        let answers = heads.iter().cycle().take(pages).enumerate();
+        let answers = answers.map(|(number, (head, checksum))| {
+            let tail = match number + 1 < pages {
+                true => format!(r#"],"NextToken":"{}"}}"#, token(number + 1)),
+                false => "]}".to_owned(),
+            };
+            let mut checksum = checksum.clone();
+            checksum.update(tail.as_bytes());
+            let length = head.len() + tail.len();
+            let pieces = vec![Piece::Data(head.clone()), Piece::Data(tail.into())];
+            let answer = wire::framed(200, checksum.finalize()).with_pieces(length, pieces);
+            (length as u64, answer)
+        });
+        Replay::play(answers.collect(), latency, Played::default())
     }
 
     /// Plays `pages` at once and keeps every request's body: for tests.
@@ -80,16 +114,16 @@ impl Replay {
             bodies: Some(Mutex::default()),
             ..Played::default()
         };
-        Replay::play(pages, Duration::ZERO, played)
+        Replay::play(whole(pages), Duration::ZERO, played)
     }
 
-    fn play(pages: &[Bytes], latency: Duration, played: Played) -> io::Result<Replay> {
+    fn play(
+        answers: Arc<[(u64, Answer)]>,
+        latency: Duration,
+        played: Played,
+    ) -> io::Result<Replay> {
         let played = Arc::new(played);
         let counted = played.clone();
-        let answers: Arc<[(u64, Answer)]> = pages
-            .iter()
-            .map(|page| (page.len() as u64, wire::answer(200, page.clone())))
-            .collect();
         let server = Server::start(move |call| {
             let answer = pick(&answers, &call.body, &counted);
             Box::pin(async move {
@@ -132,6 +166,14 @@ impl Replay {
                 .clone()
         })
     }
+}
+
+/// Each page's length and answer.
+fn whole(pages: &[Bytes]) -> Arc<[(u64, Answer)]> {
+    let answers = pages
+        .iter()
+        .map(|page| (page.len() as u64, wire::answer(200, page.clone())));
+    answers.collect()
 }
 
 fn pick(answers: &[(u64, Answer)], request: &Bytes, played: &Played) -> Answer {
@@ -194,6 +236,20 @@ mod tests {
             server.bytes(),
             2 * pages.iter().map(|page| page.len() as u64).sum::<u64>()
         );
+    }
+
+    #[test]
+    fn repeated_lists_make_the_pages_that_a_chain_of_them_would() {
+        let lists = [Bytes::from(ROW), Bytes::from(format!("{ROW},{ROW}"))];
+        let server = Replay::repeat(&lists, 3, Duration::ZERO).unwrap();
+        let pages = chain(&[vec![ROW], vec![ROW, ROW], vec![ROW]]);
+        for (number, page) in pages.iter().enumerate() {
+            let request = json!({"Statement": "SELECT", "NextToken": token(number)});
+            let reply = client::dynamodb(&server.url(), "ExecuteStatement", &request).unwrap();
+            assert_eq!(reply.body, page);
+            let checksum = crc32fast::hash(page).to_string();
+            assert_eq!(reply.header("x-amz-crc32"), checksum);
+        }
     }
 
     #[test]

@@ -33,17 +33,25 @@ pub(crate) struct ScriptedBody<Held> {
     pieces: VecDeque<Piece>,
     pause: Option<Pin<Box<Sleep>>>,
     flushed: bool,
+    announced: bool,
     reset: Arc<AtomicBool>,
     _held: Held,
 }
 
 impl<Held> ScriptedBody<Held> {
-    /// Plays `pieces`; `reset` is set where the script ends the connection so.
-    pub(crate) fn new(pieces: VecDeque<Piece>, reset: Arc<AtomicBool>, held: Held) -> Self {
+    /// Plays `pieces`; `announced`: a length is told in the head, which need not be that of the pieces; `reset` is set
+    /// where the script ends the connection so.
+    pub(crate) fn new(
+        pieces: VecDeque<Piece>,
+        announced: bool,
+        reset: Arc<AtomicBool>,
+        held: Held,
+    ) -> Self {
         ScriptedBody {
             pieces,
             pause: None,
             flushed: false,
+            announced,
             reset,
             _held: held,
         }
@@ -91,7 +99,9 @@ impl<Held: Unpin> Body for ScriptedBody<Held> {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.pieces.iter().next() {
+        // hyper holds a body to its own hint, and a scripted one may be shorter than what the head tells.
+        match self.pieces.front() {
+            _ if self.announced => SizeHint::new(),
             Some(Piece::Data(bytes)) if self.pieces.len() == 1 => {
                 SizeHint::with_exact(bytes.len() as u64)
             }

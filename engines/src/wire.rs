@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::http::{Answer, Call};
+use crate::http::{Answer, Call, Piece};
 
 /// The full type of a validation error.
 pub const VALIDATION: &str = "com.amazon.coral.validate#ValidationException";
@@ -57,8 +57,13 @@ impl Statement {
 /// An answer of this status as DynamoDB frames it: content type, request id and checksum.
 pub fn answer(status: u16, body: impl Into<Bytes>) -> Answer {
     let body = body.into();
-    let checksum = crc32fast::hash(&body);
-    Answer::new(status, body)
+    let (length, checksum) = (body.len(), crc32fast::hash(&body));
+    framed(status, checksum).with_pieces(length, vec![Piece::Data(body)])
+}
+
+/// The head of an answer whose body, still to be given, has this CRC-32.
+pub fn framed(status: u16, checksum: u32) -> Answer {
+    Answer::new(status, "")
         .with_header("content-type", "application/x-amz-json-1.0")
         .with_header("x-amzn-requestid", &request_id())
         .with_header("x-amz-crc32", &checksum.to_string())

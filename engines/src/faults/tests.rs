@@ -1,5 +1,7 @@
 //! Each fault as a client sees it.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -79,19 +81,40 @@ fn broken_connections_are_errors_at_the_client() {
     }
 }
 
-#[test]
-fn a_reset_reaches_the_peer_as_a_reset_after_half_the_page() {
-    use std::io::{Read, Write};
-    let server = Faults::always(pages(), Fault::ResetMidBody).unwrap();
-    let mut stream = std::net::TcpStream::connect(server.server().address()).unwrap();
+/// Sends a request byte by byte and gives what came back until the connection ended, and how it ended.
+fn read_raw(server: &Faults) -> (Vec<u8>, io::Result<usize>) {
+    let mut stream = connected(server);
+    let mut received = Vec::new();
+    let ended = stream.read_to_end(&mut received);
+    (received, ended)
+}
+
+fn connected(server: &Faults) -> TcpStream {
+    let mut stream = TcpStream::connect(server.server().address()).unwrap();
     stream
         .write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
         .unwrap();
-    let mut received = Vec::new();
-    let error = stream.read_to_end(&mut received).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
-    let half = &pages()[0][..pages()[0].len() / 2];
-    assert!(received.ends_with(half));
+    stream
+}
+
+#[test]
+fn half_a_page_arrives_before_a_reset_and_before_an_ordinary_close() {
+    let page = &pages()[0];
+    let length = format!("content-length: {}\r\n", page.len());
+    for (fault, ends_with) in [
+        (Fault::ResetMidBody, Err(io::ErrorKind::ConnectionReset)),
+        (Fault::Truncated, Ok(())),
+    ] {
+        let server = Faults::always(pages(), fault).unwrap();
+        let (received, ended) = read_raw(&server);
+        assert!(received.ends_with(&page[..page.len() / 2]), "{fault:?}");
+        assert!(
+            String::from_utf8_lossy(&received).contains(&length),
+            "{fault:?}"
+        );
+        let ended = ended.map(|_| ()).map_err(|error| error.kind());
+        assert_eq!(ended, ends_with, "{fault:?}");
+    }
 }
 
 #[test]
@@ -117,12 +140,7 @@ fn damaged_bodies_arrive_damaged() {
 fn a_stall_lasts_until_the_client_hangs_up() {
     for fault in [Fault::StallBeforeAnswer, Fault::StallMidBody] {
         let server = Faults::always(pages(), fault).unwrap();
-        let mut stream = std::net::TcpStream::connect(server.server().address()).unwrap();
-        std::io::Write::write_all(
-            &mut stream,
-            b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n",
-        )
-        .unwrap();
+        let stream = connected(&server);
         wait_for(|| server.server().requests_under_way() == 1);
         drop(stream);
         wait_for(|| server.server().requests_under_way() == 0);
