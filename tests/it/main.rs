@@ -3,5 +3,7 @@
 
 mod abi_header;
 mod corpus;
+mod kill;
 mod library;
 mod query;
+mod replay;
