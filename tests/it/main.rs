@@ -3,6 +3,8 @@
 
 mod abi_header;
 mod corpus;
+mod kill;
 mod library;
 mod query;
+mod replay;
 mod run_command;

@@ -1,0 +1,218 @@
+//! SIGKILL at random moments under load: what a client saw accepted is there afterwards, truthful and whole.
+//!
+//! `KILL_ROUNDS=200` for the full count; fewer by default. Each round starts the host over the same store, loads it from several
+//! callers, kills it at a random moment, starts it again and asks for every job that any caller was told of.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use engines::embedded::Embedded;
+use harness_tests::serving::{Place, Serving, call};
+use serde_json::{Value, json};
+
+const CONFIG: &str = "
+server: {addr: '127.0.0.1:0'}
+plugin_directory: ./plugins
+jobs_directory: ./jobs
+result_directory: ./results
+pool: {size: 2}
+commands:
+- {name: sync, plugin: dynamo, is_sync: true, tags: ['type:sync'], cluster_tags: ['type:dynamodb']}
+- {name: async, plugin: dynamo, tags: ['type:async'], cluster_tags: ['type:dynamodb']}
+clusters:
+- {name: main, tags: ['type:dynamodb']}
+";
+
+/// A result that lies in the store, and one that is a file.
+const QUERIES: [&str; 2] = [
+    "SELECT id FROM small WHERE id = '1'",
+    "SELECT id, text FROM large",
+];
+const CALLERS: usize = 4;
+
+/// What callers were told.
+#[derive(Default)]
+struct Told {
+    /// Async jobs that were accepted: id and query.
+    accepted: BTreeMap<String, usize>,
+    /// Sync jobs that were answered with a result: id and query.
+    answered: BTreeMap<String, usize>,
+}
+
+#[test]
+fn nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill() {
+    let rounds: u64 = env::var("KILL_ROUNDS")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(20);
+    let engine = Embedded::start().unwrap();
+    engine.load(&tables()).unwrap();
+    let place = Place::new(CONFIG, &engine.url());
+    let host = place.serve();
+    let golden: Vec<Vec<u8>> = (0..QUERIES.len())
+        .map(|query| golden(&host, query))
+        .collect();
+    assert!(golden[1].len() > 100_000, "the large result must be a file");
+    host.kill();
+
+    let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+    let (mut accepted, mut answered, mut failed) = (0, 0, 0);
+    for round in 0..rounds {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let told = load_and_kill(&place, Duration::from_millis(1 + (random >> 33) % 300));
+        let host = place.serve();
+        for (id, query) in &told.answered {
+            let record = host.ended(id);
+            assert_eq!(record["status"], "SUCCEEDED", "round {round}: {record}");
+            assert_eq!(
+                result(&host, id).as_ref(),
+                Some(&golden[*query]),
+                "round {round}: {id}"
+            );
+        }
+        for (id, query) in &told.accepted {
+            let record = host.ended(id);
+            match record["status"].as_str() {
+                Some("SUCCEEDED") => assert_eq!(
+                    result(&host, id).as_ref(),
+                    Some(&golden[*query]),
+                    "round {round}: {id}"
+                ),
+                Some("FAILED") => {
+                    failed += 1;
+                    assert!(
+                        record["error"]
+                            .as_str()
+                            .is_some_and(|error| error.contains("the host was stopped")),
+                        "round {round}: {record}"
+                    );
+                }
+                _ => panic!("round {round}: {record}"),
+            }
+        }
+        check_unacknowledged(&host, round);
+        accepted += told.accepted.len();
+        answered += told.answered.len();
+        host.kill();
+    }
+    println!(
+        "{rounds} kills: {answered} answered sync jobs and {accepted} accepted async jobs, none lost, {failed} failed with a reason"
+    );
+    assert!(answered > 0 && accepted > 0);
+}
+
+fn tables() -> Value {
+    let large: Vec<Value> = (0..400)
+        .map(|n| json!({"id": {"S": n.to_string()}, "text": {"S": "x".repeat(300)}}))
+        .collect();
+    json!({"small": [{"id": {"S": "1"}}], "large": large})
+}
+
+fn submission(command: &str, query: usize) -> String {
+    json!({"name": "a-job", "version": "1", "command_criteria": [format!("type:{command}")], "cluster_criteria": ["type:dynamodb"],
+           "context": {"query": QUERIES[query]}})
+    .to_string()
+}
+
+/// A result's bytes but for its figures, which tell of the run and not of the rows.
+fn rows(result: &[u8]) -> Vec<u8> {
+    const STATS: &[u8] = b",\"stats\":";
+    let end = result
+        .windows(STATS.len())
+        .rposition(|window| window == STATS)
+        .expect("a result has stats");
+    assert_eq!(result.last(), Some(&b'}'), "a result is whole");
+    result[..end].to_vec()
+}
+
+fn result(host: &Serving, id: &str) -> Option<Vec<u8>> {
+    let reply = host.call("GET", &format!("/api/v1/job/{id}/result"), None, "");
+    (reply.status == 200).then(|| rows(&reply.body))
+}
+
+fn golden(host: &Serving, query: usize) -> Vec<u8> {
+    let answer = host
+        .call(
+            "POST",
+            "/api/v1/job",
+            Some("golden"),
+            &submission("sync", query),
+        )
+        .json();
+    result(
+        host,
+        answer["id"].as_str().unwrap_or_else(|| panic!("{answer}")),
+    )
+    .unwrap()
+}
+
+fn load_and_kill(place: &Place, after: Duration) -> Told {
+    let host = place.serve();
+    let url = host.url().to_owned();
+    let told = Mutex::new(Told::default());
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            let (url, told, stop) = (&url, &told, &stop);
+            scope.spawn(move || {
+                for n in caller.. {
+                    if stop.load(Ordering::Acquire) {
+                        return;
+                    }
+                    let (command, query) = (["sync", "async"][n % 2], n / 2 % 2);
+                    let Some(reply) = call(
+                        url,
+                        "POST",
+                        "/api/v1/job",
+                        Some("caller"),
+                        &submission(command, query),
+                    ) else {
+                        continue;
+                    };
+                    let answer = reply.json();
+                    // Only what arrived whole was told.
+                    let Some(id) = answer["id"].as_str().filter(|_| reply.status == 200) else {
+                        continue;
+                    };
+                    let mut told = told.lock().unwrap();
+                    let list = if command == "sync" {
+                        &mut told.answered
+                    } else {
+                        &mut told.accepted
+                    };
+                    list.insert(id.to_owned(), query);
+                }
+            });
+        }
+        thread::sleep(after);
+        host.kill();
+        stop.store(true, Ordering::Release);
+    });
+    told.into_inner().unwrap()
+}
+
+/// Jobs that nobody was told of are in a truthful state as well: ended, or on their way to an end.
+fn check_unacknowledged(host: &Serving, round: u64) {
+    let page = host.call("GET", "/api/v1/jobs?limit=101", None, "").json();
+    for job in page["data"].as_array().unwrap() {
+        let job = host.ended(job["id"].as_str().unwrap());
+        let has_result = result(host, job["id"].as_str().unwrap()).is_some();
+        let truthful = match job["status"].as_str() {
+            Some("SUCCEEDED") => has_result,
+            // A caller whose connection broke with the host's end cancelled its job.
+            Some("FAILED" | "CANCELED") => !has_result,
+            _ => false,
+        };
+        assert!(truthful, "round {round}: {job}");
+    }
+}

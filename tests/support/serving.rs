@@ -1,0 +1,198 @@
+//! The built host, serving in a process and a directory of its own.
+//!
+//! In: a configuration's text. Out: a running host to send requests to, to kill, to start again over the same store.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use engines::client::{self, Reply};
+use hyper::Method;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long a host may take to come up on a busy machine.
+const START: Duration = Duration::from_secs(60);
+
+/// A running host. Dropping it kills the process.
+pub struct Serving {
+    process: Child,
+    url: String,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+/// The directory of a host: configuration, plugins, store. Survives the host.
+pub struct Place {
+    directory: TempDir,
+    endpoint: String,
+}
+
+impl Place {
+    /// A directory with this configuration, whose `server.addr` must end in port 0, and the built DynamoDB plugin; its jobs go to
+    /// the endpoint.
+    ///
+    /// # Panics
+    /// Where nothing can be written.
+    pub fn new(config: &str, endpoint: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        fs::write(directory.path().join("config.yaml"), config)
+            .expect("the configuration is written");
+        let plugins = directory.path().join("plugins");
+        fs::create_dir(&plugins).expect("the plugin directory is made");
+        let library = plugins.join("libdynamo_plugin.so");
+        fs::copy(crate::library("dynamo_plugin"), &library).expect("the plugin is copied");
+        // What the host demands of a directory that it loads code from.
+        for path in [&plugins, &library] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("the mode is set");
+        }
+        Self {
+            directory,
+            endpoint: endpoint.to_owned(),
+        }
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Starts a host here and waits until it listens.
+    ///
+    /// # Panics
+    /// Where it does not come up; its lines are in the message.
+    pub fn serve(&self) -> Serving {
+        let mut process = Command::new(crate::host())
+            .args(["serve", "--config", "config.yaml"])
+            .current_dir(self.path())
+            .env("AWS_ENDPOINT_URL_DYNAMODB", &self.endpoint)
+            .envs([
+                ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+                ("AWS_SECRET_ACCESS_KEY", "secret"),
+                ("AWS_REGION", "us-east-1"),
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the built host starts");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (found, listening) = mpsc::channel();
+        let stderr = process.stderr.take().expect("standard error is piped");
+        let kept = Arc::clone(&lines);
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if let Some((_, url)) = line.split_once(" listening address=") {
+                    let _ = found.send(url.to_owned());
+                }
+                let mut kept = kept.lock().expect("nobody panics with it");
+                // Enough to see how it began.
+                if kept.len() < 200 {
+                    kept.push(line);
+                }
+            }
+        });
+        let url = listening.recv_timeout(START).unwrap_or_else(|_| {
+            let _ = process.kill();
+            panic!(
+                "the host does not listen:\n{}",
+                lines.lock().expect("nobody panics with it").join("\n")
+            )
+        });
+        Serving {
+            process,
+            url,
+            lines,
+        }
+    }
+}
+
+impl Serving {
+    /// `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The first lines of its log.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().expect("nobody panics with it").clone()
+    }
+
+    /// Sends a request; `None` where the host is gone before it has answered.
+    pub fn try_call(
+        &self,
+        method: &str,
+        path: &str,
+        user: Option<&str>,
+        body: &str,
+    ) -> Option<Reply> {
+        call(&self.url, method, path, user, body)
+    }
+
+    /// Sends a request.
+    ///
+    /// # Panics
+    /// Where there is no answer.
+    pub fn call(&self, method: &str, path: &str, user: Option<&str>, body: &str) -> Reply {
+        self.try_call(method, path, user, body).unwrap_or_else(|| {
+            panic!(
+                "{method} {path} has no answer:\n{}",
+                self.lines().join("\n")
+            )
+        })
+    }
+
+    /// A record, once its job has ended.
+    ///
+    /// # Panics
+    /// Where it does not end in time.
+    pub fn ended(&self, id: &str) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let record = self
+                .call("GET", &format!("/api/v1/job/{id}"), None, "")
+                .json();
+            if matches!(
+                record["status"].as_str(),
+                Some("SUCCEEDED" | "FAILED" | "CANCELED" | "KILLED")
+            ) {
+                return record;
+            }
+            assert!(Instant::now() < deadline, "the job does not end: {record}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Ends the process as a power cut would: SIGKILL, no warning.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        // It may have ended by itself already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Sends a request to a host; `None` where the connection ends before the answer.
+pub fn call(url: &str, method: &str, path: &str, user: Option<&str>, body: &str) -> Option<Reply> {
+    let method = Method::from_bytes(method.as_bytes()).expect("a method");
+    let headers: Vec<_> = user
+        .map(|user| ("X-Heimdall-User", user))
+        .into_iter()
+        .collect();
+    client::send(method, &format!("{url}{path}"), &headers, body.to_owned()).ok()
+}
