@@ -4,7 +4,7 @@
 //! its lines, and ends it when its time is over; [`child`] is the other side. The child's standard output belongs to the probe:
 //! what the library itself writes there never reaches it.
 
-pub mod child;
+pub(crate) mod child;
 
 use std::{
     io::{self, BufRead, BufReader, Read},
@@ -29,17 +29,17 @@ const PIPES: Duration = Duration::from_millis(500);
 
 /// What a library that passed says and does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProbeReport {
+pub(crate) struct ProbeReport {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its version.
-    pub version: String,
+    pub(crate) version: String,
     /// What it can do.
-    pub features: Vec<String>,
+    pub(crate) features: Vec<String>,
     /// How many thread keys of the process it keeps.
-    pub thread_keys: Option<usize>,
+    pub(crate) thread_keys: Option<usize>,
     /// How many threads it leaves behind when it is closed; 0 is right.
-    pub threads_left: usize,
+    pub(crate) threads_left: usize,
 }
 
 /// A library that did not pass.

@@ -40,7 +40,7 @@ const SETTLE_AT_MOST: Duration = Duration::from_secs(2);
 
 /// The SHA-256 of a library's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Digest([u8; 32]);
+pub(crate) struct Digest([u8; 32]);
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

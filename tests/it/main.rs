@@ -2,6 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod abi_header;
+mod chameleon;
 mod corpus;
 mod library;
 mod query;
+mod swap;
+mod zoo;

@@ -40,7 +40,7 @@ const ALL_KEYS: usize = 4096;
 ///
 /// # Errors
 /// Where the process itself cannot be prepared.
-pub fn run(copy: &Path) -> io::Result<bool> {
+pub(crate) fn run(copy: &Path) -> io::Result<bool> {
     let mut out = Out::take()?;
     let verdict = try_out(copy, &mut out);
     let passed = verdict.is_ok();
