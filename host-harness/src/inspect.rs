@@ -16,7 +16,7 @@ use crate::{
     refusal::Refusal,
     registry::{PluginState, PluginStatus, Registry, RegistryError, RegistryOptions},
     residue::Residue,
-    verify::{self, Copies, Sums, elf},
+    verify::{self, Copies, elf},
 };
 
 /// `probe FILE`.
@@ -54,7 +54,7 @@ pub fn probe(args: &ProbeArgs) -> io::Result<ExitCode> {
     let copies = Copies::make(&options.copies_in)?;
     let mut sha256 = None;
     let outcome = (|| {
-        let taken = verify::take(&args.file, &Sums::none(), &copies)?;
+        let taken = verify::take(&args.file, &copies)?;
         sha256 = Some(taken.digest.to_string());
         elf::check(&taken.copy)?;
         probe::run(&options.probe, &taken.copy, options.probe_limit)

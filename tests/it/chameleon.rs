@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     sync::{Arc, Mutex, OnceLock},
     thread,
     time::{Duration, Instant},
@@ -20,8 +21,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// The fixture's bytes as version `777.0.<number>`, with one of its behaviours.
 pub(crate) fn chameleon(number: u32, behaviour: &str) -> Vec<u8> {
     static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
-    let built = BUILT.get_or_init(|| fs::read(library("chameleon_plugin")).unwrap());
-    let mut bytes = built.clone();
+    let mut bytes = BUILT
+        .get_or_init(|| slim(&library("chameleon_plugin")))
+        .clone();
     overwrite(&mut bytes, b"777.0.100", &version(number));
     let word = b"chameleon:good            ";
     let wanted = format!(
@@ -33,6 +35,20 @@ pub(crate) fn chameleon(number: u32, behaviour: &str) -> Vec<u8> {
     bytes
 }
 
+/// A library without its debug information: the tests copy it hundreds of times.
+fn slim(library: &Path) -> Vec<u8> {
+    let dir = TempDir::new().unwrap();
+    let slim = dir.path().join("slim.so");
+    let status = Command::new("strip")
+        .arg("-o")
+        .arg(&slim)
+        .arg(library)
+        .status()
+        .expect("strip comes with the linker");
+    assert!(status.success());
+    fs::read(slim).unwrap()
+}
+
 pub(crate) fn version(number: u32) -> String {
     assert!((100..1000).contains(&number), "three digits");
     format!("777.0.{number}")
@@ -41,17 +57,11 @@ pub(crate) fn version(number: u32) -> String {
 /// Puts `new` over every `old` in a file's bytes.
 pub(crate) fn overwrite(bytes: &mut [u8], old: &[u8], new: &str) {
     assert_eq!(old.len(), new.len());
-    let mut places = 0;
-    let mut at = 0;
-    while let Some(found) = bytes[at..]
-        .windows(old.len())
-        .position(|window| window == old)
-    {
-        bytes[at + found..at + found + old.len()].copy_from_slice(new.as_bytes());
-        at += found + old.len();
-        places += 1;
+    let places: Vec<usize> = memchr::memmem::find_iter(bytes, old).collect();
+    assert!(!places.is_empty(), "{new} has no place in the fixture");
+    for at in places {
+        bytes[at..at + new.len()].copy_from_slice(new.as_bytes());
     }
-    assert!(places > 0, "{new} has no place in the fixture");
 }
 
 /// A plugin directory and the registry over it.

@@ -6,5 +6,6 @@ mod chameleon;
 mod corpus;
 mod library;
 mod query;
+mod soak;
 mod swap;
 mod zoo;
