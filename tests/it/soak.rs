@@ -193,7 +193,7 @@ fn swaps_to_new_digests() {
     let library = env::var("SOAK_LIBRARY")
         .map_or_else(|_| chameleon(100, "good"), |path| fs::read(path).unwrap());
     let job = env::var("SOAK_JOB").unwrap_or_else(|_| r#"{"context":{"sleep_ms":1}}"#.to_owned());
-    // So high that it is reached by the end: every version keeps a key once a thread of the host has run a job on it.
+    // So high that it is reached by the end: every copy of Rust's runtime keeps a key once its plugin has started a thread.
     let floor = free_thread_keys(ALL_KEYS) - swaps - 2;
     let stage = Stage::over(library.clone(), |options| options.key_floor = floor);
     let name = stage.registry.list()[0].name.clone().unwrap();
