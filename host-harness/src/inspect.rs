@@ -14,9 +14,9 @@ use serde::Serialize;
 use crate::{
     probe::{self, ProbeReport},
     refusal::Refusal,
-    registry::{PluginStatus, Registry, RegistryError, RegistryOptions},
+    registry::{PluginState, PluginStatus, Registry, RegistryError, RegistryOptions},
     residue::Residue,
-    verify::{self, Copies, Sums, elf},
+    verify::{self, Copies, elf},
 };
 
 /// `probe FILE`.
@@ -54,7 +54,7 @@ pub fn probe(args: &ProbeArgs) -> io::Result<ExitCode> {
     let copies = Copies::make(&options.copies_in)?;
     let mut sha256 = None;
     let outcome = (|| {
-        let taken = verify::take(&args.file, &Sums::none(), &copies)?;
+        let taken = verify::take(&args.file, &copies)?;
         sha256 = Some(taken.digest.to_string());
         elf::check(&taken.copy)?;
         probe::run(&options.probe, &taken.copy, options.probe_limit)
@@ -106,11 +106,11 @@ pub fn survey(plugin_dir: PathBuf, log: LogSink) -> Result<Vec<PluginRow>, Regis
         .map(|status| {
             let residue = residues
                 .iter()
-                .find(|(name, version, _)| {
-                    Some(name) == status.name.as_ref()
-                        && status.version.as_deref() == Some(version.to_string().as_str())
+                .find(|kept| {
+                    status.state != PluginState::Refused
+                        && status.sha256.as_ref() == Some(&kept.sha256)
                 })
-                .map(|(_, _, residue)| *residue);
+                .map(|kept| kept.residue);
             PluginRow { status, residue }
         })
         .collect())

@@ -31,15 +31,15 @@ const PIPES: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProbeReport {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its version.
-    pub version: String,
+    pub(crate) version: String,
     /// What it can do.
-    pub features: Vec<String>,
+    pub(crate) features: Vec<String>,
     /// How many thread keys of the process it keeps.
-    pub thread_keys: Option<usize>,
+    pub(crate) thread_keys: Option<usize>,
     /// How many threads it leaves behind when it is closed; 0 is right.
-    pub threads_left: usize,
+    pub(crate) threads_left: usize,
 }
 
 /// A library that did not pass.

@@ -24,9 +24,9 @@ use std::{
 
 use plugin_api::{Level, host::LogSink};
 
-use crate::{residue::Residue, verify::Copies};
+use crate::verify::Copies;
 pub use lease::Lease;
-pub use status::{PluginState, PluginStatus, ReloadReport};
+pub use status::{Kept, PluginState, PluginStatus, ReloadReport};
 
 use state::{Core, State};
 
@@ -282,9 +282,9 @@ impl Registry {
         status::rows(&self.core.lock())
     }
 
-    /// What closed versions left behind, for the metrics: name, version and what stays of it.
+    /// What closed versions left behind, for the metrics.
     #[must_use]
-    pub fn residues(&self) -> Vec<(String, semver::Version, Residue)> {
+    pub fn residues(&self) -> Vec<Kept> {
         status::residues(&self.core.lock())
     }
 

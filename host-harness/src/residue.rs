@@ -11,7 +11,7 @@ pub struct Residue {
     pub anonymous_bytes: u64,
     /// How many mappings.
     pub mappings: u32,
-    /// How many of the process's 1,024 thread keys, as its probe counted.
+    /// How many of the process's 1,024 thread keys at least: as many as its probe took, where no real job ran.
     pub thread_keys: Option<usize>,
 }
 

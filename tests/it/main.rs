@@ -2,9 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod abi_header;
+mod chameleon;
 mod corpus;
 mod kill;
 mod library;
 mod query;
 mod replay;
 mod run_command;
+mod soak;
+mod swap;
+mod zoo;

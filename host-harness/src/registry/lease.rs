@@ -66,7 +66,6 @@ impl Lease {
     }
 
     /// Asks every job under that id on this version to stop; whether there was one.
-    #[must_use]
     pub fn cancel_job(&self, id: &str) -> bool {
         self.version.library.cancel_job(id)
     }

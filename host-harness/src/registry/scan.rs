@@ -176,8 +176,9 @@ impl Core {
         let outcome = (|| {
             let path = dir.join(&fresh.name);
             look = verify::settled(&path, sums, self.options.settle)?;
-            let taken = verify::take(&path, sums, &self.copies)?;
+            let taken = verify::take(&path, &self.copies)?;
             digest = Some(taken.digest);
+            sums.check(&fresh.name, &taken.digest)?;
             let state = self.lock();
             if let Some(index) = state.index_of(&taken.digest) {
                 return Ok(Found::Held(index));
@@ -250,9 +251,12 @@ impl Core {
             }
             Err(failure) => {
                 let ProbeFailure { mut refusal, says } = failure;
-                let said_before = before.as_ref().and_then(|before| before.refusal.as_ref());
                 let detail = refusal.detail.take();
-                if said_before != Some(&refusal) {
+                // What is looked at again and again is said once.
+                let said = before.as_ref().is_some_and(|before| {
+                    before.digest == digest && before.refusal.as_ref() == Some(&refusal)
+                });
+                if !said {
                     to_log = Some(Refusal {
                         detail,
                         ..refusal.clone()

@@ -110,13 +110,31 @@ fn row(held: &Held) -> PluginStatus {
     }
 }
 
-pub(super) fn residues(state: &State) -> Vec<(String, semver::Version, Residue)> {
+/// What a closed version keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// The plugin's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The digest of its bytes: one version may have been loaded from several files.
+    pub sha256: String,
+    /// What it keeps.
+    #[serde(flatten)]
+    pub residue: Residue,
+}
+
+pub(super) fn residues(state: &State) -> Vec<Kept> {
     state
         .held
         .iter()
         .filter_map(|held| {
-            let version = &held.version;
-            Some((version.name.clone(), version.version.clone(), held.residue?))
+            Some(Kept {
+                name: held.version.name.clone(),
+                version: held.version.version.to_string(),
+                sha256: held.version.digest.to_string(),
+                residue: held.residue?,
+            })
         })
         .collect()
 }

@@ -15,19 +15,14 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    /// For a file that lies in no plugin directory.
-    pub(crate) fn none() -> Self {
-        Self {
-            list: Ok(None),
-            stamp: None,
-        }
-    }
-
     pub(crate) fn read(dir: &Path) -> Self {
         let path = dir.join(NAME);
         // A broken link is a list that cannot be read, not the lack of one.
         if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            return Self::none();
+            return Self {
+                list: Ok(None),
+                stamp: None,
+            };
         }
         Self {
             list: read(&path).map(Some),
@@ -36,7 +31,7 @@ impl Sums {
     }
 
     /// Whether a file of that name may have that digest.
-    pub(super) fn check(&self, name: &str, digest: &Digest) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, name: &str, digest: &Digest) -> Result<(), Refusal> {
         let Some(list) = self.list.as_ref().map_err(Clone::clone)? else {
             return Ok(());
         };
