@@ -1,0 +1,3 @@
+module github.com/patterninc/heimdall/examples/go
+
+go 1.25

@@ -1,0 +1,3 @@
+module github.com/patterninc/heimdall
+
+go 1.25
