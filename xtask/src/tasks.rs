@@ -73,6 +73,7 @@ pub(crate) fn test(args: &[String]) -> anyhow::Result<()> {
     let in_ci = env::var_os("CI").is_some_and(|value| value == "true");
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
     build()?;
+    run(&mut Command::new(target().join("debug/engines-install")))?;
     let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
         tests.env_remove(name);
