@@ -320,4 +320,14 @@ mod tests {
             assert_eq!(Error::from_json(bytes), None);
         }
     }
+
+    #[test]
+    fn the_page_about_jobs_lists_every_code_with_its_meaning() {
+        let page = include_str!("../../docs/JOB.md");
+        for code in ErrorCode::ALL {
+            let again = if code.retryable() { "yes" } else { "no" };
+            let row = format!("| `{code}` | {} | {again} |", code.meaning());
+            assert!(page.contains(&row), "docs/JOB.md lacks: {row}");
+        }
+    }
 }
