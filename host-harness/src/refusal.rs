@@ -68,8 +68,6 @@ impl RefusalCode {
             | Code::Truncated
             | Code::WrongMachine
             | Code::MissingSymbol
-            | Code::GlibcTooOld
-            | Code::LoadFailed
             | Code::BadHandshake
             | Code::AbiMismatch
             | Code::LayoutMismatch
@@ -85,6 +83,9 @@ impl RefusalCode {
             | Code::Untrusted
             | Code::NotListed
             | Code::WrongDigest
+            // What the machine lacks can be installed.
+            | Code::GlibcTooOld
+            | Code::LoadFailed
             | Code::ProbeUnavailable
             | Code::OutOfThreadKeys
             | Code::StillClosing => false,

@@ -237,7 +237,7 @@ impl Registry {
             core: Arc::clone(&core),
             keepers: Mutex::new(Vec::new()),
         };
-        core.rescan()?;
+        core.rescan(true)?;
         // Only what comes in from here on is news to the first reload.
         core.lock().news.clear();
         registry.keep("plugin-keeper", {
@@ -295,7 +295,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Directory`] and [`RegistryError::Untrusted`]; nothing changes then.
     pub fn reload(&self) -> Result<ReloadReport, RegistryError> {
-        self.core.rescan()?;
+        self.core.rescan(true)?;
         let mut state = self.core.lock();
         let news = std::mem::take(&mut state.news);
         Ok(status::report(&state, &news))

@@ -1,5 +1,10 @@
 //! A registry over a directory of its own, and the fixture library in any version and behaviour: what `swap` and `zoo` share.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that fails fails the test that called it"
+)]
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -156,7 +161,7 @@ impl Stage {
                 Instant::now() < until,
                 "{what} did not come; {:#?}\n{:#?}",
                 self.registry.list(),
-                self.lines.lock().unwrap()
+                self.lines.lock().unwrap().iter().rev().take(20)
             );
             thread::sleep(Duration::from_millis(1));
         }

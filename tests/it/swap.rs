@@ -281,6 +281,29 @@ fn a_file_that_is_still_being_copied_is_waited_for() {
 }
 
 #[test]
+fn a_directory_that_was_itself_replaced_is_seen_by_the_poll() {
+    let stage = Stage::with(|options| {
+        options.plugin_dir.push("plugins");
+        fs::create_dir(&options.plugin_dir).unwrap();
+        fs::write(options.plugin_dir.join("a.so"), chameleon(100, "good")).unwrap();
+        options.watch = true;
+        options.poll = Duration::from_millis(100);
+    });
+    let (now, next) = (stage.path("plugins"), stage.path("next"));
+    fs::create_dir(&next).unwrap();
+    fs::write(next.join("a.so"), chameleon(101, "good")).unwrap();
+    fs::rename(&now, stage.path("before")).unwrap();
+    stage.wait_for("a word about it", |stage| {
+        stage.logged("cannot read plugin directory") == 1
+    });
+    assert_eq!(stage.ask(), version(100), "what runs serves on");
+    fs::rename(&next, &now).unwrap();
+    stage.wait_for("the other directory's version", |stage| {
+        stage.ask() == version(101)
+    });
+}
+
+#[test]
 fn a_renamed_file_keeps_its_version_and_a_hidden_one_is_ignored() {
     let stage = Stage::new();
     stage.put(".hidden.so", &chameleon(101, "good"));

@@ -1,5 +1,10 @@
 //! Bad libraries, each a real file: whatever one does, the running version serves on, and the reason is told everywhere.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that fails fails the test that called it"
+)]
+
 use std::{
     fs::{self, Permissions},
     os::unix::fs::{PermissionsExt, chown, symlink},
@@ -74,7 +79,7 @@ fn refused(stage: &Stage, code: &str, words: &str) {
     );
     assert!(error["hint"].as_str().is_some_and(|hint| !hint.is_empty()));
     assert_eq!(error.as_object().unwrap().len(), 3, "no dump in the answer");
-    assert_eq!(report.refused, [row.file.clone()]);
+    assert_eq!(report.refused, std::slice::from_ref(&row.file));
     assert_eq!(report.loaded, [""; 0]);
     assert!(
         stage.registry.list().contains(row),
@@ -488,13 +493,61 @@ fn a_plugin_built_with_another_toolchain_answers() {
             return;
         }
     };
-    let ours = chameleon(100, "good");
-    let theirs = fs::read(built).unwrap();
-    assert_ne!(ours, theirs);
+    serves_beside_ours(fs::read(built).unwrap());
+}
+
+/// Plugins are upgraded before hosts or after them: what the previous commit built is taken today.
+#[test]
+fn a_plugin_built_at_the_previous_commit_answers() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let target = harness_tests::built().parent().unwrap().join("previous");
+    let checkout = target.join("checkout");
+    fs::create_dir_all(&checkout).unwrap();
+    let archive = Command::new("git")
+        .args(["archive", "HEAD~1"])
+        .current_dir(root)
+        .output();
+    let archive = match archive {
+        Ok(archive) if archive.status.success() => archive.stdout,
+        _ => {
+            println!(
+                "SKIPPED: the previous commit is not at hand (no git, or a shallow clone), so none of its plugins was tried"
+            );
+            return;
+        }
+    };
+    let file = target.join("checkout.tar");
+    fs::write(&file, archive).unwrap();
+    let unpacked = Command::new("tar")
+        .arg("xf")
+        .arg(&file)
+        .arg("-C")
+        .arg(&checkout)
+        .status();
+    assert!(unpacked.unwrap().success());
+    let built = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "chameleon-plugin",
+            "--target-dir",
+        ])
+        .arg(&target)
+        .current_dir(&checkout)
+        .status()
+        .unwrap();
+    assert!(built.success());
+    serves_beside_ours(fs::read(target.join("debug/libchameleon_plugin.so")).unwrap());
+}
+
+/// Another build of version 777.0.100 is loaded and serves, first alone and then beside one of today's.
+fn serves_beside_ours(theirs: Vec<u8>) {
     let stage = Stage::over(theirs, |_| {});
     assert_eq!(stage.ask(), version(100));
     stage.put("next.so", &chameleon(101, "good"));
     stage.registry.reload().unwrap();
+    assert_eq!(stage.ask(), version(101));
     let lease = stage
         .registry
         .lease("chameleon", Some(&"=777.0.100".parse().unwrap()))

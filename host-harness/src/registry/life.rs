@@ -35,6 +35,13 @@ impl Core {
         let until = Instant::now() + PATIENCE;
         let mut state = self.lock();
         loop {
+            if state.closed {
+                return Err(Refusal::new(
+                    RefusalCode::StillClosing,
+                    "the plugin registry is closed",
+                    "send the job again once the host is back",
+                ));
+            }
             match state.held[index].phase {
                 Phase::Open => return Ok(()),
                 Phase::Closed => break,

@@ -63,8 +63,9 @@ enum Found {
 }
 
 impl Core {
-    /// Looks at the directory and puts in force what follows from it.
-    pub(super) fn rescan(&self) -> Result<(), RegistryError> {
+    /// Looks at the directory and puts in force what follows from it. Where an operator `asked`, refused files are looked at
+    /// again although they are the same: what they lacked may be there now.
+    pub(super) fn rescan(&self, asked: bool) -> Result<(), RegistryError> {
         let _turn = self.turn().ok_or(RegistryError::Closed)?;
         let dir = verify::directory(&self.options.plugin_dir)?;
         let unreadable = |source| RegistryError::Directory {
@@ -74,7 +75,7 @@ impl Core {
         let sums = Sums::read(&dir);
         let present = list(&dir, &sums).map_err(unreadable)?;
         let names: Vec<String> = present.iter().map(|(name, _)| name.clone()).collect();
-        let fresh = self.fresh(present);
+        let fresh = self.fresh(present, asked);
         let anything_new = !fresh.is_empty();
         self.examine_all(fresh, &dir, &sums);
 
@@ -87,8 +88,9 @@ impl Core {
         if anything_new || anything_gone {
             self.switch();
             let state = self.lock();
-            let kept = state.held.iter().map(|held| held.version.digest);
-            self.copies.keep_only(&kept.collect::<Vec<_>>());
+            let held: Vec<Digest> = state.held.iter().map(|held| held.version.digest).collect();
+            drop(state);
+            self.copies.keep_only(&held);
         }
         Ok(())
     }
@@ -102,7 +104,7 @@ impl Core {
             if !watch.due() {
                 continue;
             }
-            let said = self.rescan().err().map(|error| error.to_string());
+            let said = self.rescan(false).err().map(|error| error.to_string());
             watch.looked();
             let said = said.unwrap_or_default();
             // Once, not at every poll.
@@ -114,7 +116,7 @@ impl Core {
     }
 
     /// Those that are new, changed, or refused for a cause that may have passed.
-    fn fresh(&self, present: Vec<(String, Look)>) -> Vec<Fresh> {
+    fn fresh(&self, present: Vec<(String, Look)>, asked: bool) -> Vec<Fresh> {
         let mut state = self.lock();
         let mut fresh = Vec::new();
         for (name, look) in present {
@@ -123,7 +125,7 @@ impl Core {
                     && file
                         .refusal
                         .as_ref()
-                        .is_none_or(|refusal| !refusal.code.may_pass())
+                        .is_none_or(|refusal| !asked && !refusal.code.may_pass())
             });
             if !same {
                 state.arrivals += 1;
@@ -291,6 +293,7 @@ impl Held {
             phase: Phase::Closed,
             leases: 0,
             since: Instant::now(),
+            by_file: false,
             residue: None,
             trouble: None,
         }

@@ -68,6 +68,8 @@ pub(super) struct Held {
     pub(super) leases: usize,
     /// When it stopped being active, or was last used while it was not.
     pub(super) since: Instant,
+    /// Whether it serves because a file of the directory carries it, and not only by a pin.
+    pub(super) by_file: bool,
     /// What stayed behind when it was closed; `None` while it is open.
     pub(super) residue: Option<Residue>,
     /// Why it did not close.
@@ -146,8 +148,10 @@ impl State {
                 };
             }
         }
+        let mut carried = vec![false; self.held.len()];
         for (name, file) in &self.files {
             let Some(index) = file.backs else { continue };
+            carried[index] = true;
             let held = &mut self.held[index];
             // A file that was renamed, or that brought a retired version back.
             if self.files.get(&held.file).and_then(|file| file.backs) != Some(index) {
@@ -155,17 +159,16 @@ impl State {
             }
         }
         for (index, (held, standing)) in self.held.iter_mut().zip(standings).enumerate() {
-            if held.standing == standing {
-                continue;
-            }
-            let served = held.standing != Standing::Retired;
-            let serves = standing != Standing::Retired;
-            if served != serves {
-                let news = if serves { News::Loaded } else { News::Retired };
+            let by_file = carried[index] && standing != Standing::Retired;
+            if held.by_file != by_file {
+                let news = if by_file { News::Loaded } else { News::Retired };
                 self.news.insert(index, (held.file.clone(), news));
+                held.by_file = by_file;
             }
-            held.standing = standing;
-            held.since = now;
+            if held.standing != standing {
+                held.standing = standing;
+                held.since = now;
+            }
         }
         self.serving = serving;
     }
