@@ -209,8 +209,10 @@ fn swaps_to_new_digests() {
     let name = stage.registry.list()[0].name.clone().unwrap();
     let run = || {
         let lease = stage.registry.lease(&name, None).unwrap();
-        // An answer either way: the job of another library may want what is not there.
-        let _ = lease.run_job(job.as_bytes(), &CallOptions::default());
+        let outcome = lease.run_job(job.as_bytes(), &CallOptions::default());
+        if let Err(error) = outcome {
+            println!("the job failed: {error}");
+        }
     };
     // The first few swaps pay for what every later one finds there.
     let mut bytes = library;
@@ -251,7 +253,7 @@ fn swaps_to_new_digests() {
     let counted = u64::try_from(done - 5).unwrap();
     let elapsed = started.elapsed();
     stage.wait_for("threads and files back to the start", |_| {
-        (residue::threads().unwrap(), residue::open_files().unwrap()) == before
+        residue::threads().unwrap() <= before.0 && residue::open_files().unwrap() <= before.1
     });
     let growth = residue::of_process().unwrap().saturating_sub(memory) / counted;
     let told: u64 = stage
