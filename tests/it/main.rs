@@ -1,5 +1,9 @@
 //! One binary for all integration tests; a file per subject.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "every function here serves a test, and what cannot be unwrapped fails it"
+)]
 
 mod abi_header;
 mod chameleon;
@@ -8,11 +12,8 @@ mod kill;
 mod library;
 mod query;
 mod replay;
-<<<<<<< HEAD
 mod run_command;
 mod soak;
 mod swap;
-mod zoo;
-=======
 mod wrong_requests;
->>>>>>> f97cdcd (Send wrong requests made from the host's description, and load it)
+mod zoo;
