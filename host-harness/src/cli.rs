@@ -23,7 +23,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run one job: its result on stdout, everything else on stderr
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Serve Heimdall's HTTP interface
     Serve(serve::ServeOptions),
     /// Say what a configuration would do: routes, plugins, clusters

@@ -69,7 +69,7 @@ fn nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill() {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        let told = load_and_kill(&place, Duration::from_millis(1 + (random >> 33) % 300));
+        let told = load_and_kill(&place, Duration::from_millis(20 + (random >> 33) % 800));
         let host = place.serve();
         for (id, query) in &told.answered {
             let record = host.ended(id);

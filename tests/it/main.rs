@@ -1,5 +1,9 @@
 //! One binary for all integration tests; a file per subject.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "every function here serves a test, and what cannot be unwrapped fails it"
+)]
 
 mod abi_header;
 mod chameleon;
@@ -11,4 +15,5 @@ mod replay;
 mod run_command;
 mod soak;
 mod swap;
+mod wrong_requests;
 mod zoo;

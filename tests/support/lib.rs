@@ -26,11 +26,12 @@ pub fn built() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let test_binary = env::current_exe().expect("a running test has a path");
-        // target/debug/deps/it-… → target/debug
+        // target/debug/deps/it-… → target/debug, and so is target/debug/host-load
         let folder = test_binary
             .ancestors()
-            .nth(2)
-            .expect("tests lie in the target folder's deps")
+            .skip(1)
+            .find(|folder| !folder.ends_with("deps"))
+            .expect("tests lie in the target folder")
             .to_owned();
         // `cargo xtask test` has built everything and says so; plain `cargo test` has not.
         if env::var_os("HARNESS_BUILT").is_none() {

@@ -68,7 +68,26 @@ impl Place {
     /// # Panics
     /// Where it does not come up; its lines are in the message.
     pub fn serve(&self) -> Serving {
-        let mut process = Command::new(crate::host())
+        self.start(Command::new(crate::host()))
+    }
+
+    /// As [`Place::serve`], on one core alone where `taskset` is at hand.
+    ///
+    /// # Panics
+    /// As [`Place::serve`].
+    pub fn serve_on_core(&self, core: usize) -> Serving {
+        let pins = Command::new("taskset").arg("--version").output().is_ok();
+        if !pins {
+            eprintln!("LOUD: no taskset here, so the host shares its core");
+            return self.serve();
+        }
+        let mut command = Command::new("taskset");
+        command.args(["-c", &core.to_string()]).arg(crate::host());
+        self.start(command)
+    }
+
+    fn start(&self, mut command: Command) -> Serving {
+        let mut process = command
             .args(["serve", "--config", "config.yaml"])
             .current_dir(self.path())
             .env("AWS_ENDPOINT_URL_DYNAMODB", &self.endpoint)
@@ -117,6 +136,11 @@ impl Serving {
     /// `http://127.0.0.1:PORT`.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// The first lines of its log.
