@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod abi_header;
+mod child;
 mod corpus;
+mod faults;
 mod library;
 mod query;

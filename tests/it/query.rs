@@ -225,7 +225,9 @@ fn the_same_tables_give_the_same_document_however_the_engine_shuffles_attributes
     engine.load(&engines::sample::tables()).unwrap();
     let document = job(&engine.url(), &json!({"query": "SELECT * FROM every_type"})).to_string();
     let answer = || {
-        let result = dynamo().run_job(document.as_bytes(), &CallOptions::default()).unwrap();
+        let result = dynamo()
+            .run_job(document.as_bytes(), &CallOptions::default())
+            .unwrap();
         let result = String::from_utf8(result.to_vec()).unwrap();
         result.split(",\"stats\":").next().unwrap().to_owned()
     };
