@@ -5,5 +5,7 @@ mod abi_header;
 mod child;
 mod corpus;
 mod faults;
+mod health;
+mod identity;
 mod library;
 mod query;
