@@ -6,10 +6,8 @@
 mod credentials;
 mod network;
 mod service;
-#[cfg(test)]
-mod tests;
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, io};
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -69,9 +67,16 @@ fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Optio
     causes(error).find_map(|cause| cause.downcast_ref::<T>())
 }
 
-/// An error and what caused it, outermost first.
+/// An error and what caused it, outermost first. An I/O error passes over what it wraps, so that is looked for apart.
 fn causes<'e>(
     error: &'e (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
+    std::iter::successors(Some(error), |&error| {
+        let wrapped = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        wrapped
+            .map(|wrapped| wrapped as &(dyn StdError + 'static))
+            .or_else(|| error.source())
+    })
 }

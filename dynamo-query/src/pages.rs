@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_dynamodb::{
     error::SdkError,
-    operation::execute_statement::{ExecuteStatementError, ExecuteStatementOutput},
+    operation::{
+        RequestId,
+        execute_statement::{ExecuteStatementError, ExecuteStatementOutput},
+    },
     types::{AttributeValue, ReturnConsumedCapacity},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -176,7 +179,11 @@ fn request_error(
     statement: &Statement,
 ) -> Error {
     if let Some(cause) = decode_error(error) {
-        return decoding(cause);
+        let request_id = error.request_id().map(str::to_owned);
+        return Error {
+            request_id,
+            ..decoding(cause)
+        };
     }
     let secrets = scalars(&job.parameters);
     failure::error_of(

@@ -181,7 +181,8 @@ fn damaged(fault: Fault, page: &Bytes) -> Answer {
     match fault {
         Fault::ResetMidBody => cut(vec![Piece::Reset]),
         Fault::StallMidBody => cut(vec![Piece::Stall]),
-        Fault::Truncated => cut(Vec::new()),
+        // A second piece, or the body would tell its true length.
+        Fault::Truncated => cut(vec![Piece::Wait(Duration::ZERO)]),
         // Inside a string or outside one: neither can end like this.
         Fault::CorruptJson => wire::answer(200, [&half[..], b"!]}"].concat()),
         Fault::WrongChecksum => {
@@ -260,10 +261,16 @@ fn refusal(fault: Fault) -> Option<Answer> {
 }
 
 fn throttled(shape: &str, message: &str, reason: &str) -> Answer {
+    // The service's model writes this one alone with a small letter.
+    let reasons = if shape.ends_with("#ThrottlingException") {
+        "throttlingReasons"
+    } else {
+        "ThrottlingReasons"
+    };
     let body = json!({
         "__type": shape,
         "message": message,
-        "ThrottlingReasons": [{
+        reasons: [{
             "reason": reason,
             "resource": "arn:aws:dynamodb:us-east-1:123456789012:table/my_table",
         }],

@@ -225,12 +225,14 @@ fn refusal(seen: &Seen) -> Answer {
 
 fn error(status: u16, code: &str, message: &str) -> Answer {
     let fault = if status >= 500 { "Receiver" } else { "Sender" };
+    let id = wire::request_id();
     let body = format!(
         "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>{fault}</Type>\
-         <Code>{code}</Code><Message>{message}</Message></Error><RequestId>{}</RequestId></ErrorResponse>",
-        wire::request_id(),
+         <Code>{code}</Code><Message>{message}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
     );
-    Answer::new(status, body).with_header("content-type", "text/xml")
+    Answer::new(status, body)
+        .with_header("content-type", "text/xml")
+        .with_header("x-amzn-requestid", &id)
 }
 
 #[cfg(test)]

@@ -7,7 +7,11 @@
 
 mod abi_header;
 mod chameleon;
+mod child;
 mod corpus;
+mod faults;
+mod health;
+mod identity;
 mod kill;
 mod library;
 mod query;

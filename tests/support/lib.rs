@@ -4,12 +4,13 @@
 #![forbid(unsafe_code)]
 
 pub mod serving;
+pub mod child;
 
 use std::{
     env,
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use plugin_api::{
@@ -76,8 +77,28 @@ pub fn dynamo() -> &'static Library {
             env::var_os("AWS_ACCESS_KEY_ID").is_some(),
             "run the tests with `cargo xtask test`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to anything"
         );
-        Library::load(&library("dynamo_plugin"), None).expect("the built plugin loads")
+        let sink = |level, target: &str, message: &str| {
+            let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+            lines.push(format!("{level:?} {target} {message}"));
+        };
+        let dynamo = Library::load(&library("dynamo_plugin"), Some(Arc::new(sink)))
+            .expect("the built plugin loads");
+        dynamo.open("{}").expect("nobody else opens it");
+        dynamo
     })
+}
+
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// What [`dynamo`] has logged so far of a job, every level, as `LEVEL TARGET MESSAGE`; of all jobs where `id` is empty.
+pub fn logged(id: &str) -> Vec<String> {
+    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    let wanted = format!("job={id} ");
+    lines
+        .iter()
+        .filter(|line| id.is_empty() || line.contains(&wanted))
+        .cloned()
+        .collect()
 }
 
 /// A job document: this context against the endpoint at `url`.

@@ -12,10 +12,14 @@ use aws_sdk_sts::{
 };
 use plugin_api::{Error, ErrorCode};
 
-use super::{Request, find, network, service};
+use super::{Request, causes, find, network, service};
 
 pub(super) fn error_of(error: &(dyn StdError + 'static), request: Request<'_>) -> Option<Error> {
-    let cause = find::<CredentialsError>(error)?;
+    let mut layers = causes(error).filter_map(|cause| cause.downcast_ref::<CredentialsError>());
+    let outermost = layers.next()?;
+    // A role's credentials fail because those that it is assumed with cannot be had: that is what has to be put right.
+    let base = layers.last();
+    let cause = base.unwrap_or(outermost);
     let sts = find::<AssumeRoleError>(cause)
         .map(|error| refused(error, error.request_id(), request))
         .or_else(|| {
@@ -23,7 +27,8 @@ pub(super) fn error_of(error: &(dyn StdError + 'static), request: Request<'_>) -
                 .map(|error| refused(error, error.request_id(), request))
         });
     Some(
-        sts.or_else(|| unreached(cause, request))
+        sts.or_else(|| timed_out(cause))
+            .or_else(|| unreached(cause, request).filter(|_| base.is_none()))
             .unwrap_or_else(|| unavailable(cause, request)),
     )
 }
@@ -64,14 +69,20 @@ fn refused(
     mapped
 }
 
-/// STS or another source was not reached, or did not answer in time.
+fn timed_out(cause: &CredentialsError) -> Option<Error> {
+    matches!(cause, CredentialsError::ProviderTimedOut(_)).then(|| {
+        Error::new(
+            ErrorCode::Unavailable,
+            "the source of the AWS credentials did not answer in time",
+        )
+        .hint(
+            "check the way to STS (sts_endpoint_url, proxy), or to the machine's metadata service",
+        )
+    })
+}
+
+/// STS was not reached.
 fn unreached(cause: &CredentialsError, request: Request<'_>) -> Option<Error> {
-    if matches!(cause, CredentialsError::ProviderTimedOut(_)) {
-        return Some(
-            Error::new(ErrorCode::Unavailable, "the source of the AWS credentials did not answer in time")
-                .hint("check the way to STS (sts_endpoint_url, proxy), or to the machine's metadata service"),
-        );
-    }
     request.role?;
     network::error_of(cause, request).map(|error| Error {
         message: format!("STS could not be asked for the role: {}", error.message),
@@ -83,7 +94,7 @@ fn unavailable(cause: &CredentialsError, request: Request<'_>) -> Error {
     let why = match cause {
         CredentialsError::CredentialsNotLoaded(_) => "no AWS credentials were found".to_owned(),
         // Messages of the SDK about its own files: they name profiles and files, never values.
-        CredentialsError::InvalidConfiguration(_) => match super::causes(cause).last() {
+        CredentialsError::InvalidConfiguration(_) => match causes(cause).last() {
             Some(last) => format!("the AWS configuration is not valid: {last}"),
             None => "the AWS configuration is not valid".to_owned(),
         },

@@ -21,6 +21,9 @@ pub(super) fn error_of(error: &(dyn StdError + 'static), request: Request<'_>) -
                 .hint("check the region, which makes the host name, or endpoint_url, and this machine's DNS"),
         );
     }
+    if let Some(refused) = of_proxy(error) {
+        return Some(refused);
+    }
     if let Some(io) = find::<io::Error>(error) {
         return Some(of_io(io));
     }
@@ -61,6 +64,24 @@ fn of_io(error: &io::Error) -> Error {
     Error::new(ErrorCode::Unavailable, message).hint(hint)
 }
 
+/// The proxy answered, and opened no tunnel; hyper says so only in words.
+fn of_proxy(error: &(dyn StdError + 'static)) -> Option<Error> {
+    let mut words = causes(error).map(ToString::to_string);
+    let words = words.find(|words| words.contains("tunnel error"))?;
+    let (message, hint) = if words.contains("authorization") {
+        (
+            "the proxy asks for a user name and password",
+            "write them into the proxy's URL, as http://USER:PASSWORD@HOST:PORT",
+        )
+    } else {
+        (
+            "the proxy did not open a connection to the endpoint",
+            "check that the proxy lets this process through to the endpoint's host and port",
+        )
+    };
+    Some(Error::new(ErrorCode::Unavailable, message).hint(hint))
+}
+
 /// hyper's resolver says so only in words.
 fn is_name_lookup(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(|cause| {
@@ -69,8 +90,12 @@ fn is_name_lookup(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
+/// The SDK's guard against stalled bodies has no public type either; its words are those of version 1.16.
 fn is_time_out(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(|cause| {
-        cause.to_string().contains("timed out") || cause.to_string().contains("timeout")
+        let words = cause.to_string();
+        ["timed out", "timeout", "minimum throughput"]
+            .iter()
+            .any(|sign| words.contains(sign))
     })
 }

@@ -7,7 +7,7 @@ use aws_config::{
 };
 use aws_sdk_dynamodb::{
     Client,
-    config::{Builder, IdentityCache, StalledStreamProtectionConfig},
+    config::{Builder, IdentityCache, StalledStreamProtectionConfig, retry::RetryPartition},
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
@@ -53,6 +53,8 @@ pub(super) async fn session(
                 .load_timeout(CREDENTIALS_TIMEOUT)
                 .build(),
         )
+        // The SDK shares its retry quota between all clients of a region; one that fails must not take the others' retries.
+        .retry_partition(RetryPartition::custom("dynamodb").build())
         .stalled_stream_protection(
             StalledStreamProtectionConfig::enabled()
                 .grace_period(cluster.read_timeout)
