@@ -4,6 +4,9 @@
 mod abi_header;
 mod chameleon;
 mod corpus;
+mod hosts;
+mod hosts_c;
+mod hosts_examples;
 mod kill;
 mod library;
 mod query;
