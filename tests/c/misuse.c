@@ -139,7 +139,7 @@ static void after_close(void) {
     free(job);
 }
 
-static int calls_back;
+static int calls_back, logged;
 
 static void from_callback(void *user, uint64_t rows, uint64_t pages, uint64_t wire_bytes) {
     (void)rows, (void)pages, (void)wire_bytes;
@@ -162,7 +162,6 @@ static void log_calls_back(void *user, int32_t level, const char *target, const 
 static void callbacks(void) {
     char code[32];
     CHECK(close_plugin(0) == 0);
-    int logged = 0;
     hp_host host = {.struct_size = sizeof host, .user = &logged, .log = log_calls_back};
     CHECK(open_plugin(&host) == 0);
     hp_call call = {.struct_size = sizeof call, .user = &calls_back, .progress = from_callback};

@@ -7,6 +7,7 @@
 #include "check.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 
 #define MOST 16
 
@@ -33,8 +34,16 @@ static void note(int kind, const char *how) {
     pthread_mutex_unlock(&lock);
 }
 
-static void *cancel_it(void *id) {
-    cancel(id);
+struct cancelling {
+    char id[64];
+    atomic_bool over;
+};
+
+static void *cancel_it(void *argument) {
+    struct cancelling *job = argument;
+    while (!job->over && plugin.cancel_job((const uint8_t *)job->id, strlen(job->id)) != 0) {
+        nap(100);
+    }
     return NULL;
 }
 
@@ -57,17 +66,19 @@ static void *work(void *unused) {
         }
         int kind = number % n_kinds;
         const char *name = kinds[kind].name;
-        char id[64], code[32];
-        snprintf(id, sizeof id, "job-%d", number);
-        char *job = job_with_id(kinds[kind].template, id);
+        struct cancelling cancelling = {.over = false};
+        char code[32];
+        snprintf(cancelling.id, sizeof cancelling.id, "job-%d", number);
+        char *job = job_with_id(kinds[kind].template, cancelling.id);
         hp_call call = {.struct_size = sizeof call, .progress = ignore_progress};
         call.timeout_ms = strncmp(name, "deadline", 8) == 0 ? 10 : 0;
         pthread_t canceller;
         bool cancelled = strncmp(name, "cancel", 6) == 0;
         if (cancelled) {
-            CHECK(pthread_create(&canceller, NULL, cancel_it, id) == 0);
+            CHECK(pthread_create(&canceller, NULL, cancel_it, &cancelling) == 0);
         }
         int status = run(job, &call, code);
+        cancelling.over = true;
         if (cancelled) {
             pthread_join(canceller, NULL);
         }

@@ -1,7 +1,7 @@
 // Loads dynamo.go, built as a Go plugin, as Heimdall does, and runs one job on it: against the stand-ins beside it, or inside
 // a checkout of Heimdall.
 //
-//	run PLUGIN.so JOB.json [TIMEOUT]
+//	run PLUGIN.so JOB.json [CANCEL_AFTER]
 package main
 
 import (
@@ -34,7 +34,7 @@ type section struct {
 
 func run(args []string) error {
 	if len(args) < 2 {
-		return errors.New("usage: run PLUGIN.so JOB.json [TIMEOUT]")
+		return errors.New("usage: run PLUGIN.so JOB.json [CANCEL_AFTER]")
 	}
 	text, err := os.ReadFile(args[1])
 	if err != nil {
@@ -49,17 +49,6 @@ func run(args []string) error {
 	if err := json.Unmarshal(text, &document); err != nil {
 		return err
 	}
-	ctx := stdcontext.Background()
-	if len(args) > 2 {
-		timeout, err := time.ParseDuration(args[2])
-		if err != nil {
-			return err
-		}
-		var cancel stdcontext.CancelFunc
-		ctx, cancel = stdcontext.WithCancel(ctx)
-		time.AfterFunc(timeout, cancel)
-	}
-
 	opened, err := goplugin.Open(args[0])
 	if err != nil {
 		return err
@@ -77,9 +66,19 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
+	ctx := stdcontext.Background()
 	c := &cluster.Cluster{Object: object.Object{Name: document.Cluster.Name, Context: document.Cluster.Context}}
 	if err := handler.(plugin.HealthChecker).HealthCheck(ctx, c); err != nil {
 		return fmt.Errorf("health: %w", err)
+	}
+	if len(args) > 2 {
+		cancelAfter, err := time.ParseDuration(args[2])
+		if err != nil {
+			return err
+		}
+		var cancel stdcontext.CancelFunc
+		ctx, cancel = stdcontext.WithCancel(ctx)
+		time.AfterFunc(cancelAfter, cancel)
 	}
 	j := &job.Job{Object: object.Object{ID: document.ID, Name: document.Name, User: "alice", Context: document.Context}}
 	err = handler.Execute(ctx, &plugin.Runtime{Stdout: os.Stdout, Stderr: os.Stderr}, j, c)
