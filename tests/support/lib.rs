@@ -3,8 +3,8 @@
 //! The files are built by the first test that asks, with the one command that demo and tests share, so that nothing is built twice.
 #![forbid(unsafe_code)]
 
-pub mod serving;
 pub mod child;
+pub mod serving;
 
 use std::{
     env,
