@@ -20,6 +20,7 @@ mod library;
 mod query;
 mod replay;
 mod run_command;
+mod secrets;
 mod soak;
 mod swap;
 mod wrong_requests;

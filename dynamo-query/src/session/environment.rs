@@ -44,11 +44,17 @@ impl Environment {
             .any(|(name, value)| is_proxy(name) && !value.is_empty())
     }
 
-    /// The same for the SDK.
-    pub(super) fn for_sdk(&self) -> Env {
+    /// The same for the SDK; without the keys in it where a profile is named, which the SDK would ignore beside them.
+    pub(super) fn for_sdk(&self, profile: Option<&str>) -> Env {
+        let keys = [
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+        ];
         let variables: Vec<(&str, &str)> = self
             .variables
             .iter()
+            .filter(|(name, _)| profile.is_none() || !keys.contains(&name.as_str()))
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         Env::from_slice(&variables)

@@ -82,7 +82,7 @@ async fn shared_config(
         .read_timeout(cluster.read_timeout)
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .env(environment.for_sdk())
+        .env(environment.for_sdk(cluster.profile.as_deref()))
         .http_client(http)
         .retry_config(RetryConfig::standard().with_max_attempts(cluster.max_attempts))
         .timeout_config(timeouts);

@@ -59,6 +59,20 @@ fn a_profile_of_the_clusters_choice_or_the_environments() {
 }
 
 #[test]
+fn a_profile_of_the_clusters_choice_goes_before_keys_in_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[team]\naws_access_key_id = AKIDTEAM\naws_secret_access_key = s\n";
+    let credentials = file(folder.path(), "credentials", text);
+    let variables = [
+        ("AWS_SHARED_CREDENTIALS_FILE", credentials.as_str()),
+        ("AWS_ACCESS_KEY_ID", "AKIDENV"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+    ];
+    assert_eq!(key_of(&variables, &json!({"profile": "team"})), "AKIDTEAM");
+    assert_eq!(key_of(&variables, &json!({})), "AKIDENV");
+}
+
+#[test]
 fn a_chain_of_source_profiles() {
     let sts = Sts::start(Script::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
