@@ -3,14 +3,16 @@
 use std::{path::Path, time::Duration};
 
 use aws_config::{
-    BehaviorVersion, Region, retry::RetryConfig, sts::AssumeRoleProvider, timeout::TimeoutConfig,
+    BehaviorVersion, Region, profile, retry::RetryConfig, sts::AssumeRoleProvider,
+    timeout::TimeoutConfig,
 };
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_sdk_dynamodb::{
     Client,
     config::{Builder, IdentityCache, StalledStreamProtectionConfig, retry::RetryPartition},
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_types::SdkConfig;
+use aws_types::{SdkConfig, os_shim_internal::Fs};
 use plugin_api::{Error, ErrorCode};
 
 use super::{Environment, Session};
@@ -36,6 +38,9 @@ pub(super) async fn session(
     environment: &Environment,
     http: SharedHttpClient,
 ) -> Result<Session, Error> {
+    if let Some(profile) = &cluster.profile {
+        refuse_unknown_profile(profile, environment).await?;
+    }
     let mut shared = shared_config(cluster, environment, http).await;
     if shared.region().is_none() && has_custom_endpoint(cluster, environment) {
         shared = shared
@@ -70,6 +75,26 @@ pub(super) async fn session(
         client: Client::from_conf(config.build()),
         region,
     })
+}
+
+/// Without this the SDK would go on to the next source, the machine's role for one: a misspelt profile must not be another identity.
+async fn refuse_unknown_profile(name: &str, environment: &Environment) -> Result<(), Error> {
+    let files = EnvConfigFiles::default();
+    let profiles = profile::load(
+        &Fs::real(),
+        &environment.for_sdk(Some(name)),
+        &files,
+        Some(name.to_owned().into()),
+    )
+    .await;
+    match profiles {
+        Ok(profiles) if profiles.get_profile(name).is_none() => {
+            Err(Error::new(ErrorCode::Credentials, format!("there is no AWS profile named '{}'", name.escape_debug()))
+                .hint("check cluster.context.profile and the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name"))
+        }
+        // A file that cannot be read or parsed: the SDK says so when it is asked for credentials.
+        _ => Ok(()),
+    }
 }
 
 async fn shared_config(
