@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnConsumedCapacity},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use base64::{Engine, prelude::BASE64_STANDARD};
 use plugin_api::{Error, ErrorCode, JobCtx, Partial};
 
 use crate::{
@@ -211,14 +212,21 @@ fn decoding(error: &DecodeError) -> Error {
     }
 }
 
-/// The texts of all strings and numbers in the parameters.
+/// The texts of all values in the parameters: strings, numbers, bytes as base64, and the keys of maps.
 fn scalars(parameters: &[AttributeValue]) -> Vec<String> {
     fn collect(value: &AttributeValue, into: &mut Vec<String>) {
         match value {
             AttributeValue::S(text) | AttributeValue::N(text) => into.push(text.clone()),
             AttributeValue::Ss(texts) | AttributeValue::Ns(texts) => into.extend_from_slice(texts),
             AttributeValue::L(values) => values.iter().for_each(|value| collect(value, into)),
-            AttributeValue::M(values) => values.values().for_each(|value| collect(value, into)),
+            AttributeValue::M(values) => values.iter().for_each(|(key, value)| {
+                into.push(key.clone());
+                collect(value, into);
+            }),
+            AttributeValue::B(bytes) => into.push(BASE64_STANDARD.encode(bytes)),
+            AttributeValue::Bs(sets) => {
+                into.extend(sets.iter().map(|bytes| BASE64_STANDARD.encode(bytes)))
+            }
             _ => {}
         }
     }

@@ -32,7 +32,7 @@ enum Command {
     Plugins(PluginsArgs),
     /// Try one plugin library in a process of its own
     Probe(inspect::ProbeArgs),
-    /// Explain an error code, or what would become of a job
+    /// Explain an error code
     Explain(explain::ExplainArgs),
     /// Show it all on an embedded DynamoDB
     Demo(demo::DemoArgs),

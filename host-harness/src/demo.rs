@@ -185,7 +185,7 @@ impl<W: Write> Stage<'_, W> {
             "name": "list-items-job", "version": "0.0.1", "context": context,
             "command_criteria": ["type:dynamodb"], "cluster_criteria": ["data:prod"],
         });
-        let routed = route_job(job.to_string().as_bytes(), self.config, "demo")?;
+        let routed = route_job(job.to_string().as_bytes(), self.config, Some("demo"))?;
         Ok(self
             .plugin
             .run_job(&routed.document, &CallOptions::default()))

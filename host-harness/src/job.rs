@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use plugin_api::json::{self, JsonError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -188,6 +189,12 @@ impl Submission {
             && serde_json::from_slice::<&RawValue>(body).is_ok()
         {
             return Err(HostError::invalid_job("the job is not a JSON object"));
+        }
+        if let Ok(text) = std::str::from_utf8(body)
+            && let Err(twice @ JsonError::KeyTwice { .. }) = json::parse(text)
+        {
+            return Err(HostError::invalid_job(twice.to_string())
+                .hint("a key may be given only once in an object"));
         }
         let mut job: Self = serde_json::from_slice(body).map_err(|error| {
             HostError::invalid_job(format!("the job cannot be read: {error}"))

@@ -18,6 +18,7 @@ use plugin_api::{
 };
 
 use crate::{
+    error::{Code, HostError},
     cli::{Exit, default_plugin_dir},
     registry::{Lease, Registry, RegistryOptions},
 };
@@ -35,7 +36,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub(crate) query: Option<String>,
     /// With --query: the most rows
-    #[arg(long, requires = "query")]
+    #[arg(long, requires = "query", allow_negative_numbers = true)]
     pub(crate) limit: Option<u64>,
     /// With --query: the value of the next `?`, as JSON
     #[arg(long = "param", requires = "query", value_name = "JSON")]
@@ -104,9 +105,12 @@ fn run_job(args: &RunArgs, report: &Report) -> Result<Exit, RunError> {
     let lease = registry
         .lease(&job.plugin, job.plugin_version.as_ref())
         .map_err(|unavailable| {
-            RunError::Usage(format!(
-                "{unavailable}; is the library in the plugin directory? try: host-harness plugins"
-            ))
+            RunError::Refused(
+                HostError::new(Code::PluginUnavailable, unavailable.to_string()).hint(format!(
+                    "{}; host-harness plugins shows what lies in the plugin directory",
+                    unavailable.hint()
+                )),
+            )
         })?;
     let lease = Arc::new(lease);
     let ran = interruptible(&lease, &job, report);

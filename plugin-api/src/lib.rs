@@ -35,6 +35,7 @@ mod error;
 mod export;
 mod ffi;
 mod job;
+pub mod json;
 mod panic;
 mod slot;
 pub mod testing;

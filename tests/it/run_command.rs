@@ -206,7 +206,7 @@ fn wrong_usage_and_unreadable_files_are_exit_status_2() {
         &["--query", "SELECT 1", "--limit", "many"],
         &["--query", "SELECT 1", "--format", "xml"],
         &["--query", "SELECT 1", "--config", "no-such-config.yaml"],
-        &["--query", "SELECT 1", "--plugin", "no-such-plugin"],
+        &["--query", "SELECT 1", "--user"],
         &["--query", "SELECT 1", "--colour"],
     ] {
         let output = place.run(args);
@@ -221,6 +221,14 @@ fn wrong_usage_and_unreadable_files_are_exit_status_2() {
             "{args:?}"
         );
     }
+}
+
+#[test]
+fn a_plugin_that_is_not_there_is_exit_status_1_with_its_error_document() {
+    let place = Place::new();
+    let output = place.run(&["--query", "SELECT 1", "--plugin", "no-such-plugin"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(error(&output)["error"]["code"], "PLUGIN_UNAVAILABLE");
 }
 
 #[test]
@@ -249,7 +257,7 @@ fn with_a_config_the_job_is_routed_and_may_not_bring_its_own_cluster() {
     job["command_criteria"] = json!(["type:dynamo"]);
     let output = routed(&job);
     assert_eq!(
-        (output.status.code(), &error(&output)["code"]),
+        (output.status.code(), &error(&output)["error"]["code"]),
         (Some(1), &json!("NO_ROUTE"))
     );
     assert!(

@@ -9,7 +9,7 @@ use plugin_api::{Error, ErrorCode};
 use super::Request;
 use crate::statement;
 
-/// Texts shorter than this are too common to be struck out of a sentence without spoiling it.
+/// Shorter texts are struck out only where they stand alone: inside other words they say nothing, and striking them spoils a sentence.
 const SHORTEST_SECRET: usize = 3;
 
 pub(super) fn error_of(error: &ExecuteStatementError, status: u16, request: Request<'_>) -> Error {
@@ -20,7 +20,15 @@ pub(super) fn error_of(error: &ExecuteStatementError, status: u16, request: Requ
         "AccessDeniedException" | "AccessDenied" | "NotAuthorized" => {
             access_denied(&words, request)
         }
-        "ValidationException" => validation(&words, request),
+        // DynamoDB says so in a validation; the index is as absent as a table would be.
+        "ValidationException" if words.contains("does not have the specified index") => {
+            not_found(request).hint("check the index's name, which is case-sensitive")
+        }
+        "ValidationException" => validation(
+            &words,
+            statement::service_position(error.message().unwrap_or_default()),
+            request,
+        ),
         "ProvisionedThroughputExceededException"
         | "ThrottlingException"
         | "Throttling"
@@ -133,7 +141,7 @@ fn access_denied(words: &str, request: Request<'_>) -> Error {
     .hint(hint)
 }
 
-fn validation(words: &str, request: Request<'_>) -> Error {
+fn validation(words: &str, position: Option<(u32, u32)>, request: Request<'_>) -> Error {
     let error = Error::new(
         ErrorCode::Validation,
         format!("DynamoDB refused the statement: {words}"),
@@ -144,7 +152,7 @@ fn validation(words: &str, request: Request<'_>) -> Error {
         "the words are DynamoDB's own; its PartiQL reference lists what a SELECT may hold"
     };
     // The text that was sent has the user's positions: only comments became blanks.
-    match statement::service_position(words) {
+    match position {
         Some((line, column)) => {
             let caret = statement::caret(request.query, line, column);
             let message = format!("{}\n{caret}", error.message);
@@ -186,14 +194,57 @@ fn throttling_reasons(error: &ExecuteStatementError) -> Vec<String> {
         .collect()
 }
 
-/// AWS's words without the parameters' values, in one line.
+/// AWS's words without the parameters' values: plain, escaped as in JSON, or with quotes doubled as in PartiQL.
 fn clean(words: &str, secrets: &[String]) -> String {
     let mut clean = words.trim().to_owned();
-    for secret in secrets
-        .iter()
-        .filter(|secret| secret.chars().count() >= SHORTEST_SECRET)
-    {
-        clean = clean.replace(secret.as_str(), "?");
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        let json = serde_json::to_string(secret).unwrap_or_default();
+        for form in [
+            secret.as_str(),
+            json.trim_matches('"'),
+            &secret.replace('\'', "''"),
+        ] {
+            clean = if form.chars().count() >= SHORTEST_SECRET {
+                clean.replace(form, "?")
+            } else {
+                without_word(&clean, form)
+            };
+        }
     }
     clean
+}
+
+/// `text` with a `?` wherever `word` stands alone, between characters that belong to no word.
+fn without_word(text: &str, word: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(word).filter(|_| !word.is_empty()) {
+        let (before, after) = (&rest[..at], &rest[at + word.len()..]);
+        let joins = |c: char| c.is_alphanumeric() || c == '_';
+        let alone = !before
+            .chars()
+            .next_back()
+            .or(kept.chars().next_back())
+            .is_some_and(joins)
+            && !after.chars().next().is_some_and(joins);
+        kept.push_str(before);
+        kept.push_str(if alone { "?" } else { word });
+        rest = after;
+    }
+    kept + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameter_values_are_struck_out_in_every_form_that_a_sentence_may_quote() {
+        let secrets = ["sec\"ret", "it's", "QkJC", "topkey", "ab", "7"].map(str::to_owned);
+        let words = r#"value ab; QkJC; "sec\"ret" 'it''s' topkey=7 at 17:71 table absent"#;
+        assert_eq!(
+            clean(words, &secrets),
+            r#"value ?; ?; "?" '?' ?=? at 17:71 table absent"#
+        );
+    }
 }

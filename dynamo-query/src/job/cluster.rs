@@ -85,7 +85,11 @@ impl Cluster {
     /// # Errors
     /// `INVALID_JOB`.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        Self::read(Some(document::parse(text, "the cluster")?), None)
+        let cluster = document::parse(text, "the cluster")?;
+        Self::read(
+            Some(cluster).filter(|cluster| cluster.get() != "null"),
+            None,
+        )
     }
 
     pub(super) fn read(cluster: Option<&RawValue>, user: Option<&str>) -> Result<Self, Error> {
@@ -176,7 +180,10 @@ fn is_role_arn(arn: &str) -> bool {
 fn session_name(template: Option<&str>, cluster: Option<&str>, user: Option<&str>) -> String {
     let default = format!("heimdall-{}", cluster.unwrap_or("dynamo"));
     let template = template.unwrap_or(&default);
-    let filled = template.replace("{user}", user.unwrap_or("unknown"));
+    let filled = template.replace(
+        "{user}",
+        user.filter(|user| !user.is_empty()).unwrap_or("unknown"),
+    );
     let clean: String = filled
         .chars()
         .map(|c| {
@@ -228,17 +235,46 @@ fn read_url(context: &mut Fields<'_>, field: &str) -> Result<Option<String>, Err
     let Some(url) = context.filled_string(field)? else {
         return Ok(None);
     };
-    let host = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("https://"));
-    if host.is_none_or(|host| host.is_empty() || host.starts_with('/'))
-        || url.contains(|c: char| c.is_whitespace() || c.is_control())
-    {
-        // A proxy's URL may hold a password, so the value is not shown.
-        return Err(invalid(format!("cluster.context.{field} is not a URL"))
-            .hint("write it as http://HOST:PORT or https://HOST:PORT"));
+    if is_url(&url, field == "proxy") {
+        return Ok(Some(url));
     }
-    Ok(Some(url))
+    // A proxy's URL may hold a password, so the value is not shown.
+    Err(invalid(format!("cluster.context.{field} is not a URL"))
+        .hint("write it as http://HOST:PORT or https://HOST:PORT"))
+}
+
+/// Whether a text is an HTTP URL with a host that can be one and a port that there is; a proxy's may name user and password.
+fn is_url(url: &str, with_user: bool) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host_and_port = match authority.rsplit_once('@') {
+        Some((_, host)) if with_user => host,
+        Some(_) => return false,
+        None => authority,
+    };
+    let (host_fits, port) = if let Some((address, port)) = host_and_port
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        (address.parse::<std::net::Ipv6Addr>().is_ok(), port)
+    } else {
+        let (host, port) =
+            host_and_port.split_at(host_and_port.find(':').unwrap_or(host_and_port.len()));
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        (!host.is_empty() && host.chars().all(plain), port)
+    };
+    let port_fits = port.is_empty()
+        || port
+            .strip_prefix(':')
+            .is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    ["http", "https"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known))
+        && host_fits
+        && port_fits
+        && !url.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 fn read_max_attempts(context: &mut Fields<'_>) -> Result<u32, Error> {

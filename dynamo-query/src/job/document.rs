@@ -2,12 +2,11 @@
 //!
 //! Values are kept as the text they were written in, so that a number's digits stay what the user wrote.
 
-use std::{collections::HashSet, fmt, time::Duration};
+use std::time::Duration;
 
-use plugin_api::Error;
-use serde::{
-    Deserialize,
-    de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor},
+use plugin_api::{
+    Error,
+    json::{self, JsonError, Members},
 };
 use serde_json::value::RawValue;
 
@@ -15,93 +14,30 @@ use super::invalid;
 
 /// Checks that a text is JSON without a key given twice, anywhere, and hands it out for reading.
 pub(super) fn parse<'a>(text: &'a str, what: &str) -> Result<&'a RawValue, Error> {
-    let refused = |error: serde_json::Error| match error.classify() {
-        serde_json::error::Category::Data => {
-            invalid(error.to_string()).hint("a key may be given only once")
+    json::parse(text).map_err(|error| match error {
+        // What lies inside the parameters is data, keys too.
+        JsonError::KeyTwice { path } if path.iter().any(|key| key == "parameters") => {
+            invalid("a key inside context.parameters is given twice")
+                .hint("a key may be given only once in an object")
         }
-        _ => invalid(format!("{what} is not JSON: {error}")).hint("send one JSON object, UTF-8"),
-    };
-    serde_json::from_str::<EachKeyOnce>(text).map_err(refused)?;
-    serde_json::from_str(text).map_err(refused)
-}
-
-/// Any JSON value whose objects have each key once.
-struct EachKeyOnce;
-
-impl<'de> Deserialize<'de> for EachKeyOnce {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
-    }
-}
-
-impl<'de> Visitor<'de> for EachKeyOnce {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        let mut seen = HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if seen.contains(&key) {
-                return Err(A::Error::custom(format_args!(
-                    "the key {} is given twice",
-                    quoted(&key)
-                )));
-            }
-            map.next_value::<Self>()?;
-            seen.insert(key);
+        JsonError::KeyTwice { path } => {
+            let (key, place) = path
+                .split_last()
+                .map_or((String::new(), String::new()), |(key, place)| {
+                    (key.clone(), place.join("."))
+                });
+            let place = if place.is_empty() {
+                String::new()
+            } else {
+                format!(" in {}", quoted(&place))
+            };
+            invalid(format!("the key {} is given twice{place}", quoted(&key)))
+                .hint("a key may be given only once in an object")
         }
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self, A::Error> {
-        while seq.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
-    }
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
-    }
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-}
-
-/// The members of an object in their order, with values as written.
-pub(super) struct Members<'a>(pub(super) Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Vec<(String, &'de RawValue)>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(members)
-            }
+        other => {
+            invalid(format!("{what} is not JSON: {other}")).hint("send one JSON object, UTF-8")
         }
-        deserializer.deserialize_map(Collect).map(Self)
-    }
+    })
 }
 
 /// An object's fields, taken out one by one. `null` is the same as absent.

@@ -2,10 +2,10 @@
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use plugin_api::Error;
+use plugin_api::{Error, json::Members};
 use serde_json::value::RawValue;
 
-use super::{document::Members, invalid};
+use super::invalid;
 
 /// DynamoDB nests lists and maps to this depth and no deeper.
 const MAX_DEPTH: usize = 32;
@@ -26,7 +26,7 @@ pub(super) fn read(parameters: &RawValue) -> Result<Vec<AttributeValue>, Error> 
 fn plain(value: &RawValue, path: &str, depth: usize) -> Result<AttributeValue, Error> {
     if depth > MAX_DEPTH {
         return Err(invalid(format!(
-            "{path} is nested deeper than the {MAX_DEPTH} levels that DynamoDB takes"
+            "context.{path} is nested deeper than the {MAX_DEPTH} levels that DynamoDB takes"
         )));
     }
     let text = value.get();
@@ -97,10 +97,7 @@ fn map(
 ) -> Result<AttributeValue, Error> {
     let entries = members.into_iter().map(|(key, value)| {
         // The key may be data as well, so the message names the place by its parent.
-        Ok((
-            key,
-            plain(value, &format!("a value inside {path}"), depth + 1)?,
-        ))
+        Ok((key, plain(value, &format!("{path}.*"), depth + 1)?))
     });
     Ok(AttributeValue::M(entries.collect::<Result<_, Error>>()?))
 }

@@ -77,7 +77,7 @@ fn documents_that_are_no_job_are_refused_with_what_is_wrong_and_where() {
         ),
         (
             r#"{"context":{"query":"q","parameters":[{"a":1,"a":2}]}}"#,
-            "the key 'a' is given twice",
+            "a key inside context.parameters is given twice",
         ),
         (r#"{"context":{"query":"q"}} x"#, "the job is not JSON"),
         (
@@ -400,4 +400,46 @@ fn operators_mistakes_in_a_cluster_are_named() {
         );
         assert!(refusal.contains(words), "{refusal}");
     }
+}
+
+#[test]
+fn endpoints_are_urls_with_a_host_and_a_port_that_exist() {
+    let read =
+        |url: &str| Cluster::parse(&json!({"context": {"endpoint_url": url}}).to_string()).is_ok();
+    for good in [
+        "http://127.0.0.1:8000",
+        "https://dynamodb.eu-west-1.amazonaws.com",
+        "HTTP://localhost",
+        "http://[::1]:80/path",
+        "http://a_b.c/",
+    ] {
+        assert!(read(good), "{good}");
+    }
+    for bad in [
+        "http://[::1",
+        "http://a:b:c",
+        "http://%zz",
+        "http://\u{e9}",
+        "http://127.0.0.1:99999",
+        "http://h:abc",
+        "http://h:0",
+        "http://",
+        "ftp://h",
+        "http://u:p@h",
+        "h:80",
+    ] {
+        assert!(!read(bad), "{bad}");
+    }
+    assert!(Cluster::parse(r#"{"context":{"proxy":"http://user:secret@proxy:3128"}}"#).is_ok());
+    assert!(Cluster::parse("null").is_ok());
+}
+
+#[test]
+fn numbers_keep_their_digits_however_large() {
+    let job = Job::parse(&with_context(r#"{"query":"q","parameters":[1E400]}"#)).unwrap();
+    assert_eq!(job.parameters, [AttributeValue::N("1E400".to_owned())]);
+    assert!(
+        refusal(&with_context(r#"{"query":"q","timeout_seconds":1e400}"#))
+            .contains("timeout_seconds")
+    );
 }

@@ -9,12 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use plugin_api::{Error, ErrorCode};
-use serde::{
-    Deserialize, Serialize,
-    de::{MapAccess, Visitor},
-    ser::SerializeMap,
-};
+use plugin_api::{Error, ErrorCode, json};
+use serde::{Deserialize, Serialize, ser::SerializeMap};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{RunArgs, RunError};
@@ -166,15 +162,19 @@ fn override_cluster(job: &mut Members, args: &RunArgs) -> Result<(), RunError> {
 /// With a config: the job's criteria choose command and cluster, as for a job that is submitted over HTTP.
 fn by_config(submitted: &[u8], config: &Path, args: &RunArgs) -> Result<Routed, RunError> {
     let config = Config::load(config).map_err(|error| RunError::Usage(error.to_string()))?;
-    route_job(submitted, &config, &caller(args).unwrap_or_default())
+    route_job(submitted, &config, caller(args).as_deref())
 }
 
 /// Routes a submitted job by a config's commands and clusters.
-pub(crate) fn route_job(submitted: &[u8], config: &Config, user: &str) -> Result<Routed, RunError> {
+pub(crate) fn route_job(
+    submitted: &[u8],
+    config: &Config,
+    user: Option<&str>,
+) -> Result<Routed, RunError> {
     if let Ok(job) = serde_json::from_slice::<Members>(submitted)
         && let Some(own) = ["command", "cluster"]
             .into_iter()
-            .find(|own| job.get(own).is_some())
+            .find(|own| job.get(own).is_some_and(|value| value.get() != "null"))
     {
         return Err(RunError::Failed(
             Error::new(ErrorCode::InvalidJob, format!("the job brings its own '{own}', which only the config may set"))
@@ -194,12 +194,13 @@ pub(crate) fn route_job(submitted: &[u8], config: &Config, user: &str) -> Result
         |n| usize::try_from(uuid::Uuid::new_v4().as_u128() % n as u128).unwrap_or(0),
     )
     .map_err(RunError::Refused)?;
-    if !command.allows(user) {
+    let caller = user.unwrap_or_default();
+    if !command.allows(caller) {
         return Err(RunError::Refused(
             HostError::new(
                 Code::Forbidden,
                 format!(
-                    "the caller '{user}' may not run the command '{}'",
+                    "the caller '{caller}' may not run the command '{}'",
                     command.command.object.name
                 ),
             )
@@ -212,7 +213,7 @@ pub(crate) fn route_job(submitted: &[u8], config: &Config, user: &str) -> Result
         id: &'a str,
         name: Option<&'a str>,
         version: Option<&'a str>,
-        user: &'a str,
+        user: Option<&'a str>,
         context: Option<&'a RawValue>,
         command: &'a RawValue,
         cluster: &'a RawValue,
@@ -277,21 +278,13 @@ impl Members {
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Members;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Collect)
+        let members = json::Members::deserialize(deserializer)?.0;
+        Ok(Self(
+            members
+                .into_iter()
+                .map(|(name, value)| (name, value.to_owned()))
+                .collect(),
+        ))
     }
 }
 

@@ -14,8 +14,12 @@ use plugin_api::{
     host::{Document, LogSink, Progress},
 };
 use serde::Deserialize;
+use serde_json::json;
 
-use crate::{cli::Exit, error::HostError};
+use crate::{
+    cli::Exit,
+    error::{Code, HostError},
+};
 
 /// No more often than this is progress told.
 const EVERY: Duration = Duration::from_secs(1);
@@ -123,12 +127,18 @@ impl Report {
         Exit::Failed
     }
 
+    /// A refusal of the host's own, in the shape of every error document.
     pub(super) fn refused(&self, error: &HostError) -> Exit {
+        let document = json!({"error": {
+            "code": error.code.as_str(), "message": error.message, "hint": error.hint, "line": null, "column": null,
+            "retryable": matches!(error.code, Code::Busy | Code::PluginUnavailable), "aws_code": null, "request_id": null,
+            "partial": {"rows": 0, "pages": 0},
+        }});
         self.error(
             &error.message,
             error.hint.as_deref(),
             error.code.as_str(),
-            &error.to_json(),
+            document.to_string().as_bytes(),
         );
         Exit::Failed
     }
