@@ -6,6 +6,7 @@
 )]
 
 mod abi_header;
+mod abi_surface;
 mod chameleon;
 mod child;
 mod corpus;
@@ -14,6 +15,7 @@ mod health;
 mod hosts;
 mod hosts_c;
 mod hosts_examples;
+mod hosts_template;
 mod identity;
 mod kill;
 mod library;

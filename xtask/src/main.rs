@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod dist;
+mod new_plugin;
 mod tasks;
 
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ usage: cargo xtask COMMAND
   test [ARGS]   run every test; ARGS go to `cargo test`
   lint          formatting and clippy, warnings are errors
   dist          a folder dist/ to install from
+  new-plugin NAME   a folder NAME/ with a plugin to begin from
 ";
 
 fn main() -> ExitCode {
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         Some(("test", rest)) => tasks::test(rest),
         Some(("lint", [])) => tasks::lint(),
         Some(("dist", [])) => dist::dist(),
+        Some(("new-plugin", [name])) => new_plugin::new_plugin(name),
         Some(("help" | "--help" | "-h", _)) => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
