@@ -1,6 +1,7 @@
 //! `cargo xtask COMMAND`: everything that is done with this workspace, on a machine with a Rust toolchain and a C compiler.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod dist;
 mod tasks;
 
@@ -12,6 +13,8 @@ usage: cargo xtask COMMAND
   demo          build, and show it all on an embedded DynamoDB
   test [ARGS]   run every test; ARGS go to `cargo test`
   lint          formatting and clippy, warnings are errors
+  bench [--rounds N] [--mb N] [--write]
+                measure the plugin beside its peers; --write: into docs/BENCHMARKS.md
   dist          a folder dist/ to install from
 ";
 
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
         Some(("demo", [])) => tasks::demo(),
         Some(("test", rest)) => tasks::test(rest),
         Some(("lint", [])) => tasks::lint(),
+        Some(("bench", rest)) => bench::bench(rest),
         Some(("dist", [])) => dist::dist(),
         Some(("help" | "--help" | "-h", _)) => {
             print!("{USAGE}");
