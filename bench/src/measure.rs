@@ -18,7 +18,7 @@ pub(crate) struct Made {
 }
 
 /// Processor time of the whole process so far, user and system, in seconds.
-fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_seconds() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     let nanos = u32::try_from(time.tv_nsec).expect("below a second");
     let seconds = u32::try_from(time.tv_sec).expect("a process of years is not measured");

@@ -9,7 +9,7 @@ use plugin_api::host::{CallOptions, Library};
 use serde_json::{Value, json};
 
 use crate::aws::STATEMENT;
-use crate::measure::{Made, measured};
+use crate::measure::{Made, cpu_seconds, measured};
 
 /// Bytes of a document's end that hold its `stats`.
 const STATS_AT_MOST: usize = 1024;
@@ -35,11 +35,11 @@ pub(crate) fn through_typed(library: &Path, url: &str) -> anyhow::Result<Value> 
 
 /// How long it takes until a library that was never loaded is ready for a job: loader, checks, open, the first (refused) job.
 pub(crate) fn load(library: &Path) -> anyhow::Result<Value> {
-    let begun = Instant::now();
+    let (begun, cpu) = (Instant::now(), cpu_seconds());
     let library = open(library)?;
     let opened = begun.elapsed();
     let refused = library.run_job(b"{}", &CallOptions::default());
-    let ready = begun.elapsed();
+    let (ready, cpu) = (begun.elapsed(), cpu_seconds() - cpu);
     let error = refused.err().context("a job without a query was taken")?;
     anyhow::ensure!(
         error.code == plugin_api::ErrorCode::InvalidJob,
@@ -50,7 +50,7 @@ pub(crate) fn load(library: &Path) -> anyhow::Result<Value> {
         .close(Duration::from_secs(5))
         .map_err(|error| job_error(&error))?;
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-    Ok(json!({"opened_ms": milliseconds(opened), "ready_ms": milliseconds(ready)}))
+    Ok(json!({"opened_ms": milliseconds(opened), "ready_ms": milliseconds(ready), "cpu_ms": cpu * 1e3}))
 }
 
 fn open(path: &Path) -> anyhow::Result<Library> {

@@ -47,11 +47,15 @@ struct Options {
     rounds: usize,
     megabytes: usize,
     write: bool,
+    pages: bool,
 }
 
 pub(crate) fn bench(args: &[String]) -> anyhow::Result<()> {
     let options = options(args)?;
     build()?;
+    if options.pages {
+        return pages(&options);
+    }
     let clients = clients();
     let load_before = load_average();
     let costs = measure(&options, &clients)?;
@@ -68,9 +72,32 @@ pub(crate) fn bench(args: &[String]) -> anyhow::Result<()> {
     let text = report.markdown();
     println!("\n{text}");
     if options.write {
-        report::write(&root().join("docs/BENCHMARKS.md"), &text)?;
+        report::write(&page(), "costs", &text)?;
     }
     Ok(())
+}
+
+/// Page sizes against the naive rule. Nothing is pinned: waiting for the server is what is measured.
+fn pages(options: &Options) -> anyhow::Result<()> {
+    let table = output(
+        pinned("0-1")
+            .arg(target().join("release/bench-server"))
+            .arg("pages")
+            .arg(library()),
+    )?;
+    let text = format!(
+        "`cargo xtask bench --pages` on {}\n\n{table}",
+        report::when_and_where()
+    );
+    println!("\n{text}");
+    match options.write {
+        true => report::write(&page(), "pages", &text),
+        false => Ok(()),
+    }
+}
+
+fn page() -> PathBuf {
+    root().join("docs/BENCHMARKS.md")
 }
 
 fn options(args: &[String]) -> anyhow::Result<Options> {
@@ -78,6 +105,7 @@ fn options(args: &[String]) -> anyhow::Result<Options> {
         rounds: 5,
         megabytes: 100,
         write: false,
+        pages: false,
     };
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -95,7 +123,8 @@ fn options(args: &[String]) -> anyhow::Result<Options> {
             "--rounds" => options.rounds = number()?,
             "--mb" => options.megabytes = number()?,
             "--write" => options.write = true,
-            other => bail!("bench knows --rounds N, --mb N and --write, not '{other}'"),
+            "--pages" => options.pages = true,
+            other => bail!("bench knows --pages, --rounds N, --mb N and --write, not '{other}'"),
         }
     }
     Ok(options)
@@ -179,8 +208,8 @@ fn check_rows(costs: &Costs, clients: &[Client]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Milliseconds from nothing to a library that has answered its first job, each in a fresh process.
-fn load_times() -> anyhow::Result<Vec<f64>> {
+/// Milliseconds from nothing to a library that has answered its first job, on the clock and of the processor, each in a fresh process.
+fn load_times() -> anyhow::Result<Vec<(f64, f64)>> {
     (0..LOADS)
         .map(|_| {
             let line = output(
@@ -190,7 +219,10 @@ fn load_times() -> anyhow::Result<Vec<f64>> {
                     .arg(library()),
             )?;
             let times: Value = serde_json::from_str(&line)?;
-            times["ready_ms"].as_f64().context("no 'ready_ms'")
+            let ready = times["ready_ms"].as_f64();
+            ready
+                .zip(times["cpu_ms"].as_f64())
+                .context("no 'ready_ms' or 'cpu_ms'")
         })
         .collect()
 }

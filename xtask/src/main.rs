@@ -13,8 +13,8 @@ usage: cargo xtask COMMAND
   demo          build, and show it all on an embedded DynamoDB
   test [ARGS]   run every test; ARGS go to `cargo test`
   lint          formatting and clippy, warnings are errors
-  bench [--rounds N] [--mb N] [--write]
-                measure the plugin beside its peers; --write: into docs/BENCHMARKS.md
+  bench [--pages] [--rounds N] [--mb N] [--write]
+                measure the plugin beside its peers (or its page sizes); --write: into docs/BENCHMARKS.md
   dist          a folder dist/ to install from
 ";
 

@@ -1,12 +1,14 @@
-//! `bench-server DATASET MB`: the replay server in a process of its own. Out: its URL, as one line. It ends when its standard
-//! input does, so it cannot outlive who started it.
+//! `bench-server replay DATASET MB`: the replay server in a process of its own. Out: its URL, as one line. It ends when its
+//! standard input does, so it cannot outlive who started it. `bench-server pages LIBRARY` measures page sizes, see [`pages`].
 //!
 //! Eight ready-made pages of 1 MB are sent in turn; a request costs a look for its token and nothing else.
 #![forbid(unsafe_code)]
 
 mod items;
+mod pages;
 
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -18,10 +20,16 @@ const DISTINCT_PAGES: u64 = 8;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [data_set, megabytes] = &arguments[..] else {
-        bail!("usage: bench-server flat|nested MB");
-    };
-    let item = match data_set.as_str() {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["replay", data_set, megabytes] => replay(data_set, megabytes),
+        ["pages", library] => pages::run(Path::new(library)),
+        _ => bail!("usage: bench-server replay flat|nested MB, or bench-server pages LIBRARY"),
+    }
+}
+
+fn replay(data_set: &str, megabytes: &str) -> anyhow::Result<()> {
+    let item = match data_set {
         "flat" => items::flat,
         "nested" => items::nested,
         other => bail!("no data set '{other}', only flat and nested"),

@@ -20,7 +20,7 @@ impl Server {
     pub(super) fn start(data_set: &str, megabytes: usize) -> anyhow::Result<Self> {
         let mut child = pinned(SERVER_CORE)
             .arg(target().join("release/bench-server"))
-            .args([data_set, &megabytes.to_string()])
+            .args(["replay", data_set, &megabytes.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
