@@ -14,7 +14,7 @@ pub(crate) const PLUGIN_TYPED: &str = "the plugin's library, Rust door";
 pub(crate) const TYPED_BUFFER: &str = "SDK's typed items to one buffer";
 pub(crate) const TYPED_VALUE: &str = "SDK's typed items, serde_json::Value, text";
 pub(crate) const GO: &str = "Go, aws-sdk-go-v2 typed items, json.Marshal";
-pub(crate) const BOTO3: &str = "boto3, json.dumps";
+pub(crate) const BOTO3: &str = "boto3, json.dumps (one run)";
 
 /// One client: the server's URL goes between the two parts of its command.
 pub(crate) struct Client {
