@@ -1,6 +1,7 @@
 //! `cargo xtask COMMAND`: everything that is done with this workspace, on a machine with a Rust toolchain and a C compiler.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod dist;
 mod new_plugin;
 mod tasks;
@@ -13,6 +14,8 @@ usage: cargo xtask COMMAND
   demo          build, and show it all on an embedded DynamoDB
   test [ARGS]   run every test; ARGS go to `cargo test`
   lint          formatting and clippy, warnings are errors
+  bench [--pages] [--rounds N] [--mb N] [--write]
+                measure the plugin beside its peers (or its page sizes); --write: into docs/BENCHMARKS.md
   dist          a folder dist/ to install from
   new-plugin NAME   a folder NAME/ with a plugin to begin from
 ";
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
         Some(("demo", [])) => tasks::demo(),
         Some(("test", rest)) => tasks::test(rest),
         Some(("lint", [])) => tasks::lint(),
+        Some(("bench", rest)) => bench::bench(rest),
         Some(("dist", [])) => dist::dist(),
         Some(("new-plugin", [name])) => new_plugin::new_plugin(name),
         Some(("help" | "--help" | "-h", _)) => {

@@ -1,0 +1,56 @@
+//! The two data sets, an item at a time, made from its number: typed JSON as DynamoDB sends it.
+//!
+//! Attributes come in an order that is neither sorted nor changes.
+
+/// Spreads the bits of a number, so that neighbouring items differ.
+fn mix(n: u64) -> u64 {
+    let n = (n ^ (n >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    n ^ (n >> 29)
+}
+
+fn pick<'a>(from: &[&'a str], n: u64) -> &'a str {
+    let bound = u64::try_from(from.len()).expect("a handful");
+    from[usize::try_from(n % bound).expect("below the bound")]
+}
+
+/// Ten scalar attributes, about 300 bytes.
+pub(crate) fn flat(n: u64) -> String {
+    let m = mix(n);
+    format!(
+        r#"{{"order_id":{{"S":"ord-{n:012}"}},"customer":{{"S":"customer-{}@example.com"}},"created_at":{{"S":"2026-{:02}-{:02}T{:02}:15:00Z"}},"status":{{"S":"{}"}},"quantity":{{"N":"{}"}},"price":{{"N":"{}.{:02}"}},"total_cents":{{"N":"{}"}},"is_paid":{{"BOOL":{}}},"country":{{"S":"{}"}},"note":{{"S":"{}"}}}}"#,
+        m % 1_000_000,
+        m % 12 + 1,
+        m % 28 + 1,
+        m % 24,
+        pick(&["open", "packed", "shipped", "delivered"], m >> 8),
+        m % 40,
+        m % 9000 + 1,
+        m % 99 + 1,
+        m % 100_000_000,
+        m & 1 == 0,
+        pick(&["DE", "FR", "US", "JP"], m >> 12),
+        pick(
+            &[
+                "ring twice",
+                "leave at the door",
+                "beware of the dog, it likes couriers",
+                "no comment"
+            ],
+            m >> 16
+        ),
+    )
+}
+
+/// List, map, sets, binary and null beside scalars, about 600 bytes.
+pub(crate) fn nested(n: u64) -> String {
+    let m = mix(n);
+    format!(
+        r#"{{"sku":{{"S":"sku-{n:010}"}},"tags":{{"SS":["red","{}","sale"]}},"sizes":{{"NS":["36","38","{}"]}},"dimensions":{{"M":{{"width":{{"N":"{}.5"}},"height":{{"N":"{}"}},"unit":{{"S":"mm"}}}}}},"reviews":{{"L":[{{"M":{{"stars":{{"N":"{}"}},"text":{{"S":"good value for the money, would buy again"}},"verified":{{"BOOL":true}}}}}},{{"M":{{"stars":{{"N":"4"}},"text":{{"S":"\"nice\", my daughter says"}},"verified":{{"BOOL":false}}}}}}]}},"thumbnail":{{"B":"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="}},"discontinued":{{"NULL":true}},"price":{{"N":"{}.99"}}}}"#,
+        pick(&["summer", "winter"], m >> 9),
+        m % 10 + 40,
+        m % 900,
+        m % 300,
+        m % 6,
+        m % 500,
+    )
+}

@@ -1,0 +1,39 @@
+//! `benches CLIENT URL [LIBRARY]`: one client reads all pages behind URL once and prints what that cost as one line of JSON.
+//!
+//! A client a process, so that peak memory is its own and nothing is warm. Measured is what lies between the first request and
+//! the finished result; starting the process and setting the client up is not.
+#![forbid(unsafe_code)]
+
+mod aws;
+mod bytes_only;
+mod measure;
+mod plugin;
+mod typed_buffer;
+mod typed_value;
+mod undecoded;
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (client, url, library) = match &arguments[..] {
+        [client, url] => (client, url, None),
+        [client, url, library] => (client, url, Some(Path::new(library))),
+        _ => bail!("usage: benches CLIENT URL [LIBRARY]"),
+    };
+    let library = || library.context("this client needs the plugin's library");
+    let cost = match client.as_str() {
+        "bytes-only" => bytes_only::run(url)?,
+        "sdk-undecoded" => undecoded::run(url)?,
+        "plugin-c" => plugin::through_c(library()?, url)?,
+        "plugin-typed" => plugin::through_typed(library()?, url)?,
+        "typed-buffer" => typed_buffer::run(url)?,
+        "typed-value" => typed_value::run(url)?,
+        "load" => plugin::load(library()?)?,
+        other => bail!("no client '{other}'"),
+    };
+    println!("{cost}");
+    Ok(())
+}

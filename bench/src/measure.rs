@@ -1,0 +1,52 @@
+//! What a piece of work cost this process.
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::Context;
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::{Value, json};
+
+/// What a client made of the pages.
+pub(crate) struct Made {
+    /// Bytes of page bodies read.
+    pub(crate) wire_bytes: u64,
+    /// Rows in the result; 0 where none were decoded.
+    pub(crate) rows: u64,
+    /// Bytes of the finished result; 0 where there is none.
+    pub(crate) result_bytes: u64,
+}
+
+/// Processor time of the whole process so far, user and system, in seconds.
+pub(crate) fn cpu_seconds() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let nanos = u32::try_from(time.tv_nsec).expect("below a second");
+    let seconds = u32::try_from(time.tv_sec).expect("a process of years is not measured");
+    f64::from(seconds) + f64::from(nanos) / 1e9
+}
+
+/// The process's peak memory in bytes (VmHWM).
+fn peak_bytes() -> anyhow::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .context("no VmHWM in /proc/self/status")?;
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kibibytes * 1024)
+}
+
+/// Does the work and says what it cost, as the JSON that every client prints.
+pub(crate) fn measured(work: impl FnOnce() -> anyhow::Result<Made>) -> anyhow::Result<Value> {
+    let (cpu, wall) = (cpu_seconds(), Instant::now());
+    let made = work()?;
+    let (cpu, wall) = (cpu_seconds() - cpu, wall.elapsed());
+    Ok(json!({
+        "cpu_s": cpu,
+        "wall_s": wall.as_secs_f64(),
+        "peak_bytes": peak_bytes()?,
+        "wire_bytes": made.wire_bytes,
+        "rows": made.rows,
+        "result_bytes": made.result_bytes,
+    }))
+}

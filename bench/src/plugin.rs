@@ -1,0 +1,95 @@
+//! The plugin's built library, loaded and called as a host does, through either door.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use plugin_api::Error;
+use plugin_api::host::{CallOptions, Library};
+use serde_json::{Value, json};
+
+use crate::aws::STATEMENT;
+use crate::measure::{Made, cpu_seconds, measured};
+
+/// Bytes of a document's end that hold its `stats`.
+const STATS_AT_MOST: usize = 1024;
+
+/// The C function, the result read where the plugin put it and freed there, as a host in another language does.
+pub(crate) fn through_c(library: &Path, url: &str) -> anyhow::Result<Value> {
+    let (library, job) = (open(library)?, job(url));
+    let call = |job: &[u8]| {
+        let made = library.read_job_by_c(job, &CallOptions::default(), made);
+        made.map_err(|error| job_error(&error))?
+    };
+    measured(|| call(&job))
+}
+
+/// The Rust door, as the host calls it.
+pub(crate) fn through_typed(library: &Path, url: &str) -> anyhow::Result<Value> {
+    let (library, job) = (open(library)?, job(url));
+    measured(|| {
+        let document = library.run_job(&job, &CallOptions::default());
+        made(&document.map_err(|error| job_error(&error))?)
+    })
+}
+
+/// How long it takes until a library that was never loaded is ready for a job: loader, checks, open, the first (refused) job.
+pub(crate) fn load(library: &Path) -> anyhow::Result<Value> {
+    let (begun, cpu) = (Instant::now(), cpu_seconds());
+    let library = open(library)?;
+    let opened = begun.elapsed();
+    let refused = library.run_job(b"{}", &CallOptions::default());
+    let (ready, cpu) = (begun.elapsed(), cpu_seconds() - cpu);
+    let error = refused.err().context("a job without a query was taken")?;
+    anyhow::ensure!(
+        error.code == plugin_api::ErrorCode::InvalidJob,
+        "{}",
+        error.message
+    );
+    library
+        .close(Duration::from_secs(5))
+        .map_err(|error| job_error(&error))?;
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    Ok(json!({"opened_ms": milliseconds(opened), "ready_ms": milliseconds(ready), "cpu_ms": cpu * 1e3}))
+}
+
+fn open(path: &Path) -> anyhow::Result<Library> {
+    let library = Library::load(path, None)?;
+    library.open("{}").map_err(|error| job_error(&error))?;
+    Ok(library)
+}
+
+/// A job that reads all pages behind `url`.
+fn job(url: &str) -> Vec<u8> {
+    json!({
+        "context": {"query": STATEMENT, "max_result_bytes": u64::from(u32::MAX)},
+        "command": {"context": {"max_result_bytes": u64::from(u32::MAX)}},
+        "cluster": {"context": {"endpoint_url": url, "region": "us-east-1"}},
+    })
+    .to_string()
+    .into_bytes()
+}
+
+fn job_error(error: &Error) -> anyhow::Error {
+    anyhow!("{:?}: {}", error.code, error.message)
+}
+
+/// Reads the `stats` at a document's end; the rows were checked by the tests.
+fn made(document: &[u8]) -> anyhow::Result<Made> {
+    let end = &document[document.len().saturating_sub(STATS_AT_MOST)..];
+    let end = String::from_utf8_lossy(end);
+    let (_, stats) = end
+        .rsplit_once(r#","stats":"#)
+        .context("the result has no stats")?;
+    let stats: Value = serde_json::from_str(stats.trim_end().strip_suffix('}').unwrap_or(stats))?;
+    let figure = |name: &str| {
+        stats[name]
+            .as_u64()
+            .with_context(|| format!("no {name} in stats"))
+    };
+    Ok(Made {
+        wire_bytes: figure("wire_bytes")?,
+        rows: figure("rows")?,
+        result_bytes: document.len() as u64,
+    })
+}
