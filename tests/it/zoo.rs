@@ -5,19 +5,13 @@
     reason = "a helper that fails fails the test that called it"
 )]
 
-use std::{
-    fs::{self, Permissions},
-    os::unix::fs::{PermissionsExt, chown, symlink},
-    path::Path,
-    process::Command,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
-};
+mod builds;
+mod trust;
+
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use harness_tests::host;
 use host_harness::registry::PluginState;
-use plugin_api::host::CallOptions;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -271,120 +265,6 @@ fn bad_bytes_over_the_running_file_take_nothing_out_of_service() {
     assert_eq!(stage.ask(), version(104));
 }
 
-#[test]
-fn a_file_that_others_may_write_is_refused() {
-    let stage = Stage::new();
-    stage.put(BAD, &chameleon(900, "good"));
-    let chmod = |mode| fs::set_permissions(stage.path(BAD), Permissions::from_mode(mode)).unwrap();
-    chmod(0o646);
-    refused(&stage, "UNTRUSTED", "everybody may write to it");
-    // Only root can give files away.
-    if chown(stage.path(BAD), None, Some(1)).is_ok() {
-        chmod(0o664);
-        refused(
-            &stage,
-            "UNTRUSTED",
-            "its group 1 may write to it and has other members",
-        );
-        chmod(0o644);
-        chown(stage.path(BAD), Some(1), None).unwrap();
-        refused(&stage, "UNTRUSTED", "owned by user 1");
-        chown(stage.path(BAD), Some(0), Some(0)).unwrap();
-    } else {
-        println!("SKIPPED: files of other owners (only root can make them)");
-    }
-    chmod(0o644);
-    stage.registry.reload().unwrap();
-    assert_eq!(stage.ask(), version(900), "once trusted it is taken");
-}
-
-#[test]
-fn a_directory_that_others_may_write_is_not_looked_at() {
-    let stage = Stage::new();
-    let dir = stage.path("");
-    stage.put("next.so", &chameleon(101, "good"));
-    fs::set_permissions(&dir, Permissions::from_mode(0o777)).unwrap();
-    let error = stage.registry.reload().unwrap_err();
-    assert!(
-        error.to_string().contains("everybody may write to it"),
-        "{error}"
-    );
-    assert_eq!(stage.ask(), version(100), "what runs serves on");
-    fs::set_permissions(&dir, Permissions::from_mode(0o755)).unwrap();
-    stage.registry.reload().unwrap();
-    assert_eq!(stage.ask(), version(101));
-}
-
-#[test]
-fn where_a_list_of_digests_lies_only_what_it_lists_is_taken() {
-    let stage = Stage::new();
-    let sums = |lines: &[(&str, &str)]| {
-        let text: String = lines
-            .iter()
-            .map(|(sum, name)| format!("{sum}  {name}\n"))
-            .collect();
-        stage.put("SHA256SUMS", text.as_bytes());
-    };
-    let sum = stage.row(100).sha256.unwrap();
-    sums(&[(&sum, "first.so")]);
-    stage.put(BAD, &chameleon(900, "good"));
-    refused(&stage, "NOT_LISTED", "does not list it");
-    sums(&[(&sum, "first.so"), (&sum, BAD)]);
-    refused(&stage, "WRONG_DIGEST", "but SHA256SUMS lists");
-    fs::set_permissions(stage.path("SHA256SUMS"), Permissions::from_mode(0o666)).unwrap();
-    let report = stage.registry.reload().unwrap();
-    assert_eq!(
-        report.refused,
-        [BAD, "first.so"],
-        "a list that anybody may write lists nothing"
-    );
-    assert_eq!(stage.ask(), version(100), "what runs serves on");
-    let listed = report.data.iter().find(|row| row.file == BAD).unwrap();
-    sums(&[(&sum, "first.so"), (listed.sha256.as_ref().unwrap(), BAD)]);
-    stage.registry.reload().unwrap();
-    assert_eq!(stage.ask(), version(900), "once listed it is taken");
-}
-
-#[test]
-fn what_is_put_in_a_librarys_place_between_check_and_use_is_never_loaded() {
-    let stage = Stage::new();
-    stage.put(".good", &chameleon(101, "good"));
-    stage.put(".evil", &chameleon(666, "good"));
-    let sum = stage.row(100).sha256.unwrap();
-    symlink(".good", stage.path("linked.so")).unwrap();
-    stage.registry.reload().unwrap();
-    let good = stage.row(101).sha256.unwrap();
-    stage.remove("linked.so");
-    stage.registry.reload().unwrap();
-    stage.put(
-        "SHA256SUMS",
-        format!("{sum}  first.so\n{good}  linked.so\n").as_bytes(),
-    );
-
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                for target in [".evil", ".good"] {
-                    symlink(target, stage.path(".link")).unwrap();
-                    fs::rename(stage.path(".link"), stage.path("linked.so")).unwrap();
-                }
-            }
-        });
-        for _ in 0..100 {
-            stage.registry.reload().unwrap();
-            assert!([100, 101].map(version).contains(&stage.ask()));
-        }
-        over.store(true, Ordering::Relaxed);
-    });
-    assert_eq!(stage.logged("loaded chameleon 777.0.666"), 0);
-    assert!(
-        stage.registry.reload().unwrap().refused.is_empty(),
-        "the last link leads to the good one"
-    );
-    assert_eq!(stage.ask(), version(101));
-}
-
 /// What the host cannot do anything about: a library that behaves until it gets a real job, and then ends the process.
 /// This is why `docs/ABI.md` begins with trust.
 #[test]
@@ -453,110 +333,4 @@ fn the_probe_command_prints_one_line_and_says_why() {
             code
         );
     }
-}
-
-/// Rust has no stable ABI, so that a plugin and its host may come from different compilers only because nothing of Rust's own
-/// crosses.
-#[test]
-fn a_plugin_built_with_another_toolchain_answers() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let nightly = Command::new("rustup")
-        .args([
-            "run",
-            "nightly",
-            "cargo",
-            "build",
-            "--quiet",
-            "--package",
-            "chameleon-plugin",
-            "--target-dir",
-        ])
-        .arg(harness_tests::built().parent().unwrap().join("nightly"))
-        .current_dir(root)
-        // Of the toolchain that runs this test.
-        .env_remove("RUSTUP_TOOLCHAIN")
-        .env_remove("CARGO")
-        .env_remove("RUSTC")
-        .output();
-    let built = match nightly {
-        Ok(built) if built.status.success() => harness_tests::built()
-            .parent()
-            .unwrap()
-            .join("nightly/debug/libchameleon_plugin.so"),
-        Ok(built) if !String::from_utf8_lossy(&built.stderr).contains("is not installed") => {
-            panic!("{}", String::from_utf8_lossy(&built.stderr))
-        }
-        _ => {
-            println!(
-                "SKIPPED: no nightly toolchain is installed, so no plugin of another compiler was tried"
-            );
-            return;
-        }
-    };
-    serves_beside_ours(fs::read(built).unwrap());
-}
-
-/// Plugins are upgraded before hosts or after them: what the previous commit built is taken today.
-#[test]
-fn a_plugin_built_at_the_previous_commit_answers() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let target = harness_tests::built().parent().unwrap().join("previous");
-    let checkout = target.join("checkout");
-    fs::create_dir_all(&checkout).unwrap();
-    let archive = Command::new("git")
-        .args(["archive", "HEAD~1"])
-        .current_dir(root)
-        .output();
-    let archive = match archive {
-        Ok(archive) if archive.status.success() => archive.stdout,
-        _ => {
-            println!(
-                "SKIPPED: the previous commit is not at hand (no git, or a shallow clone), so none of its plugins was tried"
-            );
-            return;
-        }
-    };
-    let file = target.join("checkout.tar");
-    fs::write(&file, archive).unwrap();
-    let unpacked = Command::new("tar")
-        .arg("xf")
-        .arg(&file)
-        .arg("-C")
-        .arg(&checkout)
-        .status();
-    assert!(unpacked.unwrap().success());
-    if !checkout.join("tests/fixtures/chameleon").exists() {
-        println!(
-            "SKIPPED: the previous commit has no such fixture, so none of its plugins was tried"
-        );
-        return;
-    }
-    let built = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "chameleon-plugin",
-            "--target-dir",
-        ])
-        .arg(&target)
-        .current_dir(&checkout)
-        .status()
-        .unwrap();
-    assert!(built.success());
-    serves_beside_ours(fs::read(target.join("debug/libchameleon_plugin.so")).unwrap());
-}
-
-/// Another build of version 777.0.100 is loaded and serves, first alone and then beside one of today's.
-fn serves_beside_ours(theirs: Vec<u8>) {
-    let stage = Stage::over(theirs, |_| {});
-    assert_eq!(stage.ask(), version(100));
-    stage.put("next.so", &chameleon(101, "good"));
-    stage.registry.reload().unwrap();
-    assert_eq!(stage.ask(), version(101));
-    let lease = stage
-        .registry
-        .lease("chameleon", Some(&"=777.0.100".parse().unwrap()))
-        .unwrap();
-    lease.run_job(b"{}", &CallOptions::default()).unwrap();
 }
