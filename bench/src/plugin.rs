@@ -50,7 +50,9 @@ pub(crate) fn load(library: &Path) -> anyhow::Result<Value> {
         .close(Duration::from_secs(5))
         .map_err(|error| job_error(&error))?;
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-    Ok(json!({"opened_ms": milliseconds(opened), "ready_ms": milliseconds(ready), "cpu_ms": cpu * 1e3}))
+    Ok(
+        json!({"opened_ms": milliseconds(opened), "ready_ms": milliseconds(ready), "cpu_ms": cpu * 1e3}),
+    )
 }
 
 fn open(path: &Path) -> anyhow::Result<Library> {

@@ -18,8 +18,8 @@ use plugin_api::{
 };
 
 use crate::{
-    error::{Code, HostError},
     cli::{Exit, default_plugin_dir},
+    error::{Code, HostError},
     registry::{Lease, Registry, RegistryOptions},
 };
 use document::Routed;
