@@ -349,7 +349,10 @@ mod tests {
             ("{\"name\": 5}", "cannot be read"),
             ("{\"context\": \"x\"}", "'context' must be an object"),
             ("{\"command_criteria\": \"x\"}", "cannot be read"),
-            ("{\"name\": \"a\", \"name\": \"b\"}", "duplicate field"),
+            (
+                "{\"name\": \"a\", \"name\": \"b\"}",
+                "the key 'name' is given twice",
+            ),
         ] {
             let error = Submission::parse(body.as_bytes()).unwrap_err();
             assert_eq!(error.code.as_str(), "INVALID_JOB");

@@ -31,6 +31,10 @@ pub(crate) fn dist() -> anyhow::Result<()> {
         &root().join("plugin-api/include/heimdall_plugin.h"),
         &dist.join("include/heimdall_plugin.h"),
     )?;
+    copy(
+        &root().join("plugin-api/heimdall-plugin.pc"),
+        &dist.join("heimdall-plugin.pc"),
+    )?;
     copy(&root().join("README.md"), &dist.join("README.md"))?;
     copy_tree(&root().join("examples"), &dist.join("examples"))?;
     copy_licences(&dist.join("licences"))?;

@@ -21,9 +21,11 @@ pub(super) fn error_of(error: &ExecuteStatementError, status: u16, request: Requ
             access_denied(&words, request)
         }
         // DynamoDB says so in a validation; the index is as absent as a table would be.
-        "ValidationException" if words.contains("does not have the specified index") => {
-            not_found(request).hint("check the index's name, which is case-sensitive")
-        }
+        "ValidationException" if words.contains("does not have the specified index") => Error::new(
+            ErrorCode::NotFound,
+            format!("there is no such index: {words}"),
+        )
+        .hint("check the index's name, which is case-sensitive"),
         "ValidationException" => validation(
             &words,
             statement::service_position(error.message().unwrap_or_default()),
