@@ -30,8 +30,17 @@ static struct {
     void (*free_buffer)(hp_buffer *);
 } lib;
 
-extern void heimdallDynamoLog(void *user, int32_t level, char *target, uint8_t *message, size_t len);
-extern void heimdallDynamoProgress(void *user, uint64_t rows, uint64_t pages, uint64_t wire_bytes);
+// A Go handle is a small number, and Go stops the process where it finds one in a pointer: it crosses as the number that it is.
+extern void heimdallDynamoLog(int32_t level, char *target, uint8_t *message, size_t len);
+extern void heimdallDynamoProgress(uintptr_t handle, uint64_t rows, uint64_t pages, uint64_t wire_bytes);
+
+static void on_log(void *user, int32_t level, const char *target, const uint8_t *message, size_t len) {
+    (void)user;
+    heimdallDynamoLog(level, (char *)target, (uint8_t *)message, len);
+}
+static void on_progress(void *user, uint64_t rows, uint64_t pages, uint64_t wire_bytes) {
+    heimdallDynamoProgress((uintptr_t)user, rows, pages, wire_bytes);
+}
 
 // NULL when all is well, else the reason.
 static const char *lib_load(const char *path) {
@@ -47,14 +56,13 @@ static const char *lib_load(const char *path) {
     return info->magic == 0x4850464Du && info->abi_major == 1 ? NULL : "it speaks another ABI";
 }
 static int32_t lib_open(hp_buffer *out) {
-    hp_host host = {.struct_size = sizeof host};
-    host.log = (void (*)(void *, int32_t, const char *, const uint8_t *, size_t))heimdallDynamoLog;
+    hp_host host = {.struct_size = sizeof host, .log = on_log};
     return lib.plugin_open(&host, NULL, 0, out);
 }
-// `user` is a Go handle, a number that C calls a pointer; 0: no progress.
-static int32_t lib_call(int health, const uint8_t *text, size_t len, uint64_t timeout_ms, uintptr_t user, hp_buffer *out) {
-    hp_call call = {.struct_size = sizeof call, .user = (void *)user, .timeout_ms = timeout_ms};
-    call.progress = user == 0 ? NULL : heimdallDynamoProgress;
+// `handle` 0: no progress.
+static int32_t lib_call(int health, const uint8_t *text, size_t len, uint64_t timeout_ms, uintptr_t handle, hp_buffer *out) {
+    hp_call call = {.struct_size = sizeof call, .user = (void *)handle, .timeout_ms = timeout_ms};
+    call.progress = handle == 0 ? NULL : on_progress;
     return health ? lib.check_health(text, len, &call, out) : lib.run_job(text, len, &call, out);
 }
 static int32_t lib_cancel(const uint8_t *id, size_t len) { return lib.cancel_job(id, len); }
@@ -318,7 +326,7 @@ func elements(array []byte, give func([]byte)) {
 var sinks sync.Map
 
 //export heimdallDynamoLog
-func heimdallDynamoLog(_ unsafe.Pointer, level C.int32_t, target *C.char, message *C.uint8_t, length C.size_t) {
+func heimdallDynamoLog(level C.int32_t, target *C.char, message *C.uint8_t, length C.size_t) {
 	line := string(unsafe.Slice((*byte)(message), int(length)))
 	var sink io.Writer = os.Stderr
 	if rest, found := strings.CutPrefix(line, "job="); found {
@@ -332,7 +340,7 @@ func heimdallDynamoLog(_ unsafe.Pointer, level C.int32_t, target *C.char, messag
 }
 
 //export heimdallDynamoProgress
-func heimdallDynamoProgress(user unsafe.Pointer, rows, pages, wireBytes C.uint64_t) {
-	sink := cgo.Handle(uintptr(user)).Value().(io.Writer)
+func heimdallDynamoProgress(handle C.uintptr_t, rows, pages, wireBytes C.uint64_t) {
+	sink := cgo.Handle(handle).Value().(io.Writer)
 	fmt.Fprintf(sink, "progress: %d rows, %d pages, %d bytes\n", uint64(rows), uint64(pages), uint64(wireBytes))
 }

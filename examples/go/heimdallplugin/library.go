@@ -12,24 +12,30 @@ package heimdallplugin
 #include <stdlib.h>
 #include "heimdall_host.h"
 
-extern void heimdallPluginLog(void *user, int32_t level, char *target, uint8_t *message, size_t len);
-extern void heimdallPluginProgress(void *user, uint64_t rows, uint64_t pages, uint64_t wire_bytes);
+// A Go handle is a small number, and Go stops the process where it finds one in a pointer: it crosses as the number that it is.
+extern void heimdallPluginLog(uintptr_t handle, int32_t level, char *target, uint8_t *message, size_t len);
+extern void heimdallPluginProgress(uintptr_t handle, uint64_t rows, uint64_t pages, uint64_t wire_bytes);
 
-typedef void (*log_function)(void *, int32_t, const char *, const uint8_t *, size_t);
+static void on_log(void *user, int32_t level, const char *target, const uint8_t *message, size_t len) {
+    heimdallPluginLog((uintptr_t)user, level, (char *)target, (uint8_t *)message, len);
+}
+static void on_progress(void *user, uint64_t rows, uint64_t pages, uint64_t wire_bytes) {
+    heimdallPluginProgress((uintptr_t)user, rows, pages, wire_bytes);
+}
 
-// Go has no function pointers for C, and a handle is a number that C calls a pointer.
-static int32_t lib_open(const hp_library *lib, uintptr_t user, hp_buffer *out) {
-    hp_host host = {.struct_size = sizeof host, .user = (void *)user};
-    host.log = user == 0 ? NULL : (log_function)heimdallPluginLog;
+// Go cannot call C's function pointers. Handle 0: nobody listens.
+static int32_t lib_open(const hp_library *lib, uintptr_t handle, hp_buffer *out) {
+    hp_host host = {.struct_size = sizeof host, .user = (void *)handle};
+    host.log = handle == 0 ? NULL : on_log;
     return lib->plugin_open(&host, NULL, 0, out);
 }
-static hp_call lib_call(uintptr_t user, uint64_t timeout_ms) {
-    hp_call call = {.struct_size = sizeof call, .user = (void *)user, .timeout_ms = timeout_ms};
-    call.progress = user == 0 ? NULL : heimdallPluginProgress;
+static hp_call lib_call(uintptr_t handle, uint64_t timeout_ms) {
+    hp_call call = {.struct_size = sizeof call, .user = (void *)handle, .timeout_ms = timeout_ms};
+    call.progress = handle == 0 ? NULL : on_progress;
     return call;
 }
-static int32_t lib_run(const hp_library *lib, const uint8_t *job, size_t len, uintptr_t user, uint64_t timeout_ms, hp_buffer *out) {
-    hp_call call = lib_call(user, timeout_ms);
+static int32_t lib_run(const hp_library *lib, const uint8_t *job, size_t len, uintptr_t handle, uint64_t timeout_ms, hp_buffer *out) {
+    hp_call call = lib_call(handle, timeout_ms);
     return lib->run_job(job, len, &call, out);
 }
 static int32_t lib_health(const hp_library *lib, const uint8_t *cluster, size_t len, uint64_t timeout_ms, hp_buffer *out) {
@@ -213,12 +219,12 @@ func timeoutMillis(ctx context.Context) (C.uint64_t, error) {
 }
 
 //export heimdallPluginLog
-func heimdallPluginLog(user unsafe.Pointer, level C.int32_t, target *C.char, message *C.uint8_t, length C.size_t) {
-	log := cgo.Handle(uintptr(user)).Value().(Log)
+func heimdallPluginLog(handle C.uintptr_t, level C.int32_t, target *C.char, message *C.uint8_t, length C.size_t) {
+	log := cgo.Handle(handle).Value().(Log)
 	log(int(level), C.GoString(target), string(unsafe.Slice((*byte)(message), int(length))))
 }
 
 //export heimdallPluginProgress
-func heimdallPluginProgress(user unsafe.Pointer, rows, pages, wireBytes C.uint64_t) {
-	cgo.Handle(uintptr(user)).Value().(Progress)(uint64(rows), uint64(pages), uint64(wireBytes))
+func heimdallPluginProgress(handle C.uintptr_t, rows, pages, wireBytes C.uint64_t) {
+	cgo.Handle(handle).Value().(Progress)(uint64(rows), uint64(pages), uint64(wireBytes))
 }
