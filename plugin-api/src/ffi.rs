@@ -10,6 +10,7 @@ pub mod door;
 pub(crate) mod fork;
 pub(crate) mod input;
 pub(crate) mod library;
+pub(crate) mod memory;
 pub mod module;
 pub(crate) mod process;
 #[cfg(any())]

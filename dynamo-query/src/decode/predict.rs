@@ -104,7 +104,8 @@ impl Predictor {
         }
         let n_room = (input.len() + 2 * BLOCK).min(MAX_ROW);
         if self.row.len() < n_room {
-            self.row.resize(n_room, 0);
+            // Fresh zeros cost nothing until they are written, and few rows need so much room.
+            self.row = vec![0; n_room];
         }
         let mut row = std::mem::take(&mut self.row);
         let cursor = Cursor {

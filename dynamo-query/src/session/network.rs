@@ -84,9 +84,7 @@ impl Network {
     fn trust_store(&self) -> Result<TrustStore, Error> {
         match &self.ca_bundle {
             Some(path) => Ok(TrustStore::empty().with_pem_certificate(read_bundle(path)?)),
-            None => Ok(system_certificates()
-                .into_iter()
-                .fold(TrustStore::empty(), TrustStore::with_pem_certificate)),
+            None => Ok(TrustStore::empty().with_pem_certificate(system_certificates())),
         }
     }
 }
@@ -112,24 +110,22 @@ fn read_bundle(path: &str) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// The system's certificates, each as PEM; those that TLS cannot use are left out, as every TLS client does.
-fn system_certificates() -> Vec<Vec<u8>> {
-    rustls_native_certs::load_native_certs()
-        .certs
-        .into_iter()
-        .filter(|certificate| {
-            rustls::RootCertStore::empty()
-                .add(certificate.clone())
-                .is_ok()
-        })
-        .map(|certificate| {
-            format!(
-                "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-                BASE64_STANDARD.encode(certificate)
-            )
-            .into_bytes()
-        })
-        .collect()
+/// The system's certificates as one bundle; those that TLS cannot use are left out, as every TLS client does.
+///
+/// One large block rather than hundreds of small ones: the allocator gives it back to the system.
+fn system_certificates() -> Vec<u8> {
+    let usable = |certificate: &CertificateDer<'static>| {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate.clone()).is_ok()
+    };
+    let certificates = rustls_native_certs::load_native_certs().certs;
+    let mut bundle = String::with_capacity(certificates.iter().map(|der| der.len() * 2).sum());
+    for certificate in certificates.iter().filter(|der| usable(der)) {
+        bundle.push_str("-----BEGIN CERTIFICATE-----\n");
+        BASE64_STANDARD.encode_string(certificate, &mut bundle);
+        bundle.push_str("\n-----END CERTIFICATE-----\n");
+    }
+    bundle.into_bytes()
 }
 
 fn invalid(message: impl Into<String>) -> Error {

@@ -2,7 +2,7 @@
 //!
 //! In: a [`Store`] and the stats. Out: the document, in the buffer in which the rows already lie.
 
-use super::store::{Parts, Segment, Store, reserve_exact};
+use super::store::{LARGE, Parts, Segment, Store, reserve_exact};
 use super::{Columns, Stats};
 use crate::decode::{DecodeError, Extent};
 
@@ -31,6 +31,10 @@ pub(super) fn write(store: Store, stats: &Stats) -> Result<Vec<u8>, DecodeError>
     let mut document = parts.buffer;
     document[..header.len()].copy_from_slice(&header);
     document.extend_from_slice(&footer);
+    if document.capacity() > LARGE {
+        // What was reserved and not needed goes back, in place.
+        document.shrink_to(size + 1);
+    }
     Ok(document)
 }
 

@@ -19,8 +19,6 @@ pub(super) struct Layout {
     sources: Vec<usize>,
     /// The wire has the very order of the result, and nothing is missing.
     is_same: bool,
-    /// The row in its new order.
-    line: Vec<u8>,
 }
 
 impl Layout {
@@ -30,7 +28,6 @@ impl Layout {
             columns: Vec::new(),
             sources: Vec::new(),
             is_same: true,
-            line: Vec::new(),
         }
     }
 
@@ -74,28 +71,25 @@ impl Layout {
         }
     }
 
-    /// Appends the row that the bytes of `row` begin with.
+    /// Writes the row that the bytes of `row` begin with to the front of `room`, which must be longer by a [`BLOCK`] at least: what
+    /// lies behind the row is then anything.
     #[inline]
-    pub(super) fn write(&mut self, row: &[u8], cells: &[Cell], out: &mut Vec<u8>) {
+    pub(super) fn write(&self, row: &[u8], cells: &[Cell], room: &mut [u8]) {
         let length = self.row_length(cells);
         if self.is_same {
-            out.extend_from_slice(&row[..length]);
+            room[..length].copy_from_slice(&row[..length]);
             return;
         }
-        if self.line.len() < length + BLOCK {
-            self.line.resize(length + BLOCK, 0);
-        }
-        let mut room = &mut self.line[..];
-        put(&mut room, b"[");
+        let mut rest = &mut *room;
+        put(&mut rest, b"[");
         for &source in &self.sources {
             match cells.get(source) {
-                Some(cell) => copy(&mut room, row, cell),
-                None => put(&mut room, b"null,"),
+                Some(cell) => copy(&mut rest, row, cell),
+                None => put(&mut rest, b"null,"),
             }
         }
-        self.line[length - 2] = b']';
-        self.line[length - 1] = b',';
-        out.extend_from_slice(&self.line[..length]);
+        room[length - 2] = b']';
+        room[length - 1] = b',';
     }
 }
 

@@ -6,13 +6,19 @@
 
 use super::Columns;
 use super::layout::{Layout, PADDING};
-use crate::decode::{Cell, DecodeError};
+use crate::decode::{BLOCK, Cell, DecodeError};
 
 /// No document is smaller around its column entries, each counted with a comma (hence one bracket less here), and its rows.
 const MIN_FRAME: u64 = r#"{"columns":],"data":[],"stats":{"rows":0,"pages":0,"items_evaluated":null,"requests":0,"retries":0,"consumed_capacity_units":0.0,"wire_bytes":0,"elapsed_ms":0,"truncated":true}}"#.len() as u64;
 /// As long as so little is in the buffer, moving it is cheaper than moving all rows at the end.
 const CHEAP_TO_MOVE: usize = 4 << 20;
-const MIN_CAPACITY: usize = 64 << 10;
+const MIN_CAPACITY: usize = 4 << 10;
+/// So many bytes are made ready at once.
+const READY: usize = 64 << 10;
+/// From here on a buffer gets all the room that it may ever need…
+pub(crate) const LARGE: usize = 4 << 20;
+/// …up to this much, which is what a job may have by default.
+const MAX_RESERVED: usize = 1 << 30;
 
 /// Rows that were written with the same columns.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +46,7 @@ struct Extent {
 #[derive(Debug)]
 pub(crate) struct Store {
     columns: Columns,
-    /// Room for the header, then the rows.
+    /// Room for the header, then the rows, then whatever was there before.
     buffer: Vec<u8>,
     /// The length of that room.
     gap: usize,
@@ -118,8 +124,12 @@ impl Store {
         self.layout.fit(cells, self.columns.order());
         let length = self.layout.row_length(cells);
         self.check_size(length)?;
-        self.reserve(length)?;
-        self.layout.write(row, cells, &mut self.buffer);
+        let start = self.gap + self.now.bytes;
+        // Rows are written in whole blocks.
+        if self.buffer.len() < start + length + BLOCK {
+            self.make_room(start + length + BLOCK)?;
+        }
+        self.layout.write(row, cells, &mut self.buffer[start..]);
         for cell in cells {
             self.columns.see(cell.column, cell.kinds);
         }
@@ -162,17 +172,35 @@ impl Store {
         }
     }
 
-    /// Makes room at the end of the buffer: twice as much each time, but never more than a document may need.
-    fn reserve(&mut self, more: usize) -> Result<(), DecodeError> {
-        let free = self.buffer.capacity() - self.buffer.len();
-        if free >= more {
+    /// Makes the buffer at least that long, and some more so that few rows have to ask.
+    #[inline(never)]
+    fn make_room(&mut self, end: usize) -> Result<(), DecodeError> {
+        if self.buffer.capacity() < end {
+            self.grow(end)?;
+        }
+        self.buffer
+            .resize((end + READY).min(self.buffer.capacity()), 0);
+        Ok(())
+    }
+
+    /// Twice as much room each time, and from some size on as much as a document of this job may need, but never more: pages that
+    /// are never written cost nothing, and a buffer that does not move can have huge pages (0.02 s less per 100 MB of answers).
+    fn grow(&mut self, end: usize) -> Result<(), DecodeError> {
+        let capacity = self.buffer.capacity();
+        let most = usize::try_from(self.max_result_bytes)
+            .unwrap_or(usize::MAX)
+            .saturating_add(self.gap + 1 + BLOCK);
+        let all = most.min(MAX_RESERVED);
+        // Where the process may not have so much address space, it goes on in steps.
+        if (LARGE..all).contains(&capacity)
+            && end <= all
+            && reserve_exact(&mut self.buffer, all).is_ok()
+        {
+            plugin_api::advise_huge_pages(self.buffer.spare_capacity_mut());
             return Ok(());
         }
-        let most = usize::try_from(self.max_result_bytes).unwrap_or(usize::MAX);
-        let wanted = (self.buffer.capacity().saturating_mul(2).max(MIN_CAPACITY))
-            .min(most.saturating_add(self.gap + 1))
-            .max(self.buffer.len() + more);
-        reserve_exact(&mut self.buffer, wanted)
+        let wanted = capacity.saturating_mul(2).max(MIN_CAPACITY);
+        reserve_exact(&mut self.buffer, wanted.min(most).max(end))
     }
 
     /// Keeps what is there for good.
@@ -187,12 +215,10 @@ impl Store {
     /// Makes the room in front exactly as large as the header would be now, so that the document need not be moved at its end.
     fn fit_gap(&mut self) {
         let wanted = self.columns.header().len();
-        if wanted > self.gap {
-            self.buffer.resize(wanted + self.now.bytes, 0);
-        }
+        let end = wanted + self.now.bytes;
+        self.buffer.resize(self.buffer.len().max(end), 0);
         self.buffer
             .copy_within(self.gap..self.gap + self.now.bytes, wanted);
-        self.buffer.truncate(wanted + self.now.bytes);
         self.gap = wanted;
     }
 
@@ -203,13 +229,13 @@ impl Store {
         self.layout = Layout::new();
         self.now = self.committed;
         self.rows_before = self.now.rows;
-        self.buffer.truncate(self.gap + self.now.bytes);
         self.segments.truncate(self.now.n_segments);
     }
 
     /// All there is, for the document: columns, buffer with its room in front, segments, padding, and the size allowed.
     pub(crate) fn into_parts(mut self) -> Parts {
         self.roll_back();
+        self.buffer.truncate(self.gap + self.now.bytes);
         Parts {
             columns: self.columns,
             buffer: self.buffer,
