@@ -6,6 +6,7 @@
 
 mod aws;
 mod bytes_only;
+mod many;
 mod measure;
 mod plugin;
 mod typed_buffer;
@@ -31,6 +32,9 @@ fn main() -> anyhow::Result<()> {
         "plugin-typed" => plugin::through_typed(library()?, url)?,
         "typed-buffer" => typed_buffer::run(url)?,
         "typed-value" => typed_value::run(url)?,
+        "many-plugin" => many::through_plugin(library()?, url)?,
+        "many-sdk" => many::through_sdk(url)?,
+        "idle-plugin" => many::idle(library()?, url)?,
         "load" => plugin::load(library()?)?,
         other => bail!("no client '{other}'"),
     };

@@ -55,14 +55,14 @@ pub(crate) fn load(library: &Path) -> anyhow::Result<Value> {
     )
 }
 
-fn open(path: &Path) -> anyhow::Result<Library> {
+pub(crate) fn open(path: &Path) -> anyhow::Result<Library> {
     let library = Library::load(path, None)?;
     library.open("{}").map_err(|error| job_error(&error))?;
     Ok(library)
 }
 
 /// A job that reads all pages behind `url`.
-fn job(url: &str) -> Vec<u8> {
+pub(crate) fn job(url: &str) -> Vec<u8> {
     json!({
         "context": {"query": STATEMENT, "max_result_bytes": u64::from(u32::MAX)},
         "command": {"context": {"max_result_bytes": u64::from(u32::MAX)}},

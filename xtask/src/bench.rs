@@ -1,11 +1,14 @@
 //! `cargo xtask bench`: what the plugin costs beside its peers, measured in one go.
 //!
-//! In: rounds, megabytes. Out: a table on standard output and, with `--write`, in `docs/BENCHMARKS.md`. The server runs on one
-//! core and each client in turn on another, a process a run, the clients interleaved so that whatever else the machine does meets all.
+//! In: what to measure, rounds, megabytes. Out: a table on standard output and, with `--write`, in `docs/BENCHMARKS.md`. The server runs
+//! on one core and each client in turn on another, a process a run, the clients interleaved so that whatever else the machine does meets
+//! all.
 
+mod jobs;
 mod peers;
 mod report;
 mod server;
+mod sizes;
 
 use std::{
     collections::BTreeMap,
@@ -43,22 +46,69 @@ pub(crate) struct Cost {
 /// Every cost, by data set and client.
 pub(crate) type Costs = BTreeMap<(&'static str, &'static str), Vec<Cost>>;
 
+/// What there is to measure: each a part of the page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Costs,
+    Sizes,
+    Pages,
+    Jobs,
+    Host,
+}
+
+impl Part {
+    const ALL: [Self; 5] = [
+        Self::Costs,
+        Self::Sizes,
+        Self::Pages,
+        Self::Jobs,
+        Self::Host,
+    ];
+
+    /// Its name on the command line, behind `--`, and in the page.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Costs => "costs",
+            Self::Sizes => "sizes",
+            Self::Pages => "pages",
+            Self::Jobs => "jobs",
+            Self::Host => "host",
+        }
+    }
+}
+
 struct Options {
+    parts: Vec<Part>,
     rounds: usize,
     megabytes: usize,
+    seconds: usize,
     write: bool,
-    pages: bool,
 }
 
 pub(crate) fn bench(args: &[String]) -> anyhow::Result<()> {
     let options = options(args)?;
     build()?;
-    if options.pages {
-        return pages(&options);
+    for &part in &options.parts {
+        let text = match part {
+            Part::Costs => costs(&options)?,
+            Part::Sizes => sizes::sizes(options.rounds)?,
+            Part::Pages => pages()?,
+            Part::Jobs => jobs::jobs(options.rounds)?,
+            Part::Host => host(&options)?,
+        };
+        println!("\n{text}");
+        if options.write {
+            report::write(&page(), part.name(), &text)?;
+        }
     }
+    Ok(())
+}
+
+/// The plugin beside its peers.
+fn costs(options: &Options) -> anyhow::Result<String> {
     let clients = clients();
     let load_before = load_average();
-    let costs = measure(&options, &clients)?;
+    let costs = measure(options, &clients)?;
     check_rows(&costs, &clients)?;
     let report = Report {
         rounds: options.rounds,
@@ -69,31 +119,36 @@ pub(crate) fn bench(args: &[String]) -> anyhow::Result<()> {
         load_ms: load_times()?,
         load_average: format!("{load_before} before, {} after", load_average()),
     };
-    let text = report.markdown();
-    println!("\n{text}");
-    if options.write {
-        report::write(&page(), "costs", &text)?;
-    }
-    Ok(())
+    Ok(report.markdown())
 }
 
 /// Page sizes against the naive rule. Nothing is pinned: waiting for the server is what is measured.
-fn pages(options: &Options) -> anyhow::Result<()> {
+fn pages() -> anyhow::Result<String> {
     let table = output(
         pinned("0-1")
-            .arg(target().join("release/bench-server"))
+            .arg(release("bench-server"))
             .arg("pages")
             .arg(library()),
     )?;
-    let text = format!(
+    Ok(format!(
         "`cargo xtask bench --pages` on {}\n\n{table}",
         report::when_and_where()
-    );
-    println!("\n{text}");
-    match options.write {
-        true => report::write(&page(), "pages", &text),
-        false => Ok(()),
-    }
+    ))
+}
+
+/// The host under load; it pins itself to a core.
+fn host(options: &Options) -> anyhow::Result<String> {
+    let table = output(
+        pinned("0-1")
+            .arg(release("host-load"))
+            .arg(options.seconds.to_string())
+            .env("HARNESS_BUILT", "1"),
+    )?;
+    Ok(format!(
+        "`cargo xtask bench --host --seconds {}` on {}\n\n{table}",
+        options.seconds,
+        report::when_and_where()
+    ))
 }
 
 fn page() -> PathBuf {
@@ -102,10 +157,11 @@ fn page() -> PathBuf {
 
 fn options(args: &[String]) -> anyhow::Result<Options> {
     let mut options = Options {
+        parts: Vec::new(),
         rounds: 5,
         megabytes: 100,
+        seconds: 20,
         write: false,
-        pages: false,
     };
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -119,32 +175,65 @@ fn options(args: &[String]) -> anyhow::Result<Options> {
             ensure!(number > 0, "{arg} needs at least 1");
             Ok(number)
         };
+        let named = |part: &Part| arg.strip_prefix("--") == Some(part.name());
         match arg.as_str() {
             "--rounds" => options.rounds = number()?,
             "--mb" => options.megabytes = number()?,
+            "--seconds" => options.seconds = number()?,
             "--write" => options.write = true,
-            "--pages" => options.pages = true,
-            other => bail!("bench knows --pages, --rounds N, --mb N and --write, not '{other}'"),
+            "--all" => options.parts = Part::ALL.to_vec(),
+            other => match Part::ALL.into_iter().find(named) {
+                Some(part) => options.parts.push(part),
+                None => bail!(
+                    "bench knows --costs, --sizes, --pages, --jobs, --host and --all, --rounds N, --mb N, --seconds N and --write, not '{other}'"
+                ),
+            },
         }
+    }
+    if options.parts.is_empty() {
+        options.parts.push(Part::Costs);
     }
     Ok(options)
 }
 
-/// The plugin and the clients together, so that both have the same SDK; the server apart, because its engines would add features.
+/// What users install, as they build it, with the clients that call it; the peers with the optimisation that their authors would use;
+/// the servers apart, because their engines would add features.
 fn build() -> anyhow::Result<()> {
     run(&mut cargo(&[
         "build",
         "--release",
         "-p",
+        "host-harness",
+        "-p",
         "dynamo-plugin",
         "-p",
         "benches",
     ]))?;
-    run(&mut cargo(&["build", "--release", "-p", "bench-server"]))
+    run(&mut cargo(&[
+        "build",
+        "--profile",
+        "peers",
+        "-p",
+        "benches",
+    ]))?;
+    run(&mut cargo(&[
+        "build",
+        "--release",
+        "-p",
+        "bench-server",
+        "-p",
+        "harness-tests",
+        "--bins",
+    ]))
+}
+
+/// A program of the release profile.
+pub(crate) fn release(name: &str) -> PathBuf {
+    target().join("release").join(name)
 }
 
 pub(crate) fn library() -> PathBuf {
-    target().join("release/libdynamo_plugin.so")
+    release("libdynamo_plugin.so")
 }
 
 fn measure(options: &Options, clients: &[Client]) -> anyhow::Result<Costs> {
@@ -173,7 +262,7 @@ fn measure(options: &Options, clients: &[Client]) -> anyhow::Result<Costs> {
     Ok(costs)
 }
 
-fn client_cost(client: &Client, server: &Server) -> anyhow::Result<Cost> {
+pub(crate) fn client_cost(client: &Client, server: &Server) -> anyhow::Result<Cost> {
     let line = output(
         pinned(CLIENT_CORE)
             .args(&client.before_url)
@@ -218,7 +307,7 @@ fn load_times() -> anyhow::Result<Vec<(f64, f64)>> {
         .map(|_| {
             let line = output(
                 pinned(CLIENT_CORE)
-                    .arg(target().join("release/benches"))
+                    .arg(release("benches"))
                     .args(["load", "-"])
                     .arg(library()),
             )?;

@@ -14,8 +14,9 @@ usage: cargo xtask COMMAND
   demo          build, and show it all on an embedded DynamoDB
   test [ARGS]   run every test; ARGS go to `cargo test`
   lint          formatting and clippy, warnings are errors
-  bench [--pages] [--rounds N] [--mb N] [--write]
-                measure the plugin beside its peers (or its page sizes); --write: into docs/BENCHMARKS.md
+  bench [--costs] [--sizes] [--pages] [--jobs] [--host] [--all] [--rounds N] [--mb N] [--seconds N] [--write]
+                measure the plugin beside its peers, answers of all sizes, page sizes, many jobs at once, the host under load;
+                --costs where nothing is named; --write: into docs/BENCHMARKS.md
   dist          a folder dist/ to install from
   new-plugin NAME   a folder NAME/ with a plugin to begin from
 ";

@@ -1,4 +1,4 @@
-//! The two data sets, an item at a time, made from its number: typed JSON as DynamoDB sends it.
+//! The data sets, an item at a time, made from its number: typed JSON as DynamoDB sends it.
 //!
 //! Attributes come in an order that is neither sorted nor changes.
 
@@ -53,4 +53,34 @@ pub(crate) fn nested(n: u64) -> String {
         m % 6,
         m % 500,
     )
+}
+
+/// One attribute, about 30 bytes.
+pub(crate) fn tiny(n: u64) -> String {
+    format!(r#"{{"id":{{"S":"tiny-{n:010}"}}}}"#)
+}
+
+/// Close to the largest item that DynamoDB keeps, 400 KB: a few attributes of long text, numbers and maps.
+pub(crate) fn wide(n: u64) -> String {
+    const SENTENCES: usize = 4_000;
+    const READINGS: u64 = 4_000;
+    let text = r#"a sentence of about sixty bytes, \"quoted\" here and there. "#.repeat(SENTENCES);
+    let readings: Vec<String> = (0..READINGS)
+        .map(|reading| {
+            format!(
+                r#"{{"N":"{}.{:02}"}}"#,
+                mix(n + reading) % 1000,
+                reading % 90 + 10
+            )
+        })
+        .collect();
+    format!(
+        r#"{{"id":{{"S":"wide-{n:010}"}},"text":{{"S":"{text}"}},"readings":{{"L":[{}]}}}}"#,
+        readings.join(",")
+    )
+}
+
+/// An item that brings an attribute of its own, which no other has.
+pub(crate) fn new_attribute(n: u64) -> String {
+    format!(r#"{{"id":{{"S":"item-{n:05}"}},"attribute_{n:05}":{{"N":"{n}"}}}}"#)
 }

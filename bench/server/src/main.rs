@@ -1,7 +1,8 @@
-//! `bench-server replay DATASET MB`: the replay server in a process of its own. Out: its URL, as one line. It ends when its
-//! standard input does, so it cannot outlive who started it. `bench-server pages LIBRARY` measures page sizes, see [`pages`].
+//! `bench-server replay DATASET MB [LATENCY_MS]`: the replay server in a process of its own. Out: its URL, as one line. It ends when
+//! its standard input does, so it cannot outlive who started it. `bench-server pages LIBRARY` measures page sizes, see [`pages`].
 //!
-//! Eight ready-made pages of 1 MB are sent in turn; a request costs a look for its token and nothing else.
+//! Eight ready-made pages of 1 MB are sent in turn; a request costs a look for its token and nothing else. Of the data set `one` there
+//! is one page with one item, of `columns` one page with 10,000 items.
 #![forbid(unsafe_code)]
 
 mod items;
@@ -22,36 +23,53 @@ fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["replay", data_set, megabytes] => replay(data_set, megabytes),
+        ["replay", data_set, megabytes] => replay(data_set, megabytes, "0"),
+        ["replay", data_set, megabytes, latency] => replay(data_set, megabytes, latency),
         ["pages", library] => pages::run(Path::new(library)),
-        _ => bail!("usage: bench-server replay flat|nested MB, or bench-server pages LIBRARY"),
+        _ => bail!(
+            "usage: bench-server replay DATASET MB [LATENCY_MS], or bench-server pages LIBRARY"
+        ),
     }
 }
 
-fn replay(data_set: &str, megabytes: &str) -> anyhow::Result<()> {
-    let item = match data_set {
-        "flat" => items::flat,
-        "nested" => items::nested,
-        other => bail!("no data set '{other}', only flat and nested"),
+fn replay(data_set: &str, megabytes: &str, latency: &str) -> anyhow::Result<()> {
+    let megabytes = number(megabytes)?;
+    let latency = Duration::from_millis(u64::try_from(number(latency)?)?);
+    let pages = |item: fn(u64) -> String| {
+        let list = |page| list(page * 10_000, PAGE_BYTES, item);
+        (0..DISTINCT_PAGES).map(list).collect::<Vec<_>>()
     };
-    let pages = megabytes
-        .parse::<usize>()
-        .with_context(|| format!("'{megabytes}' is no number of megabytes"))?;
-    let lists: Vec<Bytes> = (0..DISTINCT_PAGES)
-        .map(|page| list(page * 10_000, item))
-        .collect();
-    let server = Replay::repeat(&lists, pages, Duration::ZERO)?;
+    let (lists, n_pages) = match data_set {
+        "flat" => (pages(items::flat), megabytes),
+        "nested" => (pages(items::nested), megabytes),
+        "wide" => (pages(items::wide), megabytes),
+        "tiny" => (pages(items::tiny), megabytes),
+        "one" => (vec![list(0, 1, items::flat)], 1),
+        "columns" => (vec![columns()], 1),
+        other => bail!("no data set '{other}', only flat, nested, wide, tiny, one and columns"),
+    };
+    let server = Replay::repeat(&lists, n_pages, latency)?;
     println!("{}", server.url());
     io::stdout().flush()?;
     io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }
 
-/// Items from number `first` on, as many as a page holds.
-fn list(first: u64, item: fn(u64) -> String) -> Bytes {
+fn number(text: &str) -> anyhow::Result<usize> {
+    text.parse()
+        .with_context(|| format!("'{text}' is no number"))
+}
+
+fn columns() -> Bytes {
+    let items: Vec<String> = (0..10_000).map(items::new_attribute).collect();
+    items.join(",").into()
+}
+
+/// Items from number `first` on, until they are that long.
+fn list(first: u64, bytes: usize, item: fn(u64) -> String) -> Bytes {
     let mut list = item(first);
     let mut number = first;
-    while list.len() < PAGE_BYTES {
+    while list.len() < bytes {
         number += 1;
         list.push(',');
         list.push_str(&item(number));

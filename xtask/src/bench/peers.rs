@@ -4,13 +4,14 @@ use std::{ffi::OsString, path::Path, process::Command};
 
 use anyhow::ensure;
 
-use super::library;
+use super::{library, release};
 use crate::tasks::{root, run, target};
 
 pub(crate) const BYTES: &str = "bytes only, no SDK (hyper)";
 pub(crate) const UNDECODED: &str = "SDK, body not decoded";
 pub(crate) const PLUGIN: &str = "the plugin's library, C door";
 pub(crate) const PLUGIN_TYPED: &str = "the plugin's library, Rust door";
+pub(crate) const THROUGH_HOST: &str = "the host: one sync job, stored and answered";
 pub(crate) const TYPED_BUFFER: &str = "SDK's typed items to one buffer";
 pub(crate) const TYPED_VALUE: &str = "SDK's typed items, serde_json::Value, text";
 pub(crate) const GO: &str = "Go, aws-sdk-go-v2 typed items, json.Marshal";
@@ -25,22 +26,28 @@ pub(crate) struct Client {
 
 /// All clients that can run here; who cannot is named on standard error.
 pub(super) fn clients() -> Vec<Client> {
-    let ours = [
-        (BYTES, "bytes-only"),
-        (UNDECODED, "sdk-undecoded"),
-        (PLUGIN, "plugin-c"),
-        (PLUGIN_TYPED, "plugin-typed"),
-        (TYPED_BUFFER, "typed-buffer"),
-        (TYPED_VALUE, "typed-value"),
-    ];
-    let mut clients: Vec<Client> = ours
-        .into_iter()
-        .map(|(name, argument)| Client {
-            name,
-            before_url: vec![target().join("release/benches").into(), argument.into()],
-            after_url: vec![library().into()],
-        })
-        .collect();
+    let peers = target().join("peers/benches");
+    let ours = release("benches");
+    let mut clients: Vec<Client> = [
+        (BYTES, &peers, "bytes-only"),
+        (UNDECODED, &peers, "sdk-undecoded"),
+        (PLUGIN, &ours, "plugin-c"),
+        (PLUGIN_TYPED, &ours, "plugin-typed"),
+        (TYPED_BUFFER, &peers, "typed-buffer"),
+        (TYPED_VALUE, &peers, "typed-value"),
+    ]
+    .into_iter()
+    .map(|(name, program, argument)| Client {
+        name,
+        before_url: vec![program.into(), argument.into()],
+        after_url: vec![library().into()],
+    })
+    .collect();
+    clients.push(Client {
+        name: THROUGH_HOST,
+        before_url: vec![release("host-pages").into()],
+        after_url: Vec::new(),
+    });
     for (name, prepared) in [(GO, go()), (BOTO3, boto3())] {
         match prepared {
             Ok(before_url) => clients.push(Client {

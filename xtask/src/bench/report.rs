@@ -121,7 +121,7 @@ impl Report<'_> {
     }
 }
 
-fn median(of: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn median(of: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = of.collect();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;

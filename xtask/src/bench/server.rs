@@ -7,8 +7,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use super::{SERVER_CORE, pinned};
-use crate::tasks::target;
+use super::{SERVER_CORE, pinned, release};
 
 /// A server under way; it ends when its standard input does, at the latest with this process.
 pub(super) struct Server {
@@ -17,10 +16,25 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// A server of so many megabytes.
     pub(super) fn start(data_set: &str, megabytes: usize) -> anyhow::Result<Self> {
+        Self::start_late(data_set, megabytes, 0)
+    }
+
+    /// One that answers so much later.
+    pub(super) fn start_late(
+        data_set: &str,
+        megabytes: usize,
+        milliseconds: usize,
+    ) -> anyhow::Result<Self> {
         let mut child = pinned(SERVER_CORE)
-            .arg(target().join("release/bench-server"))
-            .args(["replay", data_set, &megabytes.to_string()])
+            .arg(release("bench-server"))
+            .args([
+                "replay",
+                data_set,
+                &megabytes.to_string(),
+                &milliseconds.to_string(),
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,0 +1,150 @@
+//! Many small jobs at once on one library, beside the SDK alone with as many requests at once; and what a job that waits holds.
+//!
+//! A C caller waits in its call, so there is a thread a job in this process, as a host would have; the plugin itself has none.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use plugin_api::host::{CallOptions, Library};
+use serde_json::{Value, json};
+
+use crate::aws::{client, request};
+use crate::measure::cpu_seconds;
+use crate::plugin::{job, open};
+
+/// So many at once…
+const CALLERS: usize = 1000;
+/// …and so many one after another by each.
+const JOBS_EACH: u64 = 30;
+const CALLER_STACK: usize = 128 << 10;
+
+/// Each caller runs its jobs through the library; what a job costs.
+pub(crate) fn through_plugin(library: &Path, url: &str) -> anyhow::Result<Value> {
+    let library = open(library)?;
+    let call = call(&library, url);
+    call()?;
+    let failed = AtomicU64::new(0);
+    let cost = measured(|| {
+        at_once(&|| {
+            for _ in 0..JOBS_EACH {
+                failed.fetch_add(u64::from(call().is_err()), Ordering::Relaxed);
+            }
+        })
+    })?;
+    none_failed(&failed)?;
+    Ok(cost)
+}
+
+/// Each task sends its requests with one client of the SDK and has the typed items.
+pub(crate) fn through_sdk(url: &str) -> anyhow::Result<Value> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let client = client(url);
+    runtime.block_on(async { request(&client, None).send().await.map(drop) })?;
+    measured(|| {
+        runtime.block_on(async {
+            let tasks: Vec<_> = (0..CALLERS)
+                .map(|_| {
+                    let client = client.clone();
+                    tokio::spawn(async move {
+                        for _ in 0..JOBS_EACH {
+                            request(&client, None).send().await?;
+                        }
+                        anyhow::Ok(())
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await??;
+            }
+            Ok(())
+        })
+    })
+}
+
+/// Memory of the process with every caller's job waiting for its answer, over that with every caller waiting to begin.
+pub(crate) fn idle(library: &Path, url: &str) -> anyhow::Result<Value> {
+    let library = open(library)?;
+    let call = call(&library, url);
+    call()?;
+    let (ready, begin) = (Barrier::new(CALLERS + 1), Barrier::new(CALLERS + 1));
+    let (failed, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (before, during, threads) = thread::scope(|scope| {
+        for _ in 0..CALLERS {
+            let (ready, begin, failed, done, call) = (&ready, &begin, &failed, &done, &call);
+            let caller = move || {
+                ready.wait();
+                begin.wait();
+                failed.fetch_add(u64::from(call().is_err()), Ordering::Relaxed);
+                done.fetch_add(1, Ordering::Relaxed);
+            };
+            thread::Builder::new()
+                .stack_size(CALLER_STACK)
+                .spawn_scoped(scope, caller)?;
+        }
+        ready.wait();
+        let before = status("VmRSS")?;
+        begin.wait();
+        let (mut during, mut threads) = (before, 0);
+        // The server answers late enough for all to wait at the same time.
+        while done.load(Ordering::Relaxed) == 0 {
+            during = during.max(status("VmRSS")?);
+            threads = threads.max(status("Threads")?);
+            thread::sleep(Duration::from_millis(20));
+        }
+        anyhow::Ok((before, during, threads))
+    })?;
+    none_failed(&failed)?;
+    let callers = u64::try_from(CALLERS)?;
+    Ok(json!({"kib_per_job": (during - before) / callers, "threads": threads - callers}))
+}
+
+fn call<'l>(library: &'l Library, url: &str) -> impl Fn() -> anyhow::Result<()> + Sync + 'l {
+    let job = job(url);
+    move || {
+        library
+            .read_job_by_c(&job, &CallOptions::default(), |_document| ())
+            .map_err(|error| anyhow!("{:?}: {}", error.code, error.message))
+    }
+}
+
+fn at_once(work: &(impl Fn() + Sync)) -> anyhow::Result<()> {
+    thread::scope(|scope| {
+        for _ in 0..CALLERS {
+            thread::Builder::new()
+                .stack_size(CALLER_STACK)
+                .spawn_scoped(scope, work)?;
+        }
+        Ok(())
+    })
+}
+
+fn measured(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Value> {
+    let (cpu, wall) = (cpu_seconds(), Instant::now());
+    work()?;
+    let (cpu, wall) = (cpu_seconds() - cpu, wall.elapsed());
+    let jobs = u64::try_from(CALLERS)? * JOBS_EACH;
+    Ok(json!({"jobs": jobs, "cpu_s": cpu, "wall_s": wall.as_secs_f64()}))
+}
+
+fn none_failed(failed: &AtomicU64) -> anyhow::Result<()> {
+    let failed = failed.load(Ordering::Relaxed);
+    anyhow::ensure!(failed == 0, "{failed} jobs failed");
+    Ok(())
+}
+
+/// A number of `/proc/self/status`: kibibytes, or threads.
+fn status(name: &str) -> anyhow::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with(name));
+    let number = line.and_then(|line| line.split_whitespace().nth(1));
+    Ok(number
+        .with_context(|| format!("no {name} in /proc/self/status"))?
+        .parse()?)
+}
