@@ -103,6 +103,7 @@ impl ItemDecoder {
         self.plain.decode(item, store.columns_mut())?;
         let cells: &[Cell] = &self.plain.cells;
         store.push(&self.plain.row, cells)?;
+        self.predictor.make_room(length);
         self.predictor.learn_order(cells, store.columns());
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::table::Columns;
 
 /// Rows up to this size; larger ones are few and go to the plain decoder.
 const MAX_ROW: usize = 1 << 20;
+const MIN_ROOM: usize = 16 << 10;
 /// No column is expected.
 const NONE: usize = usize::MAX;
 
@@ -102,11 +103,6 @@ impl Predictor {
         if self.expected.len() < columns.len() {
             self.learn_names(columns);
         }
-        let n_room = (input.len() + 2 * BLOCK).min(MAX_ROW);
-        if self.row.len() < n_room {
-            // Fresh zeros cost nothing until they are written, and few rows need so much room.
-            self.row = vec![0; n_room];
-        }
         let mut row = std::mem::take(&mut self.row);
         let cursor = Cursor {
             rest: input,
@@ -121,6 +117,14 @@ impl Predictor {
             std::str::from_utf8(&blocks[..n_row]).ok()?;
         }
         Some(input.len() - n_left)
+    }
+
+    /// Has room for the row of an item that long; a row is never longer than its item.
+    pub(super) fn make_room(&mut self, item: usize) {
+        let n_room = (item + 2 * BLOCK).next_multiple_of(MIN_ROOM).min(MAX_ROW);
+        if self.row.len() < n_room {
+            self.row = vec![0; n_room];
+        }
     }
 
     /// The bytes that begin with the row decoded last, `[cell,cell],`, and its cells.
