@@ -4,6 +4,7 @@
 //! the name comes from the header that Heimdall uses, and is as trustworthy as whoever holds a token.
 
 use std::path::{Path, PathBuf};
+use std::sync::{RwLock, RwLockReadGuard};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, header};
@@ -27,7 +28,7 @@ pub(super) struct Caller(pub(super) Option<String>);
 pub(super) struct Gate {
     header: HeaderName,
     /// Empty: none is asked for.
-    tokens: Vec<String>,
+    tokens: RwLock<Vec<String>>,
     pub(super) isolate_users: bool,
 }
 
@@ -50,25 +51,55 @@ pub enum TokenError {
         /// The file.
         path: PathBuf,
     },
+    /// A running host asks for tokens, and its configuration no longer names any.
+    #[error(
+        "auth.token_file is gone, and a running host does not stop asking for tokens: start it again for that"
+    )]
+    Gone,
 }
 
 impl Gate {
     pub(super) fn new(auth: &Auth) -> Result<Self, TokenError> {
-        let tokens = auth.token_file.as_deref().map(read_tokens).transpose()?;
         Ok(Self {
             header: HeaderName::try_from(auth.header.as_str())
                 .expect("the configuration is checked"),
-            tokens: tokens.unwrap_or_default(),
+            tokens: RwLock::new(tokens(auth)?),
             isolate_users: auth.isolate_users,
         })
     }
 
     pub(super) fn has_tokens(&self) -> bool {
-        !self.tokens.is_empty()
+        !self.tokens().is_empty()
+    }
+
+    /// Whether these tokens may take the place of those in force.
+    ///
+    /// # Errors
+    /// They would open a host to everyone that asks for tokens now.
+    pub(super) fn may_take(&self, tokens: &[String]) -> Result<(), TokenError> {
+        if tokens.is_empty() && self.has_tokens() {
+            return Err(TokenError::Gone);
+        }
+        Ok(())
+    }
+
+    /// Puts other tokens in force, for every request from now on.
+    pub(super) fn take(&self, tokens: Vec<String>) {
+        *self
+            .tokens
+            .write()
+            .expect("nothing panics while it holds the tokens") = tokens;
+    }
+
+    fn tokens(&self) -> RwLockReadGuard<'_, Vec<String>> {
+        self.tokens
+            .read()
+            .expect("nothing panics while it holds the tokens")
     }
 
     fn admits(&self, headers: &HeaderMap) -> bool {
-        if self.tokens.is_empty() {
+        let tokens = self.tokens();
+        if tokens.is_empty() {
             return true;
         }
         let Some(given) = headers
@@ -78,7 +109,7 @@ impl Gate {
             return false;
         };
         // Every token is compared in full, so that the time tells nothing about any of them.
-        self.tokens
+        tokens
             .iter()
             .fold(subtle::Choice::from(0), |found, token| {
                 found | token.as_bytes().ct_eq(given)
@@ -102,6 +133,13 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     scheme
         .eq_ignore_ascii_case(b"bearer ")
         .then(|| token.trim_ascii())
+}
+
+/// The tokens that a configuration names; none where it names no file.
+pub(super) fn tokens(auth: &Auth) -> Result<Vec<String>, TokenError> {
+    auth.token_file
+        .as_deref()
+        .map_or_else(|| Ok(Vec::new()), read_tokens)
 }
 
 fn read_tokens(path: &Path) -> Result<Vec<String>, TokenError> {

@@ -1,0 +1,91 @@
+//! SIGHUP to a running host: commands, clusters and tokens are read again, or stay as they were.
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use engines::client;
+use harness_tests::serving::{Place, Serving};
+use hyper::Method;
+
+const CONFIG: &str = "
+server: {addr: '127.0.0.1:0'}
+auth: {token_file: ./tokens}
+plugin_directory: ./plugins
+commands: [{name: first, plugin: dynamo, tags: ['type:first']}]
+";
+
+/// The status of a request for a command with this token.
+fn ask(host: &Serving, token: &str, command: &str) -> u16 {
+    let bearer = format!("Bearer {token}");
+    let url = format!("{}/api/v1/command/{command}", host.url());
+    client::send(Method::GET, &url, &[("Authorization", &bearer)], "")
+        .unwrap()
+        .status
+}
+
+fn hang_up(host: &Serving) {
+    let id = host.id().to_string();
+    let told = std::process::Command::new("kill")
+        .args(["-HUP", &id])
+        .status();
+    assert!(told.unwrap().success());
+}
+
+/// Waits until the log says why a configuration was not taken.
+fn refused(host: &Serving, why: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let told = |line: &String| line.contains("configuration not taken") && line.contains(why);
+    while !host.lines().iter().any(told) {
+        assert!(Instant::now() < deadline, "{}", host.lines().join("\n"));
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_hangup_puts_new_tokens_and_commands_in_force_together_or_neither() {
+    let place = Place::new(CONFIG, "http://127.0.0.1:9");
+    let write = |name: &str, text: &str| fs::write(place.path().join(name), text).unwrap();
+    write("tokens", "old-token\n");
+    let host = place.serve();
+    assert_eq!(ask(&host, "old-token", "first"), 200);
+
+    write("tokens", "new-token\n");
+    write("config.yaml", &CONFIG.replace("first", "second"));
+    hang_up(&host);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while ask(&host, "new-token", "second") != 200 {
+        assert!(Instant::now() < deadline, "{}", host.lines().join("\n"));
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(ask(&host, "old-token", "second"), 401);
+
+    for (tokens, config, why) in [
+        ("", CONFIG, "holds no token"),
+        ("third-token", "commands: [{nme: x}]", "nme"),
+        (
+            "third-token",
+            &CONFIG.replace("auth: {token_file: ./tokens}", ""),
+            "auth.token_file is gone",
+        ),
+    ] {
+        write("tokens", tokens);
+        write("config.yaml", config);
+        hang_up(&host);
+        refused(&host, why);
+        assert_eq!(
+            (
+                ask(&host, "new-token", "second"),
+                ask(&host, "third-token", "second")
+            ),
+            (200, 401),
+            "{why}"
+        );
+    }
+    fs::remove_file(place.path().join("tokens")).unwrap();
+    write("config.yaml", CONFIG);
+    hang_up(&host);
+    refused(&host, "cannot read the token file");
+    assert_eq!(ask(&host, "new-token", "second"), 200);
+}
