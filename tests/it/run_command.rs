@@ -224,6 +224,21 @@ fn wrong_usage_and_unreadable_files_are_exit_status_2() {
 }
 
 #[test]
+fn a_query_of_options_cannot_be_routed_by_a_config_and_the_message_says_what_to_write() {
+    let place = Place::new();
+    let config = place.file("host.yaml", "commands: []\n");
+    let output = place.run(&["--query", "SELECT 1", "--config", config.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    for part in ["command_criteria", "cluster_criteria", "leave --config out"] {
+        assert!(
+            text(&output.stderr).contains(part),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+}
+
+#[test]
 fn a_plugin_that_is_not_there_is_exit_status_1_with_its_error_document() {
     let place = Place::new();
     let output = place.run(&["--query", "SELECT 1", "--plugin", "no-such-plugin"]);

@@ -43,6 +43,11 @@ pub(super) fn build(args: &RunArgs) -> Result<Routed, RunError> {
         (None, None) => return Err(RunError::Usage("give a job file, or --query".to_owned())),
     };
     match &args.config {
+        Some(_) if args.query.is_some() => Err(RunError::Usage(
+            "--query names no criteria, so --config cannot route it; write a job file with command_criteria, cluster_criteria and \
+             context.query, or leave --config out and say where with --region, --endpoint-url, --profile or --role-arn"
+                .to_owned(),
+        )),
         Some(config) => by_config(&submitted, config, args),
         None => by_options(submitted, args),
     }
