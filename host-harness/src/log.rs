@@ -3,6 +3,8 @@
 //! In: events of the host and lines of plugins. Out: lines. It must never hold a credential, a statement or a parameter: callers
 //! pass ids, names, counts and codes.
 
+mod batch;
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write;
@@ -50,6 +52,18 @@ impl Log {
         Self::new(format, Box::new(std::io::stderr()))
     }
 
+    /// A log on standard error whose quiet lines are written together, a moment later: for a host with many jobs.
+    #[must_use]
+    pub fn batched(format: LogFormat) -> Self {
+        Self::new(format, Box::new(batch::Batch::new(std::io::stderr())))
+    }
+
+    /// Writes what waits.
+    pub fn flush(&self) {
+        let mut out = self.out.lock().expect("writing a line does not panic");
+        let _ = out.flush();
+    }
+
     /// Writes one event: what happened, and its figures.
     pub fn event(&self, level: Level, message: &str, fields: &[(&str, Value)]) {
         let time = timestamp(std::time::SystemTime::now());
@@ -87,6 +101,9 @@ impl Log {
         let mut out = self.out.lock().expect("writing a line does not panic");
         // There is nowhere to report that the log itself cannot be written.
         let _ = out.write_all(line.as_bytes());
+        if matches!(level, Level::Error | Level::Warn) {
+            let _ = out.flush();
+        }
     }
 
     /// Writes one event at level info.

@@ -169,7 +169,14 @@ impl Metrics {
     }
 
     /// Counts a job that ended. `outcome` is its status, or the code of its error.
-    pub fn job_ended(&self, job: &Job, outcome: &str, seconds: f64, result: Option<&[u8]>) {
+    pub fn job_ended(
+        &self,
+        job: &Job,
+        outcome: &str,
+        seconds: f64,
+        bytes: Option<usize>,
+        stats: &ResultStats,
+    ) {
         let version = job.plugin_version.as_deref().unwrap_or_default();
         self.jobs
             .with_label_values(&[
@@ -182,9 +189,8 @@ impl Metrics {
         self.seconds
             .with_label_values(&[&job.route.command_name])
             .observe(seconds);
-        if let Some(result) = result {
-            let stats = ResultStats::of(result);
-            self.result_bytes.inc_by(result.len() as u64);
+        if let Some(bytes) = bytes {
+            self.result_bytes.inc_by(bytes as u64);
             self.rows.inc_by(stats.rows.unwrap_or(0));
             self.wire_bytes.inc_by(stats.wire_bytes.unwrap_or(0));
             self.requests.inc_by(stats.requests.unwrap_or(0));

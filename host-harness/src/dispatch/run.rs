@@ -1,5 +1,6 @@
 //! One job's run: to the plugin, back, and onto the disk.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,14 +12,14 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::active::Active;
-use super::{Dispatch, Submitted, Waiting, blocking, store_failed};
-use crate::catalog::{LiveCluster, LiveCommand};
+use super::{Dispatch, Submitted, Waiting, store_failed};
+use crate::catalog::LiveCommand;
 use crate::error::{Code, HostError};
 use crate::job::{Job, JobStatus};
 use crate::metrics::ResultStats;
 use crate::plugins::{Lease, Unavailable};
 use crate::route::Pair;
-use crate::store::{Put, Store};
+use crate::store::{Put, Store, StoreError};
 
 /// How often an async job is started before a host that keeps dying under it gives it up.
 pub(crate) const ATTEMPTS: i64 = 2;
@@ -28,6 +29,13 @@ pub(super) struct Ended {
     pub(super) job: Arc<Job>,
     pub(super) result: Option<Bytes>,
     pub(super) error: Option<HostError>,
+}
+
+/// A job that has ended and is on its way to the disk.
+struct Ending {
+    ended: Ended,
+    stored: Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>,
+    began: Instant,
 }
 
 /// What the plugin, or the host in its place, made of a job.
@@ -56,17 +64,9 @@ impl Dispatch {
             let lease = dispatch.lease(&pair.0);
             let job = active.start(job, lease.as_ref().ok().cloned());
             dispatch.store.put_lazily(Arc::clone(&job));
-            let outcome = dispatch
-                .call(
-                    &active,
-                    &job,
-                    &pair.0,
-                    &pair.1,
-                    lease,
-                    dispatch.sync_deadline,
-                )
-                .await;
-            dispatch.finish(&active, outcome, true).await
+            let timeout = dispatch.sync_deadline;
+            let ending = dispatch.call(&active, job, pair, lease, timeout).await;
+            dispatch.finish(&active, ending, true).await
         });
         let ended = task.await;
         caller.waits = false;
@@ -121,7 +121,8 @@ impl Dispatch {
             );
             active.start(job, None);
             let outcome = Err(HostError::new(Code::NoRoute, message).hint("submit the job again"));
-            return self.finish(active, outcome, false).await.map(drop);
+            let ending = self.end(active, outcome);
+            return self.finish(active, ending, false).await.map(drop);
         };
         let lease = self.lease(command);
         let job = active.start(job, lease.as_ref().ok().cloned());
@@ -130,8 +131,9 @@ impl Dispatch {
             .put(Put::record(Arc::clone(&job)))
             .await
             .map_err(|error| store_failed(&error))?;
-        let outcome = self.call(active, &job, command, cluster, lease, None).await;
-        self.finish(active, outcome, false).await.map(drop)
+        let pair = (Arc::clone(command), Arc::clone(cluster));
+        let ending = self.call(active, job, pair, lease, None).await;
+        self.finish(active, ending, false).await.map(drop)
     }
 
     fn lease(&self, command: &LiveCommand) -> Result<Arc<dyn Lease>, Unavailable> {
@@ -140,51 +142,55 @@ impl Dispatch {
             .lease(&command.plugin, command.plugin_version.as_ref())
     }
 
+    /// Calls the plugin on a blocking thread, which also ends the job: one thread less to wake.
     async fn call(
-        &self,
-        active: &Arc<Active>,
-        job: &Arc<Job>,
-        command: &LiveCommand,
-        cluster: &LiveCluster,
-        lease: Result<Arc<dyn Lease>, Unavailable>,
-        timeout: Option<Duration>,
-    ) -> Outcome {
-        let lease = lease.map_err(|unavailable| HostError {
-            hint: unavailable.hint,
-            ..HostError::new(Code::PluginUnavailable, unavailable.message)
-        })?;
-        self.log.begin_job(&job.id);
-        let document = document(job, &command.document, &cluster.document);
-        let call = CallOptions {
-            timeout,
-            progress: None,
-        };
-        let active = Arc::clone(active);
-        let answer = tokio::task::spawn_blocking(move || {
-            if active.is_cancelled() {
-                return Err(Error::new(
-                    ErrorCode::Cancelled,
-                    "the job was cancelled before it began",
-                ));
-            }
-            lease.run_job(&document, &call)
-        });
-        match answer.await {
-            Ok(Ok(result)) => Ok(Bytes::from_owner(result)),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(HostError::internal("the call into the plugin panicked")),
-        }
-    }
-
-    /// Ends a job: decides its status, stores it, counts it, frees its place.
-    pub(super) async fn finish(
         self: &Arc<Self>,
         active: &Arc<Active>,
-        outcome: Outcome,
-        is_sync: bool,
-    ) -> Result<Ended, HostError> {
+        job: Arc<Job>,
+        (command, cluster): Pair,
+        lease: Result<Arc<dyn Lease>, Unavailable>,
+        timeout: Option<Duration>,
+    ) -> Option<Ending> {
+        let lease = match lease {
+            Ok(lease) => lease,
+            Err(unavailable) => {
+                let error = HostError {
+                    hint: unavailable.hint,
+                    ..HostError::new(Code::PluginUnavailable, unavailable.message)
+                };
+                return self.end(active, Err(error));
+            }
+        };
+        let (dispatch, running) = (Arc::clone(self), Arc::clone(active));
+        let called = tokio::task::spawn_blocking(move || {
+            dispatch.log.begin_job(&job.id);
+            let document = document(&job, &command.document, &cluster.document);
+            let call = CallOptions {
+                timeout,
+                progress: None,
+            };
+            let answer = if running.is_cancelled() {
+                Err(Error::new(
+                    ErrorCode::Cancelled,
+                    "the job was cancelled before it began",
+                ))
+            } else {
+                lease.run_job(&document, &call)
+            };
+            let outcome = answer.map(Bytes::from_owner).map_err(HostError::from);
+            dispatch.end(&running, outcome)
+        });
+        let panicked = |_| {
+            let error = HostError::internal("the call into the plugin panicked");
+            self.end(active, Err(error))
+        };
+        called.await.unwrap_or_else(panicked)
+    }
+
+    /// Ends a job: decides its status and begins to store it. Blocks where its result is large; `None` where it had ended before.
+    fn end(&self, active: &Active, outcome: Outcome) -> Option<Ending> {
         let stderr = self.log.end_job(&active.id);
-        let (outcome, in_file) = self.write_large(active, outcome).await;
+        let (outcome, in_file) = self.write_large(active, outcome);
         let (result, error) = match outcome {
             Ok(result) => (Some(result), None),
             Err(error) => (None, Some(error)),
@@ -196,10 +202,7 @@ impl Dispatch {
                     .as_ref()
                     .is_some_and(|error| error.code == Code::Plugin(ErrorCode::Cancelled));
             settle(job, cancelled, error.as_ref());
-        });
-        let Some(job) = job else {
-            return Err(HostError::internal("a job ended twice"));
-        };
+        })?;
         let (result, error) = if cancelled {
             (None, None)
         } else {
@@ -214,32 +217,53 @@ impl Dispatch {
             result: result.clone(),
             result_in_file: in_file && result.is_some(),
         };
-        let began = Instant::now();
-        let stored = self.store.put(put).await;
+        Some(Ending {
+            began: Instant::now(),
+            stored: Box::pin(self.store.put(put)),
+            ended: Ended { job, result, error },
+        })
+    }
+
+    /// Waits until a job's end is on disk, counts it, frees its place.
+    async fn finish(
+        self: &Arc<Self>,
+        active: &Arc<Active>,
+        ending: Option<Ending>,
+        is_sync: bool,
+    ) -> Result<Ended, HostError> {
+        let Some(Ending {
+            began,
+            stored,
+            ended,
+        }) = ending
+        else {
+            return Err(HostError::internal("a job ended twice"));
+        };
+        let stored = stored.await;
         self.metrics.committed(began.elapsed().as_secs_f64());
+        let Ended { job, result, error } = &ended;
         let outcome = error
             .as_ref()
             .map_or(job.status.as_str(), |error| error.code.as_str());
-        self.log_end(&job, outcome, elapsed(&job), result.as_deref());
+        self.log_end(job, outcome, elapsed(job), result.as_deref());
         if is_sync {
             self.leave(active, true);
         }
         stored.map_err(|error| store_failed(&error).about(job.id.as_str()))?;
-        Ok(Ended { job, result, error })
+        Ok(ended)
     }
 
     /// Brings a large result onto the disk before its record says that it is there.
-    async fn write_large(&self, active: &Arc<Active>, outcome: Outcome) -> (Outcome, bool) {
+    fn write_large(&self, active: &Active, outcome: Outcome) -> (Outcome, bool) {
         let Ok(result) = &outcome else {
             return (outcome, false);
         };
         let Some(seq) = active.seq().filter(|_| Store::wants_file(result)) else {
             return (outcome, false);
         };
-        let (store, bytes) = (Arc::clone(&self.store), result.clone());
-        match blocking(move || store.write_result_file(seq, &bytes)).await {
+        match self.store.write_result_file(seq, result) {
             Ok(()) => (outcome, true),
-            Err(error) => (Err(error), false),
+            Err(error) => (Err(store_failed(&error)), false),
         }
     }
 
@@ -258,8 +282,9 @@ impl Dispatch {
 
     /// Counts an ended job and writes its line.
     pub(super) fn log_end(&self, job: &Job, outcome: &str, seconds: f64, result: Option<&[u8]>) {
-        self.metrics.job_ended(job, outcome, seconds, result);
-        let rows = result.and_then(|result| ResultStats::of(result).rows);
+        let stats = result.map(ResultStats::of).unwrap_or_default();
+        let bytes = result.map(<[u8]>::len);
+        self.metrics.job_ended(job, outcome, seconds, bytes, &stats);
         self.log.event(
             plugin_api::Level::Info,
             "job ended",
@@ -272,8 +297,8 @@ impl Dispatch {
                 ("plugin_version", json!(job.plugin_version)),
                 ("status", json!(job.status)),
                 ("outcome", json!(outcome)),
-                ("rows", json!(rows)),
-                ("bytes", json!(result.map(<[u8]>::len))),
+                ("rows", json!(stats.rows)),
+                ("bytes", json!(bytes)),
                 ("elapsed_ms", json!((seconds * 1e3).round())),
             ],
         );

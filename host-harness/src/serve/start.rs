@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::auth::{Gate, TokenError};
+use super::auth::{self, Gate, TokenError};
 use super::listen::{self, Place, Timeouts};
 use super::{App, Shared, routes};
 use crate::catalog::Catalog;
@@ -82,7 +82,7 @@ pub fn run<E: std::fmt::Display>(
     open: impl FnOnce(Option<&Path>, LogSink) -> Result<Arc<dyn Plugins>, E>,
 ) -> Result<ExitCode, ServeError> {
     let config = Config::load(&options.config)?;
-    let log = Arc::new(Log::stderr(options.log_format));
+    let log = Arc::new(Log::batched(options.log_format));
     for (line, note) in &config.ignored {
         log.event(
             Level::Warn,
@@ -112,10 +112,20 @@ pub fn run<E: std::fmt::Display>(
         // Each running job holds one, and questions to the store need some.
         .max_blocking_threads(config.limits.running + config.pool_size + 64)
         .build()?;
-    runtime.block_on(live(config, gate, place, store, Arc::clone(&plugins), log))?;
+    let ended = runtime.block_on(live(
+        config,
+        gate,
+        place,
+        store,
+        Arc::clone(&plugins),
+        Arc::clone(&log),
+    ));
+    log.flush();
+    ended?;
     // A job that does not end must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     plugins.close(CLOSE);
+    log.flush();
     Ok(ExitCode::SUCCESS)
 }
 
@@ -248,7 +258,7 @@ async fn assemble(
     }))
 }
 
-/// SIGHUP: commands and clusters are read again, and the plugin directory is looked at again.
+/// SIGHUP: commands, clusters and tokens are read again, and the plugin directory is looked at again.
 async fn reload_on(mut hangup: Signal, path: PathBuf, app: Shared) {
     while hangup.recv().await.is_some() {
         match reload(&path, &app).await {
@@ -256,13 +266,12 @@ async fn reload_on(mut hangup: Signal, path: PathBuf, app: Shared) {
                 let fields = [("commands", json!(commands)), ("clusters", json!(clusters))];
                 app.log.event(
                     Level::Info,
-                    "configuration read again; its commands and clusters are in force",
+                    "configuration read again; its commands, clusters and tokens are in force",
                     &fields,
                 );
             }
             Err(error) => {
-                let message =
-                    "configuration not taken; the commands and clusters before it stay in force";
+                let message = "configuration not taken; the commands, clusters and tokens before it stay in force";
                 app.log.event(
                     Level::Error,
                     message,
@@ -287,13 +296,22 @@ async fn reload_on(mut hangup: Signal, path: PathBuf, app: Shared) {
     }
 }
 
+/// All of it is taken or nothing.
 async fn reload(path: &Path, app: &Shared) -> Result<(usize, usize), ServeError> {
     let path = path.to_owned();
-    let config = tokio::task::spawn_blocking(move || Config::load(&path)).await;
-    let config = config.map_err(|_| ServeError::Plugins("the reader panicked".to_owned()))??;
+    let read = tokio::task::spawn_blocking(move || -> Result<_, ServeError> {
+        let config = Config::load(&path)?;
+        let tokens = auth::tokens(&config.auth)?;
+        Ok((config, tokens))
+    });
+    let (config, tokens) = read
+        .await
+        .map_err(|_| ServeError::Plugins("the reader panicked".to_owned()))??;
+    app.gate.may_take(&tokens)?;
     let _turn = app.changing.lock().await;
     let now = now();
     let known = app.store.sync_objects(&config, now).await?;
+    app.gate.take(tokens);
     app.dispatch.set_catalog(Catalog::new(&config, &known, now));
     Ok((config.commands.len(), config.clusters.len()))
 }

@@ -1,7 +1,8 @@
 //! The one thread that writes: everything that waits is committed together.
 //!
 //! In: puts, deletions, statuses, each with a way to answer. Out: an answer once the commit is on disk. While one commit waits for
-//! the disk the next group gathers, so a busy host pays one `fsync` for many jobs and an idle one pays it at once.
+//! the disk the next group gathers, and a commit waits a moment for the jobs that are about to end; so a busy host pays one `fsync`
+//! for many jobs, and a lone caller pays it at once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -20,6 +21,9 @@ use crate::job::Job;
 
 /// How long the record of a running job may wait for a commit that its end would make needless.
 const LAZY: Duration = Duration::from_millis(20);
+
+/// How long a commit waits for other sync jobs under way to end, so that one `fsync` serves them all.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// What is answered when the commit is on disk.
 type Ack<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -61,9 +65,41 @@ enum Order {
 #[derive(Default)]
 struct Queue {
     urgent: Vec<Order>,
-    /// By job number: what was put lazily, and when.
+    /// When the first of `urgent` came.
+    since: Option<Instant>,
+    /// By job number: what was put lazily, and when. For some time these are the sync jobs under way.
     lazy: BTreeMap<i64, (Instant, Arc<Job>)>,
     closed: bool,
+}
+
+impl Queue {
+    /// When there is something to commit; `None`: nothing is left to wait for.
+    fn due(&self) -> Option<Instant> {
+        let urgent = self.since.map(|since| {
+            let alone = self.closed || self.lazy.is_empty();
+            if alone { since } else { since + GATHER }
+        });
+        let lazy = self.lazy.values().map(
+            |(since, _)| {
+                if self.closed { *since } else { *since + LAZY }
+            },
+        );
+        urgent.into_iter().chain(lazy).min()
+    }
+
+    /// What is to be committed now.
+    fn take(&mut self, now: Instant) -> Group {
+        let closed = self.closed;
+        let (lazy, young) = std::mem::take(&mut self.lazy)
+            .into_iter()
+            .partition(|(_, (since, _))| closed || *since + LAZY <= now);
+        self.lazy = young;
+        self.since = None;
+        Group {
+            urgent: std::mem::take(&mut self.urgent),
+            lazy,
+        }
+    }
 }
 
 struct Shared {
@@ -91,6 +127,9 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Pages of the indices are written again and again: rarer checkpoints copy each of them once, and 8 MB keep them at hand.
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    connection.pragma_update(None, "cache_size", -8000)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
@@ -164,11 +203,17 @@ impl Writer {
         let mut queue = self.shared.queue();
         // A closed store drops the order, and with it the way to answer.
         if !queue.closed {
-            if let Order::Put(put, _) = &order {
-                queue.lazy.remove(&put.job.seq);
-            }
+            let ended = match &order {
+                Order::Put(put, _) => queue.lazy.remove(&put.job.seq).is_some(),
+                _ => false,
+            };
             queue.urgent.push(order);
-            self.shared.work.notify_one();
+            let first = queue.since.is_none();
+            queue.since.get_or_insert_with(Instant::now);
+            // Between the first order and the last job under way the thread sleeps on.
+            if first || (ended && queue.lazy.is_empty()) {
+                self.shared.work.notify_one();
+            }
         }
         drop(queue);
         async { answer.await.unwrap_or(Err(StoreError::Closed)) }
@@ -188,7 +233,7 @@ impl Drop for Writer {
 
 struct Group {
     urgent: Vec<Order>,
-    lazy: Vec<Arc<Job>>,
+    lazy: BTreeMap<i64, (Instant, Arc<Job>)>,
 }
 
 /// Waits for work; `None` when the store is closed and nothing is left.
@@ -196,32 +241,12 @@ fn next_group(shared: &Shared) -> Option<Group> {
     let mut queue = shared.queue();
     loop {
         let now = Instant::now();
-        let oldest = queue.lazy.values().map(|(since, _)| *since + LAZY).min();
-        let due = queue.closed || oldest.is_some_and(|due| due <= now);
-        if !queue.urgent.is_empty() || (due && !queue.lazy.is_empty()) {
-            let is_due = |since: &Instant| queue.closed || *since + LAZY <= now;
-            let numbers: Vec<i64> = queue
-                .lazy
-                .iter()
-                .filter(|(_, (since, _))| is_due(since))
-                .map(|(seq, _)| *seq)
-                .collect();
-            let lazy = numbers
-                .iter()
-                .filter_map(|seq| queue.lazy.remove(seq))
-                .map(|(_, job)| job)
-                .collect();
-            return Some(Group {
-                urgent: std::mem::take(&mut queue.urgent),
-                lazy,
-            });
-        }
-        if queue.closed {
-            return None;
-        }
-        let wait = oldest.map_or(Duration::from_secs(3600), |due| {
-            due.saturating_duration_since(now)
-        });
+        let wait = match queue.due() {
+            Some(due) if due <= now => return Some(queue.take(now)),
+            Some(due) => due - now,
+            None if queue.closed => return None,
+            None => Duration::from_secs(3600),
+        };
         let woken = shared.work.wait_timeout(queue, wait);
         queue = woken.expect("nothing panics while it holds the queue").0;
     }
@@ -235,7 +260,7 @@ fn commit(connection: &mut Connection, group: Group) {
     let mut pending: Vec<Pending> = Vec::with_capacity(group.urgent.len());
     let outcome = (|| {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for job in &group.lazy {
+        for (_, job) in group.lazy.values() {
             rows::write(&transaction, job, None)?;
         }
         let mut orders = group.urgent.into_iter();
