@@ -6,6 +6,7 @@
 
 use std::{
     future::Future,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -47,12 +48,14 @@ impl Plugin for Dynamo {
 
     fn run_job(&self, job: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
         let (queries, job, ctx) = (Arc::clone(&self.queries), job.to_owned(), ctx.clone());
-        self.wait_for(async move { queries.run_job(&job, &ctx).await })
+        self.wait_for(Box::pin(async move { queries.run_job(&job, &ctx).await }))
     }
 
     fn check_health(&self, cluster: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
         let (queries, cluster, ctx) = (Arc::clone(&self.queries), cluster.to_owned(), ctx.clone());
-        self.wait_for(async move { queries.check_health(&cluster, &ctx).await })
+        self.wait_for(Box::pin(async move {
+            queries.check_health(&cluster, &ctx).await
+        }))
     }
 
     fn close(self, within: Duration) -> Result<(), Error> {
@@ -71,10 +74,10 @@ impl Plugin for Dynamo {
 }
 
 impl Dynamo {
-    /// Runs a job on the plugin's threads and waits for it here.
+    /// Runs a job on the plugin's threads and waits for it here. In a box, because it is large and would be moved several times.
     fn wait_for(
         &self,
-        job: impl Future<Output = Result<Vec<u8>, Error>> + Send + 'static,
+        job: Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send>>,
     ) -> Result<Vec<u8>, Error> {
         let (answer, answered) = mpsc::sync_channel(1);
         let runtime = self.runtime.get_or_try_init(|| start(&self.threads))?;

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -62,12 +63,17 @@ impl Queries {
         let statement = checked_statement(&job)?;
         audit.statement(&statement);
         let mut pages = Pages::new(&job, &statement);
-        let read = async {
-            let session = self.sessions.get(&job.cluster).await?;
-            audit.session(&session);
-            pages.read(&session, &job, &statement, ctx).await
-        };
-        let outcome = in_time(deadline(ctx, job.timeout), ctx, read).await;
+        // Pinned here, because it is large and would be moved several times.
+        let outcome = in_time(
+            deadline(ctx, job.timeout),
+            ctx,
+            pin!(async {
+                let session = self.sessions.get(&job.cluster).await?;
+                audit.session(&session);
+                pages.read(&session, &job, &statement, ctx).await
+            }),
+        )
+        .await;
         let stats = pages.stats(ctx);
         audit.stats(&stats);
         let partial = pages.partial();
