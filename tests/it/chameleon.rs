@@ -41,7 +41,7 @@ pub(crate) fn chameleon(number: u32, behaviour: &str) -> Vec<u8> {
 }
 
 /// A library without its debug information: the tests copy it hundreds of times.
-fn slim(library: &Path) -> Vec<u8> {
+pub(crate) fn slim(library: &Path) -> Vec<u8> {
     let dir = TempDir::new().unwrap();
     let slim = dir.path().join("slim.so");
     let status = Command::new("strip")
