@@ -6,7 +6,12 @@ use std::path::Path;
 
 use plugin_api::host::{Library, LoadError, LogSink, free_thread_keys};
 
-use crate::refusal::{Refusal, RefusalCode};
+use rustix::process::{Resource, getrlimit};
+
+use crate::{
+    refusal::{Refusal, RefusalCode},
+    residue,
+};
 
 /// Refuses where fewer than `floor` thread keys of the process are free: each library takes one or two for good, and the
 /// process is aborted when there are none.
@@ -19,6 +24,25 @@ pub(crate) fn ensure_keys(floor: usize) -> Result<(), Refusal> {
         RefusalCode::OutOfThreadKeys,
         format!("only {free} of the process's thread keys are free, and {floor} must be"),
         "restart the host: every library that it ever loaded keeps keys until then",
+    ))
+}
+
+/// Refuses where fewer than `floor` more files may be open: a library keeps two handles once it has run a job (docs/ABI.md), and a
+/// host without any answers nobody.
+pub(crate) fn ensure_files(floor: u64) -> Result<(), Refusal> {
+    let Some(limit) = getrlimit(Resource::Nofile).current else {
+        return Ok(());
+    };
+    // Where they cannot be counted, the limit alone counts.
+    let open = residue::open_files().map_or(0, |open| open as u64);
+    let free = limit.saturating_sub(open);
+    if free >= floor {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        RefusalCode::OutOfFiles,
+        format!("only {free} of the process's {limit} file handles are free, and {floor} must be"),
+        "raise the limit on open files, or restart the host: libraries that were closed keep two handles each",
     ))
 }
 
@@ -84,5 +108,18 @@ fn errors_of(dump: &str) -> String {
     match blocks.is_empty() {
         true => dump.chars().take(2000).collect(),
         false => blocks.join("\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_needs_file_handles_to_spare() {
+        assert!(ensure_files(1).is_ok());
+        let refusal = ensure_files(u64::MAX).unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::OutOfFiles);
+        assert!(refusal.hint.contains("restart the host"));
     }
 }

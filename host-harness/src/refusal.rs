@@ -55,6 +55,8 @@ pub enum RefusalCode {
     ProbeUnavailable,
     /// Too few of the process's thread keys are left for one more library. Operator: restart the host.
     OutOfThreadKeys,
+    /// Too few file handles are left for one more library. Operator: the limit on open files, or restart the host.
+    OutOfFiles,
     /// The same version is still closing. It is looked at again by itself.
     StillClosing,
 }
@@ -88,6 +90,7 @@ impl RefusalCode {
             | Code::LoadFailed
             | Code::ProbeUnavailable
             | Code::OutOfThreadKeys
+            | Code::OutOfFiles
             | Code::StillClosing => false,
         }
     }
@@ -100,6 +103,7 @@ impl RefusalCode {
                 | Self::StillBeingWritten
                 | Self::ProbeUnavailable
                 | Self::OutOfThreadKeys
+                | Self::OutOfFiles
                 | Self::StillClosing
         )
     }

@@ -28,6 +28,9 @@ use crate::{
 /// How many files are examined at once: one that hangs must not keep the others waiting.
 const AT_ONCE: usize = 4;
 
+/// How many file handles must be free before a library is loaded: connections, files of jobs and the probe need some.
+const FILE_FLOOR: u64 = 64;
+
 /// A file of the directory, as it was examined.
 pub(super) struct FileRecord {
     /// What it looked like.
@@ -191,6 +194,7 @@ impl Core {
             drop(state);
             elf::check(&taken.copy)?;
             load::ensure_keys(self.options.key_floor)?;
+            load::ensure_files(FILE_FLOOR)?;
             let report = probe::run(&self.options.probe, &taken.copy, self.options.probe_limit)?;
             let (library, version) = load::library(&taken.copy, Some(self.options.log.clone()))?;
             self.log(
