@@ -143,16 +143,32 @@ fn the_header_is_clean_c11_and_cpp() {
     }
 }
 
-/// The libraries as built here, and the release library where it has been built.
+/// The libraries as built here, and the release library where it has been built from these sources (`cargo xtask dist` checks what it
+/// hands out by itself).
 fn libraries() -> Vec<std::path::PathBuf> {
     let release = built()
         .with_file_name("release")
         .join("libdynamo_plugin.so");
     let mut libraries = vec![library("echo_plugin"), library("dynamo_plugin")];
-    if release.exists() {
-        libraries.push(release);
+    match stale(&release) {
+        None => libraries.push(release),
+        Some(reason) => println!("not checked: {} {reason}", release.display()),
     }
     libraries
+}
+
+/// Why a release library is not that of the sources that cargo's own list beside it names.
+fn stale(library: &Path) -> Option<String> {
+    let changed = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
+    let Some(built) = changed(library) else {
+        return Some("is not built".to_owned());
+    };
+    let sources = std::fs::read_to_string(library.with_extension("d")).unwrap_or_default();
+    sources
+        .split_whitespace()
+        .skip(1)
+        .find(|source| changed(Path::new(source)).is_none_or(|at| at > built))
+        .map(|source| format!("is older than {source}: cargo build --release"))
 }
 
 fn nm(library: &Path, which: &str) -> String {

@@ -4,15 +4,31 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::tasks::{cargo, root, run, target};
 
-/// Builds for release and lays out `dist/`: host, `plugins/`, header, examples, licences, digests.
+/// What the library exports: the C surface and abi_stable's module header (docs/ABI.md).
+const EXPORTS: [&str; 8] = [
+    "_1as_0lib_1header_0root_bmodule_bloader",
+    "cancel_job",
+    "check_health",
+    "free_buffer",
+    "plugin_close",
+    "plugin_info",
+    "plugin_open",
+    "run_job",
+];
+
+/// The newest glibc that the library may need.
+const NEWEST_GLIBC: (u32, u32) = (2, 36);
+
+/// Builds for release and lays out `dist/`: host, `plugins/`, header, documents, examples, licences, digests. Then checks it.
 pub(crate) fn dist() -> anyhow::Result<()> {
     run(&mut cargo(&["build", "--release"]))?;
     let dist = root().join("dist");
@@ -36,6 +52,7 @@ pub(crate) fn dist() -> anyhow::Result<()> {
         &dist.join("heimdall-plugin.pc"),
     )?;
     copy(&root().join("README.md"), &dist.join("README.md"))?;
+    copy_tree(&root().join("docs"), &dist.join("docs"))?;
     copy_tree(&root().join("examples"), &dist.join("examples"))?;
     copy_licences(&dist.join("licences"))?;
     // The host refuses a library that this file, where it lies beside it, does not list.
@@ -43,9 +60,56 @@ pub(crate) fn dist() -> anyhow::Result<()> {
     write_digests(&dist)?;
     println!("{}", dist.display());
     for file in ["host-harness", "plugins/libdynamo_plugin.so"] {
-        println!("{:>10} bytes  {file}", fs::metadata(dist.join(file))?.len());
+        let (major, minor) = glibc(&dist.join(file))?;
+        let bytes = fs::metadata(dist.join(file))?.len();
+        println!("{bytes:>10} bytes, needs glibc {major}.{minor}  {file}");
     }
-    Ok(())
+    check(&dist)
+}
+
+/// Whether what lies there is what was promised: the library's symbols, its glibc, and that the host runs a job on it.
+fn check(dist: &Path) -> anyhow::Result<()> {
+    let library = dist.join("plugins/libdynamo_plugin.so");
+    let symbols = nm(&library, "--defined-only")?;
+    let exported: BTreeSet<&str> = symbols
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(2))
+        .collect();
+    ensure!(
+        exported == BTreeSet::from(EXPORTS),
+        "the library exports {exported:?}, not {EXPORTS:?}"
+    );
+    let needed = glibc(&library)?;
+    ensure!(
+        needed <= NEWEST_GLIBC,
+        "the library needs glibc {needed:?}, newer than {NEWEST_GLIBC:?}"
+    );
+    run(Command::new(dist.join("host-harness"))
+        .arg("probe")
+        .arg(&library))
+}
+
+/// The oldest glibc that has every symbol that this file asks for.
+fn glibc(file: &Path) -> anyhow::Result<(u32, u32)> {
+    nm(file, "--undefined-only")?
+        .lines()
+        .filter_map(|line| {
+            let mut parts = line.split_once("@GLIBC_")?.1.split('.');
+            Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+        })
+        .max()
+        .with_context(|| format!("{} asks for no version of glibc", file.display()))
+}
+
+/// Dynamic symbols, as the C toolchain's `nm` prints them.
+fn nm(file: &Path, which: &str) -> anyhow::Result<String> {
+    let output = Command::new("nm")
+        .args(["-D", which])
+        .arg(file)
+        .output()
+        .context("cannot start nm")?;
+    ensure!(output.status.success(), "nm cannot read {}", file.display());
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
@@ -98,14 +162,11 @@ fn copy_licences(to: &Path) -> anyhow::Result<()> {
         if !linked.contains(id) || package["source"].is_null() {
             continue;
         }
-        list.push_str(&format!(
-            "{name} {version}: {}\n",
-            package["license"].as_str().unwrap_or("see its files")
-        ));
         let folder = Path::new(package["manifest_path"].as_str().unwrap_or_default())
             .parent()
             .map(PathBuf::from)
             .unwrap_or_default();
+        let mut texts = 0;
         for file in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let upper = file.file_name().to_string_lossy().to_uppercase();
             if file.path().is_file()
@@ -117,8 +178,16 @@ fn copy_licences(to: &Path) -> anyhow::Result<()> {
                     &file.path(),
                     &to.join(format!("{name}-{version}")).join(file.file_name()),
                 )?;
+                texts += 1;
             }
         }
+        let licence = package["license"].as_str().unwrap_or("see its files");
+        let note = if texts == 0 {
+            " (its package holds no text)"
+        } else {
+            ""
+        };
+        list.push_str(&format!("{name} {version}: {licence}{note}\n"));
     }
     fs::create_dir_all(to)?;
     fs::write(to.join("LIST.txt"), list)?;
