@@ -56,6 +56,7 @@ import (
 	"math"
 	"runtime/cgo"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unsafe"
 )
@@ -72,7 +73,7 @@ type Library struct {
 	Features      []string
 
 	functions C.hp_library
-	log       cgo.Handle
+	log       atomic.Uintptr // A cgo.Handle, or 0.
 }
 
 // Open loads the library at path and opens its plugin. log may be nil.
@@ -87,10 +88,10 @@ func Open(path string, log Log) (*Library, error) {
 	library.Name, library.Version = C.GoString(info.name), C.GoString(info.version)
 	library.Features = strings.Fields(C.GoString(info.features))
 	if log != nil {
-		library.log = cgo.NewHandle(log)
+		library.log.Store(uintptr(cgo.NewHandle(log)))
 	}
 	var out C.hp_buffer
-	status := C.lib_open(&library.functions, C.uintptr_t(library.log), &out)
+	status := C.lib_open(&library.functions, C.uintptr_t(library.log.Load()), &out)
 	if _, err := library.take(status, &out); err != nil {
 		library.forgetLog()
 		return nil, err
@@ -191,10 +192,10 @@ func (l *Library) take(status C.int32_t, out *C.hp_buffer) ([]byte, error) {
 	return document, nil
 }
 
+// forgetLog may be called by several closers at once.
 func (l *Library) forgetLog() {
-	if l.log != 0 {
-		l.log.Delete()
-		l.log = 0
+	if handle := l.log.Swap(0); handle != 0 {
+		cgo.Handle(handle).Delete()
 	}
 }
 

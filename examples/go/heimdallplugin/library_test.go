@@ -58,9 +58,15 @@ func TestManyGoroutinesRunJobsAndCancelSome(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if err := plugin.Close(5 * time.Second); err != nil {
-		t.Error(err)
+	var closers sync.WaitGroup
+	for range 4 {
+		closers.Go(func() {
+			if err := plugin.Close(5 * time.Second); err != nil {
+				t.Error(err)
+			}
+		})
 	}
+	closers.Wait()
 	t.Logf("done %d, cancelled %d, late %d", size(&done), size(&cancelled), size(&late))
 	if size(&done) < 64*50 || size(&cancelled) == 0 || size(&late) == 0 {
 		t.Error("each way should have been taken")
