@@ -97,6 +97,12 @@ fn new_versions_of_the_real_library_leave_little_behind_after_jobs_over_tls() {
     let authority = Authority::new().unwrap();
     let dynamodb_tls = authority.front(dynamodb.server().address(), &[]).unwrap();
     let sts_tls = authority.front(sts.server().address(), &[]).unwrap();
+    let dir = TempDir::new().unwrap();
+    // As large as in earnest: the system's authorities, where they lie, beside our own.
+    let bundle = dir.path().join("authorities.pem");
+    let mut authorities = fs::read(authority.bundle()).unwrap();
+    authorities.extend(fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default());
+    fs::write(&bundle, authorities).unwrap();
     let job = json!({
         "context": {"query": "SELECT * FROM t"},
         "cluster": {"name": "tls", "context": {
@@ -104,11 +110,10 @@ fn new_versions_of_the_real_library_leave_little_behind_after_jobs_over_tls() {
             "sts_endpoint_url": sts_tls.url(),
             "role_arn": "arn:aws:iam::123456789012:role/R",
             "region": "us-east-1",
-            "ca_bundle": authority.bundle().to_str().unwrap(),
+            "ca_bundle": bundle.to_str().unwrap(),
         }},
     })
     .to_string();
-    let dir = TempDir::new().unwrap();
     let (built, growth) = match env::var("SOAK_LIBRARY") {
         // A test runs in its package's folder.
         Ok(named) => {

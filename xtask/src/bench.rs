@@ -262,7 +262,7 @@ fn measure(options: &Options, clients: &[Client]) -> anyhow::Result<Costs> {
     Ok(costs)
 }
 
-pub(crate) fn client_cost(client: &Client, server: &Server) -> anyhow::Result<Cost> {
+fn client_cost(client: &Client, server: &Server) -> anyhow::Result<Cost> {
     let line = output(
         pinned(CLIENT_CORE)
             .args(&client.before_url)
