@@ -34,6 +34,8 @@ fn main() -> anyhow::Result<()> {
         "typed-value" => typed_value::run(url)?,
         "many-plugin" => many::through_plugin(library()?, url)?,
         "many-sdk" => many::through_sdk(url)?,
+        "many-sdk-threads" => many::through_sdk_for_threads(url)?,
+        "idle-sdk" => many::idle_sdk(url)?,
         "idle-plugin" => many::idle(library()?, url)?,
         "load" => plugin::load(library()?)?,
         other => bail!("no client '{other}'"),

@@ -1,17 +1,20 @@
 //! Many small jobs at once on one library, beside the SDK alone with as many requests at once; and what a job that waits holds.
 //!
-//! A C caller waits in its call, so there is a thread a job in this process, as a host would have; the plugin itself has none.
+//! A C caller waits in its call, so there is a thread a job in this process, as a host would have; the plugin itself has none. The
+//! SDK is measured both ways: as tasks that nobody waits for in a thread, and with such a caller for each request.
 
 use std::fs;
 use std::path::Path;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
+use aws_sdk_dynamodb::Client;
 use plugin_api::host::{CallOptions, Library};
 use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::aws::{client, request};
 use crate::measure::cpu_seconds;
@@ -42,23 +45,17 @@ pub(crate) fn through_plugin(library: &Path, url: &str) -> anyhow::Result<Value>
 
 /// Each task sends its requests with one client of the SDK and has the typed items.
 pub(crate) fn through_sdk(url: &str) -> anyhow::Result<Value> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let client = client(url);
-    runtime.block_on(async { request(&client, None).send().await.map(drop) })?;
+    let (runtime, client) = sdk(url)?;
     measured(|| {
         runtime.block_on(async {
+            let requests = async |client: Client| {
+                for _ in 0..JOBS_EACH {
+                    request(&client, None).send().await?;
+                }
+                anyhow::Ok(())
+            };
             let tasks: Vec<_> = (0..CALLERS)
-                .map(|_| {
-                    let client = client.clone();
-                    tokio::spawn(async move {
-                        for _ in 0..JOBS_EACH {
-                            request(&client, None).send().await?;
-                        }
-                        anyhow::Ok(())
-                    })
-                })
+                .map(|_| tokio::spawn(requests(client.clone())))
                 .collect();
             for task in tasks {
                 task.await??;
@@ -68,6 +65,34 @@ pub(crate) fn through_sdk(url: &str) -> anyhow::Result<Value> {
     })
 }
 
+/// The same with a caller for each request that waits in a thread of its own, as those of a C function do.
+pub(crate) fn through_sdk_for_threads(url: &str) -> anyhow::Result<Value> {
+    let (runtime, client) = sdk(url)?;
+    let failed = AtomicU64::new(0);
+    let call = || {
+        let (answer, answered) = mpsc::sync_channel(1);
+        let request = request(&client, None);
+        runtime.spawn(async move { answer.send(request.send().await) });
+        answered.recv()?.map(drop).map_err(anyhow::Error::from)
+    };
+    let cost = measured(|| {
+        at_once(&|| {
+            for _ in 0..JOBS_EACH {
+                failed.fetch_add(u64::from(call().is_err()), Ordering::Relaxed);
+            }
+        })
+    })?;
+    none_failed(&failed)?;
+    Ok(cost)
+}
+
+fn sdk(url: &str) -> anyhow::Result<(Runtime, Client)> {
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let client = client(url);
+    runtime.block_on(async { request(&client, None).send().await.map(drop) })?;
+    Ok((runtime, client))
+}
+
 /// Memory of the process with every caller's job waiting for its answer, over that with every caller waiting to begin.
 pub(crate) fn idle(library: &Path, url: &str) -> anyhow::Result<Value> {
     let library = open(library)?;
@@ -75,7 +100,7 @@ pub(crate) fn idle(library: &Path, url: &str) -> anyhow::Result<Value> {
     call()?;
     let (ready, begin) = (Barrier::new(CALLERS + 1), Barrier::new(CALLERS + 1));
     let (failed, done) = (AtomicU64::new(0), AtomicU64::new(0));
-    let (before, during, threads) = thread::scope(|scope| {
+    let idle = thread::scope(|scope| {
         for _ in 0..CALLERS {
             let (ready, begin, failed, done, call) = (&ready, &begin, &failed, &done, &call);
             let caller = move || {
@@ -91,18 +116,37 @@ pub(crate) fn idle(library: &Path, url: &str) -> anyhow::Result<Value> {
         ready.wait();
         let before = status("VmRSS")?;
         begin.wait();
-        let (mut during, mut threads) = (before, 0);
-        // The server answers late enough for all to wait at the same time.
-        while done.load(Ordering::Relaxed) == 0 {
-            during = during.max(status("VmRSS")?);
-            threads = threads.max(status("Threads")?);
-            thread::sleep(Duration::from_millis(20));
-        }
-        anyhow::Ok((before, during, threads))
+        while_waiting(before, &done)
     })?;
     none_failed(&failed)?;
-    let callers = u64::try_from(CALLERS)?;
-    Ok(json!({"kib_per_job": (during - before) / callers, "threads": threads - callers}))
+    Ok(idle)
+}
+
+/// The same for as many tasks that wait for an answer to the SDK's request.
+pub(crate) fn idle_sdk(url: &str) -> anyhow::Result<Value> {
+    let (runtime, client) = sdk(url)?;
+    let before = status("VmRSS")?;
+    let done = Arc::new(AtomicU64::new(0));
+    for _ in 0..CALLERS {
+        let (request, done) = (request(&client, None), Arc::clone(&done));
+        runtime.spawn(async move {
+            let answer = request.send().await;
+            done.fetch_add(1, Ordering::Relaxed);
+            answer
+        });
+    }
+    while_waiting(before, &done)
+}
+
+/// The most that the process holds until the first of those that wait is done; the server answers late enough for all to wait at once.
+fn while_waiting(before: u64, done: &AtomicU64) -> anyhow::Result<Value> {
+    let (mut during, mut threads) = (before, 0);
+    while done.load(Ordering::Relaxed) == 0 {
+        during = during.max(status("VmRSS")?);
+        threads = threads.max(status("Threads")?);
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(json!({"kib_each": (during - before) / u64::try_from(CALLERS)?, "threads": threads}))
 }
 
 fn call<'l>(library: &'l Library, url: &str) -> impl Fn() -> anyhow::Result<()> + Sync + 'l {

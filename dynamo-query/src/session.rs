@@ -71,9 +71,12 @@ impl Sessions {
     /// `INVALID_JOB` where the cluster names no region and the environment neither, or its CA bundle cannot be read.
     pub async fn get(&self, cluster: &Cluster) -> Result<Session, Error> {
         let cell = self.cell(cluster);
-        cell.get_or_try_init(|| async {
-            let http = self.http(Network::of(cluster, &self.environment))?;
-            identity::session(cluster, &self.environment, http).await
+        // Boxed, because making one takes far more room than waiting jobs, which find theirs made, should carry.
+        cell.get_or_try_init(|| {
+            Box::pin(async {
+                let http = self.http(Network::of(cluster, &self.environment))?;
+                identity::session(cluster, &self.environment, http).await
+            })
         })
         .await
         .cloned()

@@ -103,8 +103,11 @@ impl ItemDecoder {
         self.plain.decode(item, store.columns_mut())?;
         let cells: &[Cell] = &self.plain.cells;
         store.push(&self.plain.row, cells)?;
-        self.predictor.make_room(length);
-        self.predictor.learn_order(cells, store.columns());
+        // What a first item teaches would be for nothing where it is the only one, as in many small jobs.
+        if store.rows() > 1 {
+            self.predictor.make_room(length);
+            self.predictor.learn_order(cells, store.columns());
+        }
         Ok(())
     }
 }

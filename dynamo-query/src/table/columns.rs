@@ -4,6 +4,7 @@
 //! The columns of any moment are the ids below some number, and stay in the same order among themselves whatever comes later.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
 use crate::decode::Kinds;
@@ -113,13 +114,14 @@ impl Columns {
 
     /// The document up to the first row: `{"columns":[…],"data":[`.
     pub(crate) fn header(&self) -> Vec<u8> {
-        let mut header = br#"{"columns":["#.to_vec();
+        let mut header = Vec::with_capacity(2 * ENTRY_FRAME + 2 * self.min_entry_bytes);
+        header.extend_from_slice(br#"{"columns":["#);
         for (place, &id) in self.order.iter().enumerate() {
             if place > 0 {
                 header.push(b',');
             }
             header.extend_from_slice(br#"{"name":"#);
-            header.extend_from_slice(&json_string(&self.names[id]));
+            write_json(&self.names[id], &mut header);
             header.extend_from_slice(br#","type":""#);
             header.extend_from_slice(self.kinds[id].column_type().as_bytes());
             header.extend_from_slice(br#""}"#);
@@ -150,10 +152,22 @@ impl Columns {
     }
 }
 
-fn json_string(text: &str) -> Vec<u8> {
-    serde_json::to_vec(text).expect("a string always serializes")
+fn write_json(text: &str, into: &mut impl io::Write) {
+    serde_json::to_writer(into, text).expect("a string always serializes, and memory takes it");
 }
 
 fn json_length(text: &str) -> usize {
-    json_string(text).len()
+    struct Length(usize);
+    impl io::Write for Length {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut length = Length(0);
+    write_json(text, &mut length);
+    length.0
 }

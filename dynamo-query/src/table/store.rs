@@ -4,15 +4,17 @@
 //! cell as `null`. A column that appears later is not yet in earlier rows: they lie in an earlier [`Segment`] and get their `null`s
 //! when the document is written. The size of the document is known at every moment, those `null`s included.
 
+use std::ops::Range;
+
 use super::Columns;
 use super::layout::{Layout, PADDING};
 use crate::decode::{BLOCK, Cell, DecodeError};
 
 /// No document is smaller around its column entries, each counted with a comma (hence one bracket less here), and its rows.
 const MIN_FRAME: u64 = r#"{"columns":],"data":[],"stats":{"rows":0,"pages":0,"items_evaluated":null,"requests":0,"retries":0,"consumed_capacity_units":0.0,"wire_bytes":0,"elapsed_ms":0,"truncated":true}}"#.len() as u64;
-/// As long as so little is in the buffer, moving it is cheaper than moving all rows at the end.
-const CHEAP_TO_MOVE: usize = 4 << 20;
 const MIN_CAPACITY: usize = 4 << 10;
+/// As long as so little is in the buffer, moving it is cheaper than moving all rows at the end; less yet may move then, too.
+const CHEAP_TO_MOVE: Range<usize> = MIN_CAPACITY..4 << 20;
 /// So many bytes are made ready at once.
 const READY: usize = 64 << 10;
 /// From here on a buffer gets all the room that it may ever need…
@@ -206,7 +208,7 @@ impl Store {
     /// Keeps what is there for good.
     pub(crate) fn commit(&mut self) {
         self.columns.commit();
-        if self.page_rows() > 0 && self.now.bytes < CHEAP_TO_MOVE {
+        if self.page_rows() > 0 && CHEAP_TO_MOVE.contains(&self.now.bytes) {
             self.fit_gap();
         }
         self.committed = self.now;

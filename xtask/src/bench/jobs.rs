@@ -12,30 +12,47 @@ use super::{
 
 /// How late an answer comes where jobs are to wait: long enough for a thousand requests to be under way.
 const LATE_MS: usize = 8000;
+/// Threads that call at once, as the client has them.
+const CALLERS: u64 = 1000;
 
 pub(super) fn jobs(rounds: usize) -> anyhow::Result<String> {
     let server = Server::start("one", 1)?;
-    let (mut plugin, mut sdk) = (Vec::new(), Vec::new());
+    let clients = ["many-plugin", "many-sdk", "many-sdk-threads"];
+    let mut rates = vec![Vec::new(); clients.len()];
     for _ in 0..rounds {
-        plugin.push(rate(&measured("many-plugin", &server)?)?);
-        sdk.push(rate(&measured("many-sdk", &server)?)?);
+        for (client, rates) in clients.iter().zip(&mut rates) {
+            rates.push(rate(&measured(client, &server)?)?);
+        }
     }
+    let rates: Vec<f64> = rates
+        .into_iter()
+        .map(|rates| median(rates.into_iter()))
+        .collect();
+    let (plugin, sdk, threads) = (rates[0], rates[1], rates[2]);
     let late = Server::start_late("one", 1, LATE_MS)?;
     let idle = measured("idle-plugin", &late)?;
-    let (plugin, sdk) = (median(plugin.into_iter()), median(sdk.into_iter()));
+    let idle_sdk = measured("idle-sdk", &late)?;
+    let kib = |idle: &Value| idle["kib_each"].as_u64().context("no 'kib_each'");
+    let own_threads = idle["threads"].as_u64().context("no 'threads'")? - CALLERS;
     Ok(format!(
         "`cargo xtask bench --jobs --rounds {rounds}` on {}. One page of one item a job, 1,000 at once on one core; medians of {rounds} \
          rounds.\n\n\
          | | figure | target |\n|---|---|---|\n\
          | jobs a second through the C door | {plugin:.0} | |\n\
-         | requests a second of the SDK alone, typed items | {sdk:.0} | |\n\
-         | the first ÷ the second | {:.2} | at least 0.90 |\n\
-         | memory a waiting job | {} KiB | below 32 |\n\
-         | threads of the process beside its 1,000 callers | {} | none a job |\n",
+         | requests a second of the SDK alone, 1,000 tasks, typed items | {sdk:.0} | |\n\
+         | the same, each for a thread that waits for it | {threads:.0} | |\n\
+         | the plugin ÷ the SDK's tasks | {:.2} | at least 0.90 |\n\
+         | the plugin ÷ the SDK for threads that wait | {:.2} | |\n\
+         | memory of a waiting job | {} KiB | |\n\
+         | memory of a waiting request of the SDK alone | {} KiB | |\n\
+         | the first less the second | {} KiB | below 32 |\n\
+         | threads of the process beside its 1,000 callers | {own_threads} | none a job |\n",
         when_and_where(),
         plugin / sdk,
-        idle["kib_per_job"],
-        idle["threads"],
+        plugin / threads,
+        kib(&idle)?,
+        kib(&idle_sdk)?,
+        kib(&idle)?.saturating_sub(kib(&idle_sdk)?),
     ))
 }
 
