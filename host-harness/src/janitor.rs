@@ -11,7 +11,7 @@ use crate::dispatch::blocking;
 use crate::error::HostError;
 use crate::job::now;
 use crate::log::Log;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// How often the janitor looks.
 const EVERY: Duration = Duration::from_secs(60);
@@ -44,18 +44,43 @@ pub async fn clean(store: &Arc<Store>, retention: Retention) -> Result<usize, Ho
                 .saturating_mul(86_400)
     });
     let mut removed = 0;
-    loop {
-        let asked = Arc::clone(store);
-        let outdated = blocking(move || asked.outdated(cutoff, retention.jobs)).await?;
-        if outdated.is_empty() {
-            return Ok(removed);
+    while let Some(cutoff) = cutoff {
+        match remove(store, move |store| store.outdated(cutoff)).await? {
+            0 => break,
+            n_jobs => removed += n_jobs,
         }
-        removed += outdated.len();
+    }
+    let asked = Arc::clone(store);
+    let mut surplus = blocking(move || asked.finished())
+        .await?
+        .saturating_sub(retention.jobs);
+    while surplus > 0 {
+        match remove(store, move |store| store.oldest(surplus)).await? {
+            0 => break,
+            n_jobs => {
+                removed += n_jobs;
+                surplus = surplus.saturating_sub(n_jobs as u64);
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// Removes the batch of jobs that `find` finds; gives how many they were.
+async fn remove(
+    store: &Arc<Store>,
+    find: impl FnOnce(&Store) -> Result<Vec<(i64, bool)>, StoreError> + Send + 'static,
+) -> Result<usize, HostError> {
+    let asked = Arc::clone(store);
+    let jobs = blocking(move || find(&asked)).await?;
+    let n_jobs = jobs.len();
+    if n_jobs > 0 {
         store
-            .delete(outdated)
+            .delete(jobs)
             .await
             .map_err(|error| crate::dispatch::store_failed(&error))?;
     }
+    Ok(n_jobs)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use plugin_api::host::{Library, LoadError, LogSink, free_thread_keys};
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     refusal::{Refusal, RefusalCode},
@@ -25,6 +25,19 @@ pub(crate) fn ensure_keys(floor: usize) -> Result<(), Refusal> {
         format!("only {free} of the process's thread keys are free, and {floor} must be"),
         "restart the host: every library that it ever loaded keeps keys until then",
     ))
+}
+
+/// Takes as many file handles as the process may have, as servers do: the usual limit is meant for programs that use `select`.
+pub(crate) fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where that is refused, the limit stays, and `ensure_files` looks at it.
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            ..limit
+        },
+    );
 }
 
 /// Refuses where fewer than `floor` more files may be open: a library keeps two handles once it has run a job (docs/ABI.md), and a

@@ -261,13 +261,29 @@ impl Store {
         self.read(|connection| list::page(connection, query))
     }
 
-    /// Some of the finished jobs that are older than `cutoff` or beyond the newest `keep`, with whether each has a result
-    /// file. The question runs beside the writer, however long it takes.
+    /// Some of the finished jobs that ended before `cutoff`, with whether each has a result file. This question and the next two run
+    /// beside the writer, however long they take.
     ///
     /// # Errors
     /// The disk refuses.
-    pub fn outdated(&self, cutoff: Option<i64>, keep: u64) -> Result<Vec<(i64, bool)>, StoreError> {
-        self.read(|connection| list::outdated(connection, cutoff, keep))
+    pub fn outdated(&self, cutoff: i64) -> Result<Vec<(i64, bool)>, StoreError> {
+        self.read(|connection| list::outdated(connection, cutoff))
+    }
+
+    /// How many jobs have ended and are kept. It counts them one by one: not a question for every batch.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn finished(&self) -> Result<u64, StoreError> {
+        self.read(list::finished)
+    }
+
+    /// Some of the oldest finished jobs, but not more than `at_most`, with whether each has a result file.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn oldest(&self, at_most: u64) -> Result<Vec<(i64, bool)>, StoreError> {
+        self.read(|connection| list::oldest(connection, at_most))
     }
 
     /// Removes jobs, and then their result files.

@@ -86,6 +86,17 @@ impl Place {
         self.start(command)
     }
 
+    /// As [`Place::serve`], begun with so low a limit on open files.
+    ///
+    /// # Panics
+    /// As [`Place::serve`].
+    pub fn serve_with_file_limit(&self, files: u32) -> Serving {
+        let mut command = Command::new("sh");
+        let limited = format!(r#"ulimit -Sn {files} && exec "$0" "$@""#);
+        command.args(["-c", &limited]).arg(crate::host());
+        self.start(command)
+    }
+
     fn start(&self, mut command: Command) -> Serving {
         let mut process = command
             .args(["serve", "--config", "config.yaml"])

@@ -92,20 +92,42 @@ impl ItemDecoder {
             let mut copy = std::mem::take(&mut self.copy);
             copy.clear();
             copy.extend_from_slice(item);
-            copy.resize(length + READ_AHEAD, 0);
-            let predicted = self.predict(&copy, store);
+            let added = self.decode_alone(&mut copy, store);
             self.copy = copy;
-            if predicted?.is_some() {
-                return Ok(());
-            }
+            return added;
         }
+        self.decode_plainly(item, store)
+    }
+
+    /// Adds the one whole item that is all of `input`, which comes back with bytes behind it.
+    ///
+    /// # Errors
+    /// What [`ItemDecoder::decode`] gives.
+    pub(super) fn decode_alone(
+        &mut self,
+        input: &mut Vec<u8>,
+        store: &mut Store,
+    ) -> Result<(), DecodeError> {
+        let length = input.len();
+        input.resize(length + READ_AHEAD, 0);
+        match self.predict(input, store)? {
+            Some(_) => Ok(()),
+            None if store.is_full() => {
+                store.drop_row();
+                Ok(())
+            }
+            None => self.decode_plainly(&input[..length], store),
+        }
+    }
+
+    fn decode_plainly(&mut self, item: &[u8], store: &mut Store) -> Result<(), DecodeError> {
         self.trust.failed();
         self.plain.decode(item, store.columns_mut())?;
         let cells: &[Cell] = &self.plain.cells;
         store.push(&self.plain.row, cells)?;
         // What a first item teaches would be for nothing where it is the only one, as in many small jobs.
         if store.rows() > 1 {
-            self.predictor.make_room(length);
+            self.predictor.make_room(item.len());
             self.predictor.learn_order(cells, store.columns());
         }
         Ok(())

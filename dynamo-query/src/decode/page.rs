@@ -219,7 +219,7 @@ impl Page {
         self.split.extend_from_slice(piece);
         if end.is_some() {
             items
-                .decode(&self.split, self.split.len(), store)
+                .decode_alone(&mut self.split, store)
                 .map_err(|error| error.shifted(start))?;
             self.split.clear();
             self.part = Part::Separator;

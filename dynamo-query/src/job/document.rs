@@ -167,9 +167,22 @@ impl<'a> Fields<'a> {
 
     /// Takes an array of strings out.
     pub(super) fn strings(&mut self, name: &str) -> Result<Option<Vec<String>>, Error> {
-        self.typed(name, "an array of strings", |text| {
-            serde_json::from_str(text).ok()
-        })
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        let path = self.name(name);
+        let items: Vec<&RawValue> = serde_json::from_str(value.get())
+            .map_err(|_| wrong_type(&path, "an array of strings", value))?;
+        let string = |(at, item): (usize, &RawValue)| {
+            serde_json::from_str(item.get())
+                .map_err(|_| wrong_type(&format!("{path}.{at}"), "a string", item))
+        };
+        items
+            .into_iter()
+            .enumerate()
+            .map(string)
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 
     /// A field's full name, for messages.

@@ -307,6 +307,23 @@ fn tables_match_with_stars() {
 }
 
 #[test]
+fn tables_are_strings_and_the_one_that_is_not_is_named() {
+    for (tables, why) in [
+        (
+            json!("orders"),
+            "command.context.tables is a string, but must be an array of strings",
+        ),
+        (
+            json!(["orders", null]),
+            "command.context.tables.1 is null, but must be a string",
+        ),
+    ] {
+        let job = json!({"context": {"query": "q"}, "command": {"context": {"tables": tables}}});
+        assert_eq!(parse(&job).unwrap_err().message, why);
+    }
+}
+
+#[test]
 fn session_names_are_cut_and_cleaned_and_tell_users_apart() {
     let session = |cluster: Value, user: Value| {
         parse(&json!({"context": {"query": "q"}, "user": user, "cluster": cluster}))

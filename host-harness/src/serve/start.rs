@@ -21,6 +21,7 @@ use crate::error::HostError;
 use crate::health::Checker;
 use crate::janitor;
 use crate::job::now;
+use crate::load;
 use crate::log::{Log, LogFormat};
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
@@ -82,6 +83,7 @@ pub fn run<E: std::fmt::Display>(
     open: impl FnOnce(Option<&Path>, LogSink) -> Result<Arc<dyn Plugins>, E>,
 ) -> Result<ExitCode, ServeError> {
     let config = Config::load(&options.config)?;
+    load::raise_file_limit();
     let log = Arc::new(Log::batched(options.log_format));
     for (line, note) in &config.ignored {
         log.event(

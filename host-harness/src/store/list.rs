@@ -12,7 +12,7 @@ use super::{Pattern, StoreError, rows};
 use crate::job::{Job, JobStatus};
 
 /// How many jobs one round of the janitor removes, so that it never holds up a commit for long.
-const OUTDATED: u64 = 200;
+const BATCH: u64 = 200;
 
 /// What jobs are ordered by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -196,37 +196,39 @@ fn statement(query: &JobQuery) -> (String, Vec<Value>) {
     (sql, values)
 }
 
-/// Finished jobs that are to go, oldest first; see [`super::Store::outdated`].
+/// A status that a job ends with.
+const FINISHED: &str = "status IN (4, 5, 6, 8)";
+
+/// See [`super::Store::outdated`].
 pub(super) fn outdated(
     connection: &Connection,
-    cutoff: Option<i64>,
-    keep: u64,
+    cutoff: i64,
 ) -> Result<Vec<(i64, bool)>, StoreError> {
-    const FINISHED: &str = "status IN (4, 5, 6, 8)";
-    let mut jobs = Vec::new();
-    if let Some(cutoff) = cutoff {
-        jobs = seqs(
-            connection,
-            &format!("{FINISHED} AND updated_at < {cutoff} ORDER BY updated_at LIMIT {OUTDATED}"),
-        )?;
-    }
-    if jobs.is_empty() {
-        let sql = format!("SELECT count(*) FROM jobs WHERE {FINISHED}");
-        let finished: i64 = connection
-            .prepare_cached(&sql)?
-            .query_row([], |row| row.get(0))?;
-        let beyond = u64::try_from(finished)
-            .unwrap_or(0)
-            .saturating_sub(keep)
-            .min(OUTDATED);
-        if beyond > 0 {
-            jobs = seqs(
-                connection,
-                &format!("{FINISHED} ORDER BY seq LIMIT {beyond}"),
-            )?;
-        }
-    }
-    Ok(jobs)
+    seqs(
+        connection,
+        &format!("{FINISHED} AND updated_at < {cutoff} ORDER BY updated_at LIMIT {BATCH}"),
+    )
+}
+
+/// See [`super::Store::finished`].
+pub(super) fn finished(connection: &Connection) -> Result<u64, StoreError> {
+    let sql = format!("SELECT count(*) FROM jobs WHERE {FINISHED}");
+    let finished: i64 = connection
+        .prepare_cached(&sql)?
+        .query_row([], |row| row.get(0))?;
+    Ok(u64::try_from(finished).unwrap_or(0))
+}
+
+/// See [`super::Store::oldest`].
+pub(super) fn oldest(
+    connection: &Connection,
+    at_most: u64,
+) -> Result<Vec<(i64, bool)>, StoreError> {
+    let n_jobs = at_most.min(BATCH);
+    seqs(
+        connection,
+        &format!("{FINISHED} ORDER BY seq LIMIT {n_jobs}"),
+    )
 }
 
 fn seqs(connection: &Connection, rest: &str) -> Result<Vec<(i64, bool)>, StoreError> {

@@ -295,12 +295,9 @@ async fn old_and_surplus_jobs_go_with_their_files_and_running_ones_stay() {
         .await
         .unwrap();
     // Updated at 1,001 … 1,006: two are older, then three are beyond the newest one.
-    assert_eq!(
-        store.outdated(Some(1_003), 10).unwrap(),
-        [(1, false), (2, false)]
-    );
-    assert_eq!(store.outdated(None, 10).unwrap(), []);
-    let surplus = store.outdated(None, 0).unwrap();
+    assert_eq!(store.outdated(1_003).unwrap(), [(1, false), (2, false)]);
+    assert_eq!(store.outdated(0).unwrap(), []);
+    let surplus = store.oldest(store.finished().unwrap()).unwrap();
     assert_eq!(surplus.last(), Some(&(6, true)));
     store.delete(surplus).await.unwrap();
     assert_eq!(store.counts().unwrap(), [(JobStatus::Running.number(), 1)]);

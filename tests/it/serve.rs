@@ -1,4 +1,5 @@
-//! SIGHUP to a running host: commands, clusters and tokens are read again, or stay as they were.
+//! The serving process: the files it may open; and SIGHUP, upon which commands, clusters and tokens are read again, or stay as
+//! they were.
 
 use std::{
     fs, thread,
@@ -88,4 +89,17 @@ fn a_hangup_puts_new_tokens_and_commands_in_force_together_or_neither() {
     hang_up(&host);
     refused(&host, "cannot read the token file");
     assert_eq!(ask(&host, "new-token", "second"), 200);
+}
+
+#[test]
+fn a_host_takes_as_many_file_handles_as_it_may() {
+    let place = Place::new(&CONFIG.replace("auth:", "#"), "http://127.0.0.1:9");
+    let host = place.serve_with_file_limit(256);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", host.id())).unwrap();
+    let files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let numbers: Vec<&str> = files.unwrap().split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers[0], numbers[1], "soft and hard limit");
+    assert_ne!(numbers[0], "256");
 }
