@@ -51,7 +51,9 @@ pub(crate) fn dist() -> anyhow::Result<()> {
         &root().join("plugin-api/heimdall-plugin.pc"),
         &dist.join("heimdall-plugin.pc"),
     )?;
-    copy(&root().join("README.md"), &dist.join("README.md"))?;
+    for text in ["README.md", "LICENSE"] {
+        copy(&root().join(text), &dist.join(text))?;
+    }
     copy_tree(&root().join("docs"), &dist.join("docs"))?;
     copy_tree(&root().join("examples"), &dist.join("examples"))?;
     copy_licences(&dist.join("licences"))?;
