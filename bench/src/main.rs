@@ -1,7 +1,7 @@
 //! `benches CLIENT URL [LIBRARY]`: one client reads all pages behind URL once and prints what that cost as one line of JSON.
 //!
 //! A client a process, so that peak memory is its own and nothing is warm. Measured is what lies between the first request and
-//! the finished result; starting the process and setting the client up is not.
+//! the finished result; starting the process and setting the client up is not. `touch` is no client, but what runs before each.
 #![forbid(unsafe_code)]
 
 mod aws;
@@ -9,6 +9,7 @@ mod bytes_only;
 mod many;
 mod measure;
 mod plugin;
+mod touch;
 mod typed_buffer;
 mod typed_value;
 mod undecoded;
@@ -37,6 +38,10 @@ fn main() -> anyhow::Result<()> {
         "many-sdk-threads" => many::through_sdk_for_threads(url)?,
         "idle-sdk" => many::idle_sdk(url)?,
         "idle-plugin" => many::idle(library()?, url)?,
+        "touch" => {
+            touch::touch();
+            return Ok(());
+        }
         "load" => plugin::load(library()?)?,
         other => bail!("no client '{other}'"),
     };

@@ -262,14 +262,11 @@ fn measure(options: &Options, clients: &[Client]) -> anyhow::Result<Costs> {
     Ok(costs)
 }
 
-/// Touches as much memory as a client takes. A virtual machine that gives free memory back to its host pays up to 0.3 s per 100 MB
-/// for the first touch, which would else fall on one client or another by chance.
-fn touch_memory() {
-    drop(std::hint::black_box(vec![1_u8; 1 << 30]));
-}
-
 fn client_cost(client: &Client, server: &Server) -> anyhow::Result<Cost> {
-    touch_memory();
+    // The first touch of memory that a virtual machine had given back would fall on one client or another by chance.
+    run(pinned(CLIENT_CORE)
+        .arg(release("benches"))
+        .args(["touch", "-"]))?;
     let line = output(
         pinned(CLIENT_CORE)
             .args(&client.before_url)
