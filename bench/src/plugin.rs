@@ -45,7 +45,7 @@ pub(crate) fn load(library: &Path) -> anyhow::Result<Value> {
     let (ready, cpu) = (begun.elapsed(), cpu_seconds() - cpu);
     let error = refused.err().context("a job without a query was taken")?;
     anyhow::ensure!(
-        error.code == plugin_api::ErrorCode::InvalidJob,
+        error.code == plugin_api::ErrorCode::INVALID_JOB,
         "{}",
         error.message
     );

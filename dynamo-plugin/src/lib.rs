@@ -65,7 +65,7 @@ impl Plugin for Dynamo {
         match self.threads.load(Ordering::Acquire) {
             0 => Ok(()),
             left => Err(Error::new(
-                ErrorCode::Internal,
+                ErrorCode::INTERNAL,
                 format!("{left} threads are still looking up a host name"),
             )
             .hint("they end by themselves; the library stays loaded")),
@@ -85,7 +85,7 @@ impl Dynamo {
             let _ = answer.send(catch_panics(job).await);
         });
         answered.recv().unwrap_or_else(|_| {
-            Err(Error::new(ErrorCode::Internal, "the job's task was lost")
+            Err(Error::new(ErrorCode::INTERNAL, "the job's task was lost")
                 .hint("this is a bug in the plugin"))
         })
     }
@@ -109,7 +109,7 @@ fn start(threads: &Arc<AtomicUsize>) -> Result<Runtime, Error> {
         .build()
         .map_err(|error| {
             Error::new(
-                ErrorCode::Internal,
+                ErrorCode::INTERNAL,
                 format!("the plugin's threads cannot be started: {error}"),
             )
             .hint("check the process's limits on threads and file handles")
@@ -138,7 +138,7 @@ fn block_signals() {
 /// A config is a JSON object; no field is defined yet.
 fn refuse_unknown(config: &str) -> Result<(), Error> {
     let invalid = |message: String| {
-        Error::new(ErrorCode::InvalidJob, message)
+        Error::new(ErrorCode::INVALID_JOB, message)
             .hint("pass {} or nothing: no field is defined yet")
     };
     let fields: Map<String, Value> = serde_json::from_str(config)

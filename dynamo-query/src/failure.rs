@@ -16,6 +16,8 @@ use aws_sdk_dynamodb::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use plugin_api::{Error, ErrorCode};
 
+use crate::codes;
+
 /// What a failed request was about, for messages and hints.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request<'a> {
@@ -53,10 +55,10 @@ pub(crate) fn error_of(
 fn not_understood(error: &SdkError<ExecuteStatementError, HttpResponse>) -> Error {
     match error {
         SdkError::ResponseError(_) => {
-            Error::new(ErrorCode::BadResponse, "the answer is not DynamoDB's")
+            Error::new(codes::BAD_RESPONSE, "the answer is not DynamoDB's")
                 .hint("check what answers at the cluster's endpoint: a proxy's page, for example")
         }
-        _ => Error::new(ErrorCode::Internal, "the request could not be made").hint(
+        _ => Error::new(ErrorCode::INTERNAL, "the request could not be made").hint(
             "this is a bug in the plugin, or a setting of the AWS profile that it does not know",
         ),
     }

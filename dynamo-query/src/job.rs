@@ -126,7 +126,7 @@ fn read_context(
 
 /// An `INVALID_JOB`.
 fn invalid(message: impl Into<String>) -> Error {
-    Error::new(ErrorCode::InvalidJob, message)
+    Error::new(ErrorCode::INVALID_JOB, message)
 }
 
 /// Whether `text` is what `pattern` describes, `*` standing for any characters.

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+pub mod codes;
 pub mod decode;
 mod failure;
 pub mod job;

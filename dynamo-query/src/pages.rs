@@ -18,6 +18,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use plugin_api::{Error, ErrorCode, JobCtx, Partial};
 
 use crate::{
+    codes,
     decode::DecodeError,
     failure,
     job::Job,
@@ -116,7 +117,7 @@ impl Pages {
     fn commit(&mut self, answer: &ExecuteStatementOutput) -> Result<bool, Error> {
         let Some(wire_bytes) = self.tap.wire_bytes() else {
             return Err(Error::new(
-                ErrorCode::Internal,
+                ErrorCode::INTERNAL,
                 "the SDK gave an answer without its body passing the decoder",
             )
             .hint("this is a bug in the plugin, with this version of the SDK"));
@@ -140,10 +141,7 @@ impl Pages {
     pub(crate) fn partial(&self) -> Partial {
         let mut table = self.table();
         table.begin_attempt();
-        Partial {
-            rows: table.rows(),
-            pages: self.pages,
-        }
+        Partial::new(table.rows(), self.pages)
     }
 
     /// The figures so far.
@@ -180,11 +178,9 @@ fn request_error(
     statement: &Statement,
 ) -> Error {
     if let Some(cause) = decode_error(error) {
-        let request_id = error.request_id().map(str::to_owned);
-        return Error {
-            request_id,
-            ..decoding(cause)
-        };
+        let mut refused = decoding(cause);
+        refused.request_id = error.request_id().map(str::to_owned);
+        return refused;
     }
     let secrets = scalars(&job.parameters);
     failure::error_of(
@@ -201,12 +197,12 @@ fn request_error(
 
 fn decoding(error: &DecodeError) -> Error {
     match error {
-        DecodeError::TooLarge { .. } => Error::new(ErrorCode::ResultTooLarge, error.to_string())
+        DecodeError::TooLarge { .. } => Error::new(ErrorCode::RESULT_TOO_LARGE, error.to_string())
             .hint("set a limit, select fewer columns, or raise max_result_bytes as far as the command allows"),
-        DecodeError::OutOfMemory { .. } => Error::new(ErrorCode::ResultTooLarge, error.to_string())
+        DecodeError::OutOfMemory { .. } => Error::new(ErrorCode::RESULT_TOO_LARGE, error.to_string())
             .hint("set a limit or a lower max_result_bytes, or give the host more memory"),
         DecodeError::Malformed { .. } | DecodeError::Checksum { .. } => {
-            Error::new(ErrorCode::BadResponse, format!("the answer cannot be understood: {error}"))
+            Error::new(codes::BAD_RESPONSE, format!("the answer cannot be understood: {error}"))
                 .hint("send the job again; if it stays, check what answers at the cluster's endpoint")
         }
     }

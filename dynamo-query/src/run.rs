@@ -10,7 +10,7 @@ use plugin_api::{Error, ErrorCode, JobCtx};
 
 use crate::{
     audit::Audit,
-    failure,
+    codes, failure,
     job::{Cluster, Job},
     pages::Pages,
     session::{Environment, Session, Sessions},
@@ -81,7 +81,7 @@ impl Queries {
             Ok(()) => pages.finish(&stats),
             Err(error) => Err(error),
         }
-        .map_err(|error| Error { partial, ..error })
+        .map_err(|error| error.partial(partial))
     }
 
     /// Asks DynamoDB one cheap question as a job on this cluster would: the document's `cluster` object in, status and latency out.
@@ -111,14 +111,14 @@ fn checked_statement(job: &Job) -> Result<Statement, Error> {
     let (wanted, given) = (statement.placeholders, job.parameters.len());
     if wanted != given {
         return Err(Error::new(
-            ErrorCode::InvalidJob,
+            ErrorCode::INVALID_JOB,
             format!("the statement has {wanted} ?, but parameters has {given} values"),
         )
         .hint("give one value per ?, in order"));
     }
     if !job.allows_table(&statement.table) {
         return Err(Error::new(
-            ErrorCode::TableNotAllowed,
+            codes::TABLE_NOT_ALLOWED,
             format!("the command does not allow the table '{}'", statement.table),
         )
         .hint("use a command whose tables include it, or ask the operator to add it"));
@@ -147,14 +147,14 @@ async fn in_time<T>(
     };
     tokio::select! {
         biased;
-        () = ctx.cancelled() => Err(Error::new(ErrorCode::Cancelled, "the job was cancelled")),
+        () = ctx.cancelled() => Err(Error::new(ErrorCode::CANCELLED, "the job was cancelled")),
         () = passed => Err(timed_out(deadline.unwrap_or_else(Instant::now).saturating_duration_since(ctx.started()))),
         outcome = work => outcome,
     }
 }
 
 fn timed_out(after: Duration) -> Error {
-    Error::new(ErrorCode::Timeout, format!("the deadline passed after {} seconds", after.as_secs_f64()))
+    Error::new(ErrorCode::TIMEOUT, format!("the deadline passed after {} seconds", after.as_secs_f64()))
         .hint("narrow the statement (a condition on the partition key, an index, a limit), or raise timeout_seconds")
 }
 
@@ -179,9 +179,10 @@ async fn probe(session: &Session, cluster: &Cluster) -> Result<(), Error> {
             region: &session.region,
         },
     );
-    match mapped.code {
-        // An answer about the statement, not about who asks or where.
-        ErrorCode::NotFound | ErrorCode::AccessDenied | ErrorCode::Validation => Ok(()),
-        _ => Err(mapped),
+    // An answer about the statement, not about who asks or where.
+    if [codes::NOT_FOUND, codes::ACCESS_DENIED, codes::VALIDATION].contains(&mapped.code) {
+        Ok(())
+    } else {
+        Err(mapped)
     }
 }

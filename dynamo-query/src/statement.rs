@@ -20,6 +20,8 @@ use std::borrow::Cow;
 
 use plugin_api::{Error, ErrorCode};
 
+use crate::codes;
+
 pub use position::{caret, service_position};
 
 use lexer::{Kind, Lexed, Token};
@@ -57,7 +59,7 @@ impl Statement {
             return Err(write.into_error(query));
         }
         Self::checked(query, lexed)
-            .map_err(|problem| problem.into_error(ErrorCode::InvalidQuery, query))
+            .map_err(|problem| problem.into_error(codes::INVALID_QUERY, query))
     }
 
     /// The part that runs once the statement is known to hold no write.
@@ -175,7 +177,7 @@ mod tests {
     #[test]
     fn an_invalid_query_shows_the_line_with_a_caret() {
         let error = Statement::parse("SELECT *\nFROM t\nLIMIT 5").unwrap_err();
-        assert_eq!(error.code, ErrorCode::InvalidQuery);
+        assert_eq!(error.code, codes::INVALID_QUERY);
         assert_eq!((error.line, error.column), (Some(3), Some(1)));
         assert!(error.message.ends_with("\nLIMIT 5\n^"), "{}", error.message);
         assert!(error.hint.unwrap().contains("`limit`"));
@@ -184,7 +186,7 @@ mod tests {
     #[test]
     fn a_plain_write_is_named_in_one_sentence() {
         let error = Statement::parse("  update t SET a = 1").unwrap_err();
-        assert_eq!(error.code, ErrorCode::NotReadOnly);
+        assert_eq!(error.code, codes::NOT_READ_ONLY);
         assert_eq!(
             error.message,
             "only SELECT is allowed; this statement is an UPDATE"

@@ -350,7 +350,7 @@ pub async fn blocking<T: Send + 'static>(
 /// The store's disk is the operator's to mend, and the request may then succeed.
 pub(crate) fn store_failed(error: &StoreError) -> HostError {
     HostError::new(
-        Code::Plugin(plugin_api::ErrorCode::Unavailable),
+        Code::Plugin(plugin_api::ErrorCode::UNAVAILABLE),
         error.to_string(),
     )
     .hint("the host's disk needs its operator: room, permissions, health")
@@ -358,7 +358,7 @@ pub(crate) fn store_failed(error: &StoreError) -> HostError {
 
 fn stopping() -> HostError {
     HostError::new(
-        Code::Plugin(plugin_api::ErrorCode::ShuttingDown),
+        Code::Plugin(plugin_api::ErrorCode::SHUTTING_DOWN),
         "the host is shutting down and takes no new job",
     )
     .hint("try again when it is back")

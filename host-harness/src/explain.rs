@@ -1,7 +1,7 @@
 //! `host-harness explain`: what an error code means and who can do something about it.
 
 use clap::Args;
-use plugin_api::ErrorCode;
+use plugin_api::ErrorInfo;
 
 use crate::cli::Exit;
 
@@ -16,33 +16,32 @@ pub struct ExplainArgs {
 #[must_use]
 pub fn run(args: &ExplainArgs) -> Exit {
     let Some(wanted) = &args.code else {
-        for code in ErrorCode::ALL {
-            println!("{:<18} {}", code.as_str(), code.meaning());
+        for info in ErrorInfo::STANDARD {
+            println!("{:<18} {}", info.code.as_str(), info.meaning);
         }
         return Exit::Done;
     };
     let wanted = wanted.to_ascii_uppercase().replace('-', "_");
-    match ErrorCode::ALL
-        .into_iter()
-        .find(|code| code.as_str() == wanted)
-    {
-        Some(code) => {
-            let again = if code.retryable() {
+    match ErrorInfo::STANDARD.iter().find(|info| info.code == *wanted) {
+        Some(info) => {
+            let again = if info.retryable {
                 "The same job may succeed when sent again."
             } else {
                 "Sending the same job again gives the same answer."
             };
-            println!("{code}: {}\n{}\n{again}", code.meaning(), code.remedy());
+            println!("{}: {}\n{}\n{again}", info.code, info.meaning, info.remedy);
             Exit::Done
         }
         None => {
-            let known = ErrorCode::ALL.map(ErrorCode::as_str);
-            let nearest = known.iter().max_by(|a, b| {
-                strsim::jaro_winkler(a, &wanted).total_cmp(&strsim::jaro_winkler(b, &wanted))
-            });
+            let nearest = ErrorInfo::STANDARD
+                .iter()
+                .map(|info| info.code.as_str())
+                .max_by(|a, b| {
+                    strsim::jaro_winkler(a, &wanted).total_cmp(&strsim::jaro_winkler(b, &wanted))
+                });
             eprintln!(
                 "error: there is no error code '{wanted}'; did you mean {}?",
-                nearest.unwrap_or(&"INVALID_JOB")
+                nearest.unwrap_or("INVALID_JOB")
             );
             Exit::Usage
         }

@@ -132,7 +132,7 @@ impl Plugins for Registry {
                     "the version that ran before goes on".to_owned(),
                 ),
                 UseError::Closed => (
-                    Code::Plugin(ErrorCode::ShuttingDown),
+                    Code::Plugin(ErrorCode::SHUTTING_DOWN),
                     "try again when the host is back".to_owned(),
                 ),
             };

@@ -70,7 +70,7 @@ fn settled(mut job: Job) -> Job {
     };
     if let Some(reason) = reason {
         let error = HostError::from(
-            Error::new(ErrorCode::ShuttingDown, reason).hint("submit the job again"),
+            Error::new(ErrorCode::SHUTTING_DOWN, reason).hint("submit the job again"),
         )
         .about(job.id.as_str());
         job.status = JobStatus::Failed;

@@ -31,7 +31,7 @@ impl Plugin for Fake {
     /// `rows`, `large N`, `wait` (until cancelled), `fail CODE`, `log TEXT`, `panic`, `echo`.
     fn run_job(&self, job: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
         let document: Value = serde_json::from_str(job)
-            .map_err(|error| Error::new(ErrorCode::InvalidJob, error.to_string()))?;
+            .map_err(|error| Error::new(ErrorCode::INVALID_JOB, error.to_string()))?;
         let query = document["context"]["query"].as_str().unwrap_or_default();
         let (verb, rest) = query.split_once(' ').unwrap_or((query, ""));
         match verb {
@@ -40,12 +40,12 @@ impl Plugin for Fake {
                     ctx.deadline()
                         .unwrap_or(Instant::now() + Duration::from_secs(60)),
                 ) {
-                    return Err(Error::new(ErrorCode::Cancelled, "the job was cancelled"));
+                    return Err(Error::new(ErrorCode::CANCELLED, "the job was cancelled"));
                 }
-                Err(Error::new(ErrorCode::Timeout, "the deadline passed"))
+                Err(Error::new(ErrorCode::TIMEOUT, "the deadline passed"))
             }
             "fail" => {
-                let code = serde_json::from_value(json!(rest)).unwrap_or(ErrorCode::Internal);
+                let code = ErrorCode::from(rest.to_owned());
                 Err(Error::new(code, "it failed").hint("mend it"))
             }
             "log" => {
@@ -61,7 +61,7 @@ impl Plugin for Fake {
 
     fn check_health(&self, cluster: &str, _ctx: &JobCtx) -> Result<Vec<u8>, Error> {
         if cluster.contains("unhealthy") {
-            return Err(Error::new(ErrorCode::Unavailable, "cannot connect"));
+            return Err(Error::new(ErrorCode::UNAVAILABLE, "cannot connect"));
         }
         Ok(br#"{"status":"ok","latency_ms":1}"#.to_vec())
     }

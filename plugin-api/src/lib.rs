@@ -42,7 +42,7 @@ pub mod testing;
 
 use std::time::Duration;
 
-pub use error::{Error, ErrorCode, Partial};
+pub use error::{Error, ErrorCode, ErrorInfo, Partial};
 pub use ffi::memory::advise_huge_pages;
 pub use job::{Host, JobCtx, Level};
 pub use panic::{catch_panics, quiet_panics_on_this_thread};

@@ -74,7 +74,7 @@ fn caught(payload: Box<dyn Any + Send>) -> Error {
         .take()
         .unwrap_or_else(|| "an unknown place".to_owned());
     Error::new(
-        ErrorCode::Internal,
+        ErrorCode::INTERNAL,
         format!("a panic was caught at {position}"),
     )
     .hint("this is a bug in the plugin: report it with this position; other jobs go on")

@@ -343,12 +343,12 @@ fn job_id(job: &str) -> Option<String> {
 }
 
 pub(crate) fn misuse(message: impl Into<String>) -> Error {
-    Error::new(ErrorCode::InvalidJob, message).hint("see docs/ABI.md for what may be called when")
+    Error::new(ErrorCode::INVALID_JOB, message).hint("see docs/ABI.md for what may be called when")
 }
 
 fn shutting_down() -> Error {
     Error::new(
-        ErrorCode::ShuttingDown,
+        ErrorCode::SHUTTING_DOWN,
         "the plugin is closed and takes no new job",
     )
     .hint("send the job again: another version of the plugin may take it")
@@ -356,7 +356,7 @@ fn shutting_down() -> Error {
 
 fn jobs_left(left: usize) -> Error {
     Error::new(
-        ErrorCode::Internal,
+        ErrorCode::INTERNAL,
         format!("{left} jobs have not stopped after being cancelled"),
     )
     .hint("the plugin stays loaded and closed to new jobs; close it again later")

@@ -70,25 +70,25 @@ fn what_is_wrong_with_a_cluster_is_told_apart() {
     let cases = [
         (
             at(&unknown.url()),
-            ErrorCode::Credentials,
+            ErrorCode::new("CREDENTIALS"),
             "does not know the credentials",
         ),
-        (role, ErrorCode::AssumeRole, ROLE),
-        (at(&refused.url()), ErrorCode::Unavailable, "refused"),
-        (at(UNRESOLVABLE), ErrorCode::Unavailable, "does not resolve"),
+        (role, ErrorCode::new("ASSUME_ROLE"), ROLE),
+        (at(&refused.url()), ErrorCode::UNAVAILABLE, "refused"),
+        (at(UNRESOLVABLE), ErrorCode::UNAVAILABLE, "does not resolve"),
         (
             json!({"region": "mars-north-1"}),
-            ErrorCode::Unavailable,
+            ErrorCode::UNAVAILABLE,
             "mars-north-1",
         ),
         (
             json!({"region": "us east"}),
-            ErrorCode::InvalidJob,
+            ErrorCode::INVALID_JOB,
             "no region",
         ),
         (
             json!({"regoin": "us-east-1"}),
-            ErrorCode::InvalidJob,
+            ErrorCode::INVALID_JOB,
             "regoin",
         ),
     ];
@@ -142,7 +142,7 @@ fn a_health_check_answers_within_its_timeout() {
     for context in [at(&mute.url()), role, at(&hole.url())] {
         let asked = Instant::now();
         let error = health(&context, Some(Duration::from_millis(500))).unwrap_err();
-        assert_eq!(error.code, ErrorCode::Timeout, "{context}: {error}");
+        assert_eq!(error.code, ErrorCode::TIMEOUT, "{context}: {error}");
         assert!(
             asked.elapsed() < Duration::from_millis(2500),
             "{context}: {:?}",
@@ -175,7 +175,7 @@ fn cancelled(id: &str, mut document: Value, ready: impl Fn() -> bool) -> Duratio
         let asked = Instant::now();
         assert!(dynamo().cancel_job(id));
         let (error, returned) = running.join().unwrap();
-        assert_eq!((error.code, error.retryable), (ErrorCode::Cancelled, false));
+        assert_eq!((error.code, error.retryable), (ErrorCode::CANCELLED, false));
         let took = returned - asked;
         // Past the capture: the figure is what this test is for.
         eprintln!("cancelled while {id}: {} ms", took.as_millis());

@@ -203,7 +203,7 @@ fn a_refresh_that_fails_for_good_is_named_and_tells_how_far_the_job_came() {
         after: Outcome::Refuse,
     });
     let error = result.unwrap_err();
-    assert_eq!(error.code, ErrorCode::AssumeRole, "{error}");
+    assert_eq!(error.code, ErrorCode::new("ASSUME_ROLE"), "{error}");
     assert_eq!(error.partial.pages, dynamodb.requests() as u64);
     assert!(error.partial.pages > 0);
 }
@@ -212,25 +212,33 @@ fn a_refresh_that_fails_for_good_is_named_and_tells_how_far_the_job_came() {
 fn whatever_sts_answers_has_its_code_and_no_request_reaches_dynamodb() {
     let dynamodb = dynamodb();
     let cases = [
-        (Outcome::Refuse, ErrorCode::AssumeRole, Some("AccessDenied")),
+        (
+            Outcome::Refuse,
+            ErrorCode::new("ASSUME_ROLE"),
+            Some("AccessDenied"),
+        ),
         (
             Outcome::ExpiredToken,
-            ErrorCode::Credentials,
+            ErrorCode::new("CREDENTIALS"),
             Some("ExpiredToken"),
         ),
         (
             Outcome::InvalidClientToken,
-            ErrorCode::Credentials,
+            ErrorCode::new("CREDENTIALS"),
             Some("InvalidClientTokenId"),
         ),
-        (Outcome::Throttle, ErrorCode::Throttled, Some("Throttling")),
+        (
+            Outcome::Throttle,
+            ErrorCode::new("THROTTLED"),
+            Some("Throttling"),
+        ),
         (
             Outcome::InternalFailure,
-            ErrorCode::Unavailable,
+            ErrorCode::UNAVAILABLE,
             Some("InternalFailure"),
         ),
-        (Outcome::Reset, ErrorCode::Unavailable, None),
-        (Outcome::Stall, ErrorCode::Unavailable, None),
+        (Outcome::Reset, ErrorCode::UNAVAILABLE, None),
+        (Outcome::Stall, ErrorCode::UNAVAILABLE, None),
     ];
     thread::scope(|scope| {
         for (outcome, code, aws_code) in cases {
@@ -245,8 +253,8 @@ fn whatever_sts_answers_has_its_code_and_no_request_reaches_dynamodb() {
                     json!({"read_timeout_seconds": if outcome == Outcome::Stall { 1 } else { 20 }});
                 let error = run(&with_role(&url, &sts.url(), &more)).unwrap_err();
                 assert_eq!(
-                    (error.code, error.aws_code.as_deref()),
-                    (code, aws_code),
+                    (error.code.as_str(), error.aws_code.as_deref()),
+                    (code.as_str(), aws_code),
                     "{outcome:?}: {error}"
                 );
                 assert!(error.hint.is_some(), "{outcome:?}");
@@ -255,7 +263,7 @@ fn whatever_sts_answers_has_its_code_and_no_request_reaches_dynamodb() {
                     aws_code.is_some(),
                     "{outcome:?}"
                 );
-                let attempts = if code.retryable() { 3 } else { 1 };
+                let attempts = if error.retryable { 3 } else { 1 };
                 assert_eq!(sts.seen().len(), attempts, "{outcome:?}");
                 println!("{outcome:?}: {error}");
             });
@@ -263,7 +271,7 @@ fn whatever_sts_answers_has_its_code_and_no_request_reaches_dynamodb() {
     });
     let nobody = Refused::start().unwrap();
     let error = run(&with_role(&dynamodb.url(), &nobody.url(), &json!({}))).unwrap_err();
-    assert_eq!(error.code, ErrorCode::Unavailable);
+    assert_eq!(error.code, ErrorCode::UNAVAILABLE);
     assert!(error.message.contains("STS"), "{error}");
     assert_eq!(dynamodb.requests(), 0);
 }

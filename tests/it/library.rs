@@ -41,7 +41,7 @@ fn a_library_lives_from_its_first_job_to_close_and_opens_again() {
     echo.open("{}").unwrap();
     assert_eq!(
         echo.open("{}").unwrap_err().code,
-        ErrorCode::InvalidJob,
+        ErrorCode::INVALID_JOB,
         "open while open is wrong use"
     );
     assert_eq!(
@@ -57,7 +57,7 @@ fn a_library_lives_from_its_first_job_to_close_and_opens_again() {
     let error = echo
         .run_job(br#"{"context":{"panic":true}}"#, &CallOptions::default())
         .unwrap_err();
-    assert_eq!(error.code, ErrorCode::Internal);
+    assert_eq!(error.code, ErrorCode::INTERNAL);
     assert!(
         error.message.contains("lib.rs:") && !error.message.contains("asked to panic"),
         "{}",
@@ -77,7 +77,7 @@ fn a_library_lives_from_its_first_job_to_close_and_opens_again() {
         while !echo.cancel_job("slow") {
             thread::yield_now();
         }
-        assert_eq!(waiting.join().unwrap().code, ErrorCode::Cancelled);
+        assert_eq!(waiting.join().unwrap().code, ErrorCode::CANCELLED);
     });
     assert!(!echo.cancel_job("slow"), "a finished job is unknown");
     let options = CallOptions {
@@ -88,7 +88,7 @@ fn a_library_lives_from_its_first_job_to_close_and_opens_again() {
         echo.run_job(br#"{"context":{"sleep_ms":600000}}"#, &options)
             .unwrap_err()
             .code,
-        ErrorCode::Timeout
+        ErrorCode::TIMEOUT
     );
 
     // Close cancels what is left; several at once wait for the one; then no job is taken until the next open.
@@ -106,13 +106,13 @@ fn a_library_lives_from_its_first_job_to_close_and_opens_again() {
         for closer in [1, 2].map(|_| scope.spawn(|| echo.close(Duration::ZERO))) {
             closer.join().unwrap().unwrap();
         }
-        assert_eq!(waiting.join().unwrap().code, ErrorCode::Cancelled);
+        assert_eq!(waiting.join().unwrap().code, ErrorCode::CANCELLED);
     });
     assert_eq!(
         echo.run_job(b"{}", &CallOptions::default())
             .unwrap_err()
             .code,
-        ErrorCode::ShuttingDown
+        ErrorCode::SHUTTING_DOWN
     );
     echo.close(Duration::ZERO).unwrap();
     echo.open("{}").unwrap();

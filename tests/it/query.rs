@@ -307,7 +307,7 @@ fn a_result_over_max_result_bytes_is_refused_and_one_that_just_fits_is_not() {
     let error = at(500).unwrap_err();
     assert_eq!(
         (error.code, error.retryable),
-        (ErrorCode::ResultTooLarge, false)
+        (ErrorCode::RESULT_TOO_LARGE, false)
     );
     assert!(at(5000).is_ok());
 }
@@ -324,7 +324,7 @@ fn the_deadline_ends_a_job_and_tells_how_far_it_came() {
         &json!({"query": "SELECT * FROM t", "timeout_seconds": 0.5}),
     ))
     .unwrap_err();
-    assert_eq!((error.code, error.retryable), (ErrorCode::Timeout, true));
+    assert_eq!((error.code, error.retryable), (ErrorCode::TIMEOUT, true));
     assert_eq!(error.partial.rows, error.partial.pages);
     assert!(error.partial.pages > 0);
 }
@@ -333,16 +333,22 @@ fn the_deadline_ends_a_job_and_tells_how_far_it_came() {
 fn statements_that_are_no_select_are_refused_before_any_request() {
     let server = pages(&[&[]]);
     for (statement, code) in [
-        ("DELETE FROM t WHERE id = '1'", ErrorCode::NotReadOnly),
+        (
+            "DELETE FROM t WHERE id = '1'",
+            ErrorCode::new("NOT_READ_ONLY"),
+        ),
         (
             "/* x */ insert into t value {'id':'1'}",
-            ErrorCode::NotReadOnly,
+            ErrorCode::new("NOT_READ_ONLY"),
         ),
-        ("FROM t SELECT *", ErrorCode::NotReadOnly),
-        ("SELECT * FROM t; DELETE FROM t", ErrorCode::NotReadOnly),
-        ("SELECT * FROM t LIMIT 5", ErrorCode::InvalidQuery),
-        ("SELECT", ErrorCode::InvalidQuery),
-        ("SELECT a.x, b.x FROM t", ErrorCode::InvalidQuery),
+        ("FROM t SELECT *", ErrorCode::new("NOT_READ_ONLY")),
+        (
+            "SELECT * FROM t; DELETE FROM t",
+            ErrorCode::new("NOT_READ_ONLY"),
+        ),
+        ("SELECT * FROM t LIMIT 5", ErrorCode::new("INVALID_QUERY")),
+        ("SELECT", ErrorCode::new("INVALID_QUERY")),
+        ("SELECT a.x, b.x FROM t", ErrorCode::new("INVALID_QUERY")),
     ] {
         let error = query(&server.url(), statement).unwrap_err();
         assert_eq!(error.code, code, "{statement}: {error}");
@@ -369,7 +375,11 @@ fn a_table_that_the_command_does_not_allow_is_refused_before_any_request() {
     assert!(ask("\"logs-2026-eu\"").is_ok());
     let asked = server.requests();
     for table in ["customers", "\"logs-2026-us\"", "Orders", "\"orders \""] {
-        assert_eq!(ask(table), Err(ErrorCode::TableNotAllowed), "{table}");
+        assert_eq!(
+            ask(table),
+            Err(ErrorCode::new("TABLE_NOT_ALLOWED")),
+            "{table}"
+        );
     }
     assert_eq!(server.requests(), asked);
 }
@@ -380,6 +390,9 @@ fn a_missing_table_is_not_found() {
     let error = query(&engine.url(), "SELECT * FROM nothing_here").unwrap_err();
     assert_eq!(
         (error.code, error.aws_code.as_deref()),
-        (ErrorCode::NotFound, Some("ResourceNotFoundException"))
+        (
+            ErrorCode::new("NOT_FOUND"),
+            Some("ResourceNotFoundException")
+        )
     );
 }

@@ -133,13 +133,13 @@ fn a_retired_versions_jobs_are_cancelled_when_its_grace_is_over() {
         stage.wait_for("the job", |stage| stage.row(100).jobs_running == 1);
         stage.put("first.so", &chameleon(101, "good"));
         stage.registry.reload().unwrap();
-        assert_eq!(job.join().unwrap().code, ErrorCode::Cancelled);
+        assert_eq!(job.join().unwrap().code, ErrorCode::CANCELLED);
     });
     stage.wait_for("the end of 100", |stage| {
         stage.state(100) == PluginState::Retired
     });
     let late = lease.run_job(b"{}", &CallOptions::default()).unwrap_err();
-    assert_eq!(late.code, ErrorCode::ShuttingDown);
+    assert_eq!(late.code, ErrorCode::SHUTTING_DOWN);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_version_comes_back_while_it_still_drains() {
             (PluginState::Active, version(101))
         );
         assert!(lease.cancel_job("b"), "its job never stopped");
-        assert_eq!(job.join().unwrap().code, ErrorCode::Cancelled);
+        assert_eq!(job.join().unwrap().code, ErrorCode::CANCELLED);
     });
 }
 
@@ -340,7 +340,7 @@ fn closing_cancels_what_is_left_and_leaves_nothing_behind() {
         let started = Instant::now();
         stage.registry.close(Duration::from_millis(50));
         assert!(started.elapsed() < PATIENCE);
-        assert_eq!(job.join().unwrap().code, ErrorCode::Cancelled);
+        assert_eq!(job.join().unwrap().code, ErrorCode::CANCELLED);
     });
     assert!(stage.registry.lease("chameleon", None).is_err());
     assert!(stage.registry.reload().is_err());

@@ -12,6 +12,8 @@ use aws_sdk_sts::{
 };
 use plugin_api::{Error, ErrorCode};
 
+use crate::codes;
+
 use super::{Request, causes, find, network, service};
 
 pub(super) fn error_of(error: &(dyn StdError + 'static), request: Request<'_>) -> Option<Error> {
@@ -43,24 +45,23 @@ fn refused(
     let role = request.role.unwrap_or("that the AWS profile names");
     let mut mapped = match code {
         code if service::is_credentials(code) => service::credentials(code, request),
-        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => Error::new(
-            ErrorCode::Throttled,
-            "STS is still throttled after the retries",
-        )
-        .hint("send the job again later"),
+        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" => {
+            Error::new(codes::THROTTLED, "STS is still throttled after the retries")
+                .hint("send the job again later")
+        }
         "InternalFailure" | "ServiceUnavailable" | "InternalError" | "" => Error::new(
-            ErrorCode::Unavailable,
+            ErrorCode::UNAVAILABLE,
             "STS answered with a failure of its own",
         )
         .hint("send the job again later"),
         "RegionDisabledException" => Error::new(
-            ErrorCode::AssumeRole,
+            codes::ASSUME_ROLE,
             format!("STS is not active in region {}", request.region),
         )
         .hint("activate STS for the region in the account's settings, or set another region"),
         code => {
             let words = error.message().unwrap_or(code);
-            Error::new(ErrorCode::AssumeRole, format!("STS refused the role {role}: {words}"))
+            Error::new(codes::ASSUME_ROLE, format!("STS refused the role {role}: {words}"))
                 .hint("check the role's trust policy and external_id, and that this process's identity is allowed sts:AssumeRole on it")
         }
     };
@@ -72,7 +73,7 @@ fn refused(
 fn timed_out(cause: &CredentialsError) -> Option<Error> {
     matches!(cause, CredentialsError::ProviderTimedOut(_)).then(|| {
         Error::new(
-            ErrorCode::Unavailable,
+            ErrorCode::UNAVAILABLE,
             "the source of the AWS credentials did not answer in time",
         )
         .hint(
@@ -84,9 +85,9 @@ fn timed_out(cause: &CredentialsError) -> Option<Error> {
 /// STS was not reached.
 fn unreached(cause: &CredentialsError, request: Request<'_>) -> Option<Error> {
     request.role?;
-    network::error_of(cause, request).map(|error| Error {
-        message: format!("STS could not be asked for the role: {}", error.message),
-        ..error
+    network::error_of(cause, request).map(|mut error| {
+        error.message = format!("STS could not be asked for the role: {}", error.message);
+        error
     })
 }
 
@@ -105,6 +106,6 @@ fn unavailable(cause: &CredentialsError, request: Request<'_>) -> Error {
         .role
         .map(|role| format!(" (needed to assume {role})"))
         .unwrap_or_default();
-    Error::new(ErrorCode::Credentials, format!("{why}{role}"))
+    Error::new(codes::CREDENTIALS, format!("{why}{role}"))
         .hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a container or instance role is at hand")
 }

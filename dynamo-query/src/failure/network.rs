@@ -11,13 +11,13 @@ pub(super) fn error_of(error: &(dyn StdError + 'static), request: Request<'_>) -
     let connector = find::<ConnectorError>(error);
     if let Some(tls) = find::<rustls::Error>(error) {
         return Some(
-            Error::new(ErrorCode::Unavailable, format!("the TLS connection failed: {tls}"))
+            Error::new(ErrorCode::UNAVAILABLE, format!("the TLS connection failed: {tls}"))
                 .hint("check the endpoint's certificate, and ca_bundle or AWS_CA_BUNDLE where a private authority signs it"),
         );
     }
     if is_name_lookup(error) {
         return Some(
-            Error::new(ErrorCode::Unavailable, format!("the endpoint's host name does not resolve (region {})", request.region))
+            Error::new(ErrorCode::UNAVAILABLE, format!("the endpoint's host name does not resolve (region {})", request.region))
                 .hint("check the region, which makes the host name, or endpoint_url, and this machine's DNS"),
         );
     }
@@ -29,13 +29,13 @@ pub(super) fn error_of(error: &(dyn StdError + 'static), request: Request<'_>) -
     }
     if connector.is_some_and(ConnectorError::is_timeout) || is_time_out(error) {
         return Some(
-            Error::new(ErrorCode::Unavailable, "the endpoint did not answer in time")
+            Error::new(ErrorCode::UNAVAILABLE, "the endpoint did not answer in time")
                 .hint("check the way to the endpoint (VPC endpoint, proxy, firewall), or raise read_timeout_seconds"),
         );
     }
     connector.map(|_| {
         Error::new(
-            ErrorCode::Unavailable,
+            ErrorCode::UNAVAILABLE,
             "the connection was lost before the answer was whole",
         )
         .hint("send the job again later")
@@ -61,7 +61,7 @@ fn of_io(error: &io::Error) -> Error {
             "send the job again later",
         ),
     };
-    Error::new(ErrorCode::Unavailable, message).hint(hint)
+    Error::new(ErrorCode::UNAVAILABLE, message).hint(hint)
 }
 
 /// The proxy answered, and opened no tunnel; hyper says so only in words.
@@ -79,7 +79,7 @@ fn of_proxy(error: &(dyn StdError + 'static)) -> Option<Error> {
             "check that the proxy lets this process through to the endpoint's host and port",
         )
     };
-    Some(Error::new(ErrorCode::Unavailable, message).hint(hint))
+    Some(Error::new(ErrorCode::UNAVAILABLE, message).hint(hint))
 }
 
 /// hyper's resolver says so only in words.

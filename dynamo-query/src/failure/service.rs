@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{
 use plugin_api::{Error, ErrorCode};
 
 use super::Request;
-use crate::statement;
+use crate::{codes, statement};
 
 /// Shorter texts are struck out only where they stand alone: inside other words they say nothing, and striking them spoils a sentence.
 const SHORTEST_SECRET: usize = 3;
@@ -21,11 +21,10 @@ pub(super) fn error_of(error: &ExecuteStatementError, status: u16, request: Requ
             access_denied(&words, request)
         }
         // DynamoDB says so in a validation; the index is as absent as a table would be.
-        "ValidationException" if words.contains("does not have the specified index") => Error::new(
-            ErrorCode::NotFound,
-            format!("there is no such index: {words}"),
-        )
-        .hint("check the index's name, which is case-sensitive"),
+        "ValidationException" if words.contains("does not have the specified index") => {
+            Error::new(codes::NOT_FOUND, format!("there is no such index: {words}"))
+                .hint("check the index's name, which is case-sensitive")
+        }
         "ValidationException" => validation(
             &words,
             statement::service_position(error.message().unwrap_or_default()),
@@ -39,18 +38,18 @@ pub(super) fn error_of(error: &ExecuteStatementError, status: u16, request: Requ
         | "TooManyRequestsException" => throttled(error, request),
         code if is_credentials(code) => credentials(code, request),
         _ if status >= 500 => Error::new(
-            ErrorCode::Unavailable,
+            ErrorCode::UNAVAILABLE,
             format!("DynamoDB answered HTTP {status}"),
         )
         .hint("try again later; the AWS health page may know more"),
         _ if status == 429 => throttled(error, request),
         "" => Error::new(
-            ErrorCode::BadResponse,
+            codes::BAD_RESPONSE,
             format!("the answer, HTTP {status}, is not DynamoDB's"),
         )
         .hint("check what answers at the cluster's endpoint: a proxy's page, for example"),
         code => Error::new(
-            ErrorCode::Validation,
+            codes::VALIDATION,
             format!("DynamoDB refused the statement ({code}): {words}"),
         ),
     };
@@ -97,7 +96,7 @@ pub(super) fn credentials(code: &str, request: Request<'_>) -> Error {
         ),
     };
     Error::new(
-        ErrorCode::Credentials,
+        codes::CREDENTIALS,
         format!("{message} (region {})", request.region),
     )
     .hint(hint)
@@ -105,7 +104,7 @@ pub(super) fn credentials(code: &str, request: Request<'_>) -> Error {
 
 fn not_found(request: Request<'_>) -> Error {
     Error::new(
-        ErrorCode::NotFound,
+        codes::NOT_FOUND,
         format!(
             "there is no table or index '{}' in region {}",
             request.table, request.region
@@ -137,15 +136,15 @@ fn access_denied(words: &str, request: Request<'_>) -> Error {
         )
     };
     Error::new(
-        ErrorCode::AccessDenied,
+        codes::ACCESS_DENIED,
         format!("DynamoDB refused {who}{sentence}"),
     )
     .hint(hint)
 }
 
 fn validation(words: &str, position: Option<(u32, u32)>, request: Request<'_>) -> Error {
-    let error = Error::new(
-        ErrorCode::Validation,
+    let mut error = Error::new(
+        codes::VALIDATION,
         format!("DynamoDB refused the statement: {words}"),
     );
     let hint = if words.contains("reserved") {
@@ -157,8 +156,8 @@ fn validation(words: &str, position: Option<(u32, u32)>, request: Request<'_>) -
     match position {
         Some((line, column)) => {
             let caret = statement::caret(request.query, line, column);
-            let message = format!("{}\n{caret}", error.message);
-            Error { message, ..error }.at(line, column).hint(hint)
+            error.message = format!("{}\n{caret}", error.message);
+            error.at(line, column).hint(hint)
         }
         None => error.hint(hint),
     }
@@ -171,7 +170,7 @@ fn throttled(error: &ExecuteStatementError, request: Request<'_>) -> Error {
     } else {
         format!(" ({})", reasons.join(", "))
     };
-    Error::new(ErrorCode::Throttled, format!("the table '{}' is still throttled after the retries{why}", request.table))
+    Error::new(codes::THROTTLED, format!("the table '{}' is still throttled after the retries{why}", request.table))
         .hint("send the job again later, or raise the table's read capacity or the cluster's max_attempts")
 }
 

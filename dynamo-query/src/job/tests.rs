@@ -13,7 +13,7 @@ fn parse(document: &Value) -> Result<Job, Error> {
 /// The message and hint of a refusal, in one text.
 fn refusal(document: &str) -> String {
     let error = Job::parse(document).expect_err(document);
-    assert_eq!(error.code, ErrorCode::InvalidJob, "{document}");
+    assert_eq!(error.code, ErrorCode::INVALID_JOB, "{document}");
     format!("{} | {}", error.message, error.hint.unwrap_or_default())
 }
 
@@ -277,7 +277,7 @@ fn parameters_are_plain_json_or_typed_values_at_every_depth() {
         r#"{"S":null}"#,
     ] {
         let error = read(bad).unwrap_err();
-        assert_eq!(error.code, ErrorCode::InvalidJob, "{bad}");
+        assert_eq!(error.code, ErrorCode::INVALID_JOB, "{bad}");
         assert!(
             !error.message.contains("five"),
             "a value is never shown: {error}"

@@ -15,6 +15,8 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::{SdkConfig, os_shim_internal::Fs};
 use plugin_api::{Error, ErrorCode};
 
+use crate::codes;
+
 use super::{Environment, Session};
 use crate::job::{Cluster, Role, SessionPolicy};
 
@@ -49,7 +51,7 @@ pub(super) async fn session(
             .build();
     }
     let Some(region) = shared.region().map(ToString::to_string) else {
-        return Err(Error::new(ErrorCode::InvalidJob, "no region is set: neither cluster.context.region nor AWS_REGION nor a profile names one")
+        return Err(Error::new(ErrorCode::INVALID_JOB, "no region is set: neither cluster.context.region nor AWS_REGION nor a profile names one")
             .hint("set the cluster's region, for example us-east-1"));
     };
     let mut config = Builder::from(&shared)
@@ -89,7 +91,7 @@ async fn refuse_unknown_profile(name: &str, environment: &Environment) -> Result
     .await;
     match profiles {
         Ok(profiles) if profiles.get_profile(name).is_none() => {
-            Err(Error::new(ErrorCode::Credentials, format!("there is no AWS profile named '{}'", name.escape_debug()))
+            Err(Error::new(codes::CREDENTIALS, format!("there is no AWS profile named '{}'", name.escape_debug()))
                 .hint("check cluster.context.profile and the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name"))
         }
         // A file that cannot be read or parsed: the SDK says so when it is asked for credentials.

@@ -47,7 +47,7 @@ impl Network {
             .build()
             .map_err(|error| {
                 Error::new(
-                    ErrorCode::Internal,
+                    ErrorCode::INTERNAL,
                     format!("the TLS settings do not fit: {error}"),
                 )
             })?;
@@ -129,5 +129,5 @@ fn system_certificates() -> Vec<u8> {
 }
 
 fn invalid(message: impl Into<String>) -> Error {
-    Error::new(ErrorCode::InvalidJob, message)
+    Error::new(ErrorCode::INVALID_JOB, message)
 }

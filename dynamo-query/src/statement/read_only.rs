@@ -3,7 +3,9 @@
 //! In: the tokens, of which comments and quoted text are no part or no words. Out: the first write, if any.
 //! Looks at words only, never at grammar: a verb counts wherever it stands.
 
-use plugin_api::{Error, ErrorCode};
+use plugin_api::Error;
+
+use crate::codes;
 
 use super::lexer::{Kind, Token};
 use super::{Problem, position};
@@ -70,7 +72,7 @@ impl Write {
             Self::Starts { verb, at } => {
                 let (line, column) = position::of(query, at);
                 Error::new(
-                    ErrorCode::NotReadOnly,
+                    codes::NOT_READ_ONLY,
                     format!(
                         "only SELECT is allowed; this statement is {} {verb}",
                         article(verb)
@@ -82,7 +84,7 @@ impl Write {
             Self::FromFirst { at } => {
                 let (line, column) = position::of(query, at);
                 Error::new(
-                    ErrorCode::NotReadOnly,
+                    codes::NOT_READ_ONLY,
                     "only SELECT is allowed; this statement starts with FROM, which makes it an UPDATE",
                 )
                 .hint(format!("write SELECT … FROM …; {QUOTING}"))
@@ -96,7 +98,7 @@ impl Write {
                 ),
                 format!("leave it out; {QUOTING}: \"{}\"", verb.to_ascii_lowercase()),
             )
-            .into_error(ErrorCode::NotReadOnly, query),
+            .into_error(codes::NOT_READ_ONLY, query),
         }
     }
 }

@@ -171,7 +171,7 @@ impl Dispatch {
             };
             let answer = if running.is_cancelled() {
                 Err(Error::new(
-                    ErrorCode::Cancelled,
+                    ErrorCode::CANCELLED,
                     "the job was cancelled before it began",
                 ))
             } else {
@@ -200,7 +200,7 @@ impl Dispatch {
             cancelled = was_asked
                 || error
                     .as_ref()
-                    .is_some_and(|error| error.code == Code::Plugin(ErrorCode::Cancelled));
+                    .is_some_and(|error| error.code == Code::Plugin(ErrorCode::CANCELLED));
             settle(job, cancelled, error.as_ref());
         })?;
         let (result, error) = if cancelled {

@@ -195,7 +195,7 @@ async fn beyond_a_limit_the_host_is_busy_and_says_which() {
     }
     let error = refused(host.submit("sync", "rows", "carol").await);
     assert_eq!(
-        (error.code, error.message.contains("3 sync jobs")),
+        (error.code.clone(), error.message.contains("3 sync jobs")),
         (Code::Busy, true),
         "{error}"
     );
@@ -205,7 +205,7 @@ async fn beyond_a_limit_the_host_is_busy_and_says_which() {
     }
     let error = refused(host.submit("sync", "rows", "alice").await);
     assert_eq!(
-        (error.code, error.message.contains("of this caller")),
+        (error.code.clone(), error.message.contains("of this caller")),
         (Code::Busy, true),
         "{error}"
     );

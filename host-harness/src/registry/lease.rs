@@ -81,7 +81,7 @@ impl Lease {
     fn call(&self, call: impl FnOnce() -> Result<Document, Error>) -> Result<Document, Error> {
         if !self.open {
             self.core.ensure_open(self.index).map_err(|refusal| {
-                Error::new(ErrorCode::Unavailable, refusal.message).hint(refusal.hint)
+                Error::new(ErrorCode::UNAVAILABLE, refusal.message).hint(refusal.hint)
             })?;
         }
         self.version.running.fetch_add(1, Ordering::Relaxed);

@@ -182,7 +182,7 @@ pub(crate) fn route_job(
             .find(|own| job.get(own).is_some_and(|value| value.get() != "null"))
     {
         return Err(RunError::Failed(
-            Error::new(ErrorCode::InvalidJob, format!("the job brings its own '{own}', which only the config may set"))
+            Error::new(ErrorCode::INVALID_JOB, format!("the job brings its own '{own}', which only the config may set"))
                 .hint("leave it out and name tags in command_criteria and cluster_criteria, or run without --config"),
         ));
     }
@@ -273,7 +273,7 @@ impl Members {
             None => Ok(Self(Vec::new())),
             Some(value) => serde_json::from_str(value.get()).map_err(|_| {
                 RunError::Failed(Error::new(
-                    ErrorCode::InvalidJob,
+                    ErrorCode::INVALID_JOB,
                     format!("'{name}' is not an object"),
                 ))
             }),

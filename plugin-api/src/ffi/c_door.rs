@@ -64,7 +64,7 @@ fn no_result(status: i32, buffer: &HpBuffer) -> Error {
     };
     Error::from_json(document).unwrap_or_else(|| {
         Error::new(
-            ErrorCode::Internal,
+            ErrorCode::INTERNAL,
             format!("the plugin answered status {status} without a document"),
         )
         .hint("this is a bug in the plugin, or it is newer than this host")

@@ -398,7 +398,7 @@ fn outcome(status: i32, document: Document) -> Result<Document, Error> {
             "outside the contract"
         };
         Error::new(
-            ErrorCode::Internal,
+            ErrorCode::INTERNAL,
             format!("the plugin answered status {status} {what}"),
         )
         .hint("this is a bug in the plugin, or it is newer than this host")

@@ -51,7 +51,7 @@ impl Plugin for Actor {
                 left.checked_sub(1)
             });
         if fails.is_ok() {
-            return Err(Error::new(ErrorCode::Unavailable, "asked to fail"));
+            return Err(Error::new(ErrorCode::UNAVAILABLE, "asked to fail"));
         }
         stage.kept.lock().unwrap().1 = Some(host);
         Ok(Self(stage))
@@ -63,7 +63,7 @@ impl Plugin for Actor {
         } else if job.contains("wait") {
             let for_ever = Instant::now() + Duration::from_secs(600);
             assert!(ctx.wait_cancelled(for_ever));
-            return Err(Error::new(ErrorCode::Cancelled, "it was cancelled"));
+            return Err(Error::new(ErrorCode::CANCELLED, "it was cancelled"));
         } else if job.contains("deaf") {
             let mut released = self.0.released.0.lock().unwrap();
             while !*released {
@@ -151,7 +151,7 @@ fn many_first_jobs_at_once_open_the_plugin_once() {
     assert_eq!(stage.opens.load(Ordering::SeqCst), 1);
     assert_eq!(
         open(&slot, "{}"),
-        Err((2, ErrorCode::InvalidJob)),
+        Err((2, ErrorCode::INVALID_JOB)),
         "a job has opened it"
     );
 }
@@ -160,13 +160,13 @@ fn many_first_jobs_at_once_open_the_plugin_once() {
 fn an_open_that_fails_or_panics_leaves_the_slot_as_it_was() {
     let (slot, stage) = slot();
     stage.failing_opens.store(2, Ordering::SeqCst);
-    assert_eq!(open(&slot, "{}"), Err((1, ErrorCode::Unavailable)));
+    assert_eq!(open(&slot, "{}"), Err((1, ErrorCode::UNAVAILABLE)));
     assert_eq!(
         run(&slot, "{}"),
-        Err(ErrorCode::Unavailable),
+        Err(ErrorCode::UNAVAILABLE),
         "a first job reports why it could not open"
     );
-    assert_eq!(open(&slot, "panic"), Err((1, ErrorCode::Internal)));
+    assert_eq!(open(&slot, "panic"), Err((1, ErrorCode::INTERNAL)));
     assert_eq!(
         run(&slot, "{}").unwrap(),
         b"done",
@@ -174,10 +174,10 @@ fn an_open_that_fails_or_panics_leaves_the_slot_as_it_was() {
     );
     slot.close(Duration::ZERO).unwrap();
     stage.failing_opens.store(1, Ordering::SeqCst);
-    assert_eq!(open(&slot, "{}"), Err((1, ErrorCode::Unavailable)));
+    assert_eq!(open(&slot, "{}"), Err((1, ErrorCode::UNAVAILABLE)));
     assert_eq!(
         run(&slot, "{}"),
-        Err(ErrorCode::ShuttingDown),
+        Err(ErrorCode::SHUTTING_DOWN),
         "still closed"
     );
     open(&slot, "{}").unwrap();
@@ -189,18 +189,18 @@ fn a_panic_is_the_end_of_its_call_only() {
     let (slot, stage) = slot();
     open(&slot, "{}").unwrap();
     for _ in 0..3 {
-        assert_eq!(run(&slot, "panic"), Err(ErrorCode::Internal));
+        assert_eq!(run(&slot, "panic"), Err(ErrorCode::INTERNAL));
         let health = guard(|| slot.check_health("panic", call()));
-        assert_eq!(health.unwrap_err().code, ErrorCode::Internal);
+        assert_eq!(health.unwrap_err().code, ErrorCode::INTERNAL);
         assert_eq!(run(&slot, "{}").unwrap(), b"done");
     }
     assert_eq!(jobs_under_way(&slot), 0);
     stage.close_panics.store(1, Ordering::SeqCst);
     assert_eq!(
         slot.close(Duration::ZERO).unwrap_err().code,
-        ErrorCode::Internal
+        ErrorCode::INTERNAL
     );
-    assert_eq!(run(&slot, "{}"), Err(ErrorCode::ShuttingDown));
+    assert_eq!(run(&slot, "{}"), Err(ErrorCode::SHUTTING_DOWN));
     slot.close(Duration::ZERO)
         .expect("what did not close in order is closed all the same");
     open(&slot, "{}").unwrap();
@@ -211,7 +211,7 @@ fn a_panic_is_the_end_of_its_call_only() {
 fn close_without_an_open_ends_the_default_opening() {
     let (slot, stage) = slot();
     slot.close(Duration::ZERO).unwrap();
-    assert_eq!(run(&slot, "{}"), Err(ErrorCode::ShuttingDown));
+    assert_eq!(run(&slot, "{}"), Err(ErrorCode::SHUTTING_DOWN));
     assert_eq!(stage.opens.load(Ordering::SeqCst), 0);
 }
 
@@ -228,7 +228,7 @@ fn a_cancel_stops_every_job_under_its_id_and_no_other() {
         wait_until("four jobs run", || jobs_under_way(&slot) == 4);
         assert!(slot.cancel("a"));
         for job in cancelled {
-            assert_eq!(job.join().unwrap(), Err(ErrorCode::Cancelled));
+            assert_eq!(job.join().unwrap(), Err(ErrorCode::CANCELLED));
         }
         assert!(!slot.cancel("a") && !slot.cancel(""), "nobody is left");
         release(&stage);
@@ -250,7 +250,7 @@ fn close_waits_for_jobs_and_cancels_them_only_when_their_time_is_over() {
         wait_until("closing has begun", || {
             matches!(slot.lock().phase, Phase::Closing(_))
         });
-        assert_eq!(run(&slot, "{}"), Err(ErrorCode::ShuttingDown));
+        assert_eq!(run(&slot, "{}"), Err(ErrorCode::SHUTTING_DOWN));
         // An open that comes during a close is for afterwards.
         let opener = scope.spawn(|| {
             fresh_stage();
@@ -280,14 +280,14 @@ fn close_reports_jobs_that_do_not_stop_and_a_later_close_ends_them() {
             assert_eq!(
                 (error.code, error.message.as_str()),
                 (
-                    ErrorCode::Internal,
+                    ErrorCode::INTERNAL,
                     "1 jobs have not stopped after being cancelled"
                 )
             );
         }
         assert_eq!(stage.closes.load(Ordering::SeqCst), 0);
-        assert_eq!(run(&slot, "{}"), Err(ErrorCode::ShuttingDown));
-        assert_eq!(open(&slot, "{}"), Err((2, ErrorCode::InvalidJob)));
+        assert_eq!(run(&slot, "{}"), Err(ErrorCode::SHUTTING_DOWN));
+        assert_eq!(open(&slot, "{}"), Err((2, ErrorCode::INVALID_JOB)));
         release(&stage);
         assert_eq!(job.join().unwrap().unwrap(), b"done");
     });

@@ -36,7 +36,7 @@ impl Plugin for ThisPlugin {
     fn run_job(&self, job: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
         let started = Instant::now();
         let Job { context } = serde_json::from_str(job).map_err(|error| {
-            Error::new(ErrorCode::InvalidJob, error.to_string())
+            Error::new(ErrorCode::INVALID_JOB, error.to_string())
                 .hint(r#"the job's context is {"text": "…"}"#)
         })?;
         let mut data = Vec::new();
@@ -65,10 +65,10 @@ fn wait(ctx: &JobCtx, pause: Duration) -> Result<(), Error> {
     let until = Instant::now() + pause;
     let end = ctx.deadline().map_or(until, |deadline| deadline.min(until));
     if ctx.wait_cancelled(end) {
-        return Err(Error::new(ErrorCode::Cancelled, "the job was cancelled"));
+        return Err(Error::new(ErrorCode::CANCELLED, "the job was cancelled"));
     }
     if end < until {
-        return Err(Error::new(ErrorCode::Timeout, "the job's deadline passed"));
+        return Err(Error::new(ErrorCode::TIMEOUT, "the job's deadline passed"));
     }
     Ok(())
 }

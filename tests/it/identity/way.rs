@@ -124,7 +124,7 @@ fn plain_requests_by_the_clusters_field_and_by_the_environment() {
 fn without_the_bundle_or_the_proxys_password_nothing_passes() {
     let private = private();
     let error = run(&private.job(&json!({}))).unwrap_err();
-    assert_eq!(error.code, ErrorCode::Unavailable, "{error}");
+    assert_eq!(error.code, ErrorCode::UNAVAILABLE, "{error}");
     assert!(
         error.message.contains("STS") && error.message.contains("TLS"),
         "{error}"
@@ -137,7 +137,7 @@ fn without_the_bundle_or_the_proxys_password_nothing_passes() {
     let more =
         json!({"proxy": proxy.url_with("user:wrong-password"), "ca_bundle": private.bundle()});
     let error = run(&private.job(&more)).unwrap_err();
-    assert_eq!(error.code, ErrorCode::Unavailable, "{error}");
+    assert_eq!(error.code, ErrorCode::UNAVAILABLE, "{error}");
     assert!(error.message.contains("proxy"), "{error}");
     assert!(!format!("{error:?}").contains("wrong-password"));
 }
@@ -147,7 +147,7 @@ fn a_bundle_that_cannot_be_used_is_named() {
     let private = private();
     for bundle in ["/nowhere/bundle.pem", "/dev/null"] {
         let error = run(&private.job(&json!({"ca_bundle": bundle}))).unwrap_err();
-        assert_eq!(error.code, ErrorCode::InvalidJob, "{error}");
+        assert_eq!(error.code, ErrorCode::INVALID_JOB, "{error}");
         assert!(error.message.contains(bundle), "{error}");
     }
 }
