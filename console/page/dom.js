@@ -1,0 +1,68 @@
+// Small helpers to build the page. Text is only ever set as text, never as markup.
+
+/** Makes an element: `el("button", { type: "button", onclick }, "Run")`. */
+export function el(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (key === "class") made.className = value;
+    else if (key in made && key !== "list") made[key] = value;
+    else made.setAttribute(key, value);
+  }
+  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return made;
+}
+
+const GOOD = ["SUCCEEDED", "ACTIVE", "ok"];
+const BAD = ["FAILED", "KILLED", "REFUSED", "DELETED", "error"];
+
+/** A state as a word with its colour. */
+export function state(word) {
+  const kind = GOOD.includes(word) ? "good" : BAD.includes(word) ? "bad" : "wait";
+  return el("span", { class: `state ${kind}` }, word);
+}
+
+/** A table with a row for each item; `columns` are [title, item => content, class?]. */
+export function table(columns, items, empty) {
+  if (!items.length) return el("p", { class: "empty" }, empty);
+  return el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Table" }, el("table", {},
+    el("thead", {}, el("tr", {}, columns.map(([title]) => el("th", { scope: "col" }, title)))),
+    el("tbody", {}, items.map((item) => el("tr", {}, columns.map(([, content, kind]) => el("td", { class: kind }, content(item) ?? "")))))));
+}
+
+/** An error with its code, text (which may hold a statement with a caret) and hint. */
+export function problem(error) {
+  const code = error.code || "The request failed";
+  return el("section", { class: "problem", role: "alert" }, el("h2", {}, code), el("pre", {}, error.message), error.hint && el("p", {}, error.hint));
+}
+
+/** Says something at the top of the page for as long as the section stays. */
+export function notice(text, bad = false) {
+  const place = document.getElementById("notice");
+  place.hidden = !text;
+  place.className = bad ? "bad" : "";
+  place.textContent = text;
+}
+
+export const count = (n, one) => `${Number(n).toLocaleString("en")} ${one}${Number(n) === 1 ? "" : "s"}`;
+
+export function bytes(n) {
+  let value = Number(n), unit = 0;
+  while (value >= 1000 && unit < 4) { value /= 1000; unit++; }
+  return `${unit ? value.toFixed(1) : value} ${["B", "kB", "MB", "GB", "TB"][unit]}`;
+}
+
+export function time(value) {
+  if (!value) return "";
+  const date = typeof value === "number" ? new Date(value * 1000) : new Date(value);
+  return Number.isNaN(date.getTime()) ? String(value) : date.toLocaleString();
+}
+
+/** Opens a dialog with a longer text. */
+export function detail(title, text) {
+  const dialog = document.getElementById("detail");
+  document.getElementById("detail-title").textContent = title;
+  document.getElementById("detail-text").textContent = text;
+  dialog.showModal();
+}

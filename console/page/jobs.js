@@ -1,0 +1,82 @@
+// The list of jobs, and one job.
+
+import { get, post } from "./api.js";
+import { bytes, count, el, notice, problem, state, table, time } from "./dom.js";
+import { lines, record, showResult } from "./result.js";
+
+const LIMIT = 50;
+const view = { status: "", name: "", username: "", command: "", order_by: "created_at", direction: "desc" };
+
+export async function jobs(main) {
+  const statuses = await get("/api/v1/job/statuses");
+  const place = el("div", {});
+  const cursors = [""];
+  const field = (name, title) => el("label", {}, title, el("input", { name, value: view[name] }));
+  const choice = (name, title, options) => el("label", {}, title, el("select", { name }, options.map(([value, text]) => el("option", { value, selected: value === view[name] }, text))));
+  const form = el("form", { class: "fields", "aria-label": "Filter", onsubmit: (event) => { event.preventDefault(); apply(); } },
+    choice("status", "Status", [["", "all"], ...statuses.map((word) => [word, word])]),
+    field("name", "Name (% for any text)"), field("username", "User"), field("command", "Command"),
+    choice("order_by", "Sort by", [["created_at", "created"], ["updated_at", "updated"], ["id", "id"]]),
+    choice("direction", "Direction", [["desc", "newest first"], ["asc", "oldest first"]]),
+    el("button", { type: "submit" }, "Filter"));
+  form.addEventListener("change", apply);
+  main.replaceChildren(el("h1", {}, "Jobs"), form, place);
+
+  function apply() {
+    for (const key of Object.keys(view)) view[key] = form.elements[key].value.trim();
+    cursors.length = 1;
+    page();
+  }
+  async function page() {
+    const asked = new URLSearchParams({ limit: LIMIT, order_by: view.order_by, direction: view.direction });
+    for (const key of ["status", "name", "username", "command"]) if (view[key]) asked.set(key, view[key]);
+    const cursor = cursors[cursors.length - 1];
+    if (cursor) asked.set("cursor", cursor);
+    try {
+      const answer = await get(`/api/v1/jobs?${asked}`);
+      const list = table([
+        ["Job", (job) => el("a", { href: `#job/${encodeURIComponent(job.id)}`, class: "mono" }, job.name || job.id), "wide"],
+        ["Status", (job) => state(job.status)],
+        ["User", (job) => job.user], ["Command", (job) => job.command_name ?? job.command?.name],
+        ["Plugin", (job) => [job.plugin, job.plugin_version].filter(Boolean).join(" ")],
+        ["Created", (job) => time(job.created_at)],
+      ], answer.data, "No job matches these filters.");
+      place.replaceChildren(list, el("div", { class: "actions" },
+        el("button", { type: "button", disabled: cursors.length === 1, onclick: () => { cursors.pop(); page(); } }, "Previous page"),
+        el("button", { type: "button", disabled: !answer.has_more, onclick: () => { cursors.push(answer.next_cursor); page(); } }, "Next page"),
+        el("button", { type: "button", onclick: page }, "Refresh")));
+    } catch (error) {
+      place.replaceChildren(problem(error));
+    }
+  }
+  await page();
+}
+
+const RUNNING = ["NEW", "ACCEPTED", "RUNNING", "CANCELING"];
+
+export async function job(main, id, alive) {
+  const head = el("div", {}), output = el("div", {}), log = el("pre", { tabIndex: 0 });
+  main.replaceChildren(el("p", {}, el("a", { href: "#jobs" }, "All jobs")), el("h1", {}, "Job"), head, output, el("details", {}, el("summary", {}, "Log lines"), log));
+  const cancel = () => post(`/api/v1/job/${encodeURIComponent(id)}/cancel`, {}).catch((error) => notice(error.message, true));
+  for (;;) {
+    const known = await record(id);
+    const running = RUNNING.includes(known.status);
+    const row = (title, value, kind) => value !== undefined && value !== null && value !== "" && [el("dt", {}, title), el("dd", { class: kind }, value)];
+    const { query, ...context } = known.context ?? {};
+    head.replaceChildren(el("div", { class: "actions" }, state(known.status), running && el("button", { type: "button", onclick: cancel }, "Cancel")),
+      el("dl", {}, [row("id", known.id, "mono"), row("name", known.name), row("user", known.user), row("statement", query && el("pre", {}, query)),
+        row("other fields", Object.keys(context).length ? el("pre", {}, JSON.stringify(context, null, 2)) : ""),
+        row("command", known.command_name ?? known.command?.name), row("cluster", known.cluster_name ?? known.cluster?.name),
+        row("plugin", [known.plugin, known.plugin_version].filter(Boolean).join(" ")),
+        row("progress", known.progress && [count(known.progress.rows, "row"), count(known.progress.pages, "page"), bytes(known.progress.wire_bytes)].join(", ")),
+        row("created", time(known.created_at)), row("updated", time(known.updated_at)), row("cancelled by", known.canceled_by)].filter(Boolean).flat()));
+    log.textContent = await lines(id).catch(() => "") || "There are none.";
+    if (!running) {
+      if (known.status === "SUCCEEDED") await showResult(id, output);
+      else if (known.error) output.replaceChildren(problem({ code: known.error_code || known.status, message: known.error, hint: known.hint }));
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    if (!alive()) return;
+  }
+}
