@@ -1,0 +1,68 @@
+//! Whether a laid out folder is what was promised: symbols, glibc, and a host that takes the library.
+
+use std::{collections::BTreeSet, path::Path, process::Command};
+
+use anyhow::{Context, ensure};
+
+use crate::tasks::run;
+
+/// What the library exports: the C surface and abi_stable's module header (docs/ABI.md).
+const EXPORTS: [&str; 9] = [
+    "_1as_0lib_1header_0root_bmodule_bloader",
+    "cancel_job",
+    "check_health",
+    "free_buffer",
+    "plugin_close",
+    "plugin_info",
+    "plugin_open",
+    "run_job",
+    "start_job",
+];
+
+/// The newest glibc that the library may need.
+const NEWEST_GLIBC: (u32, u32) = (2, 36);
+
+/// Whether what lies there is what was promised: the library's symbols, its glibc, and that the host runs a job on it.
+pub(super) fn check(dist: &Path) -> anyhow::Result<()> {
+    let library = dist.join("plugins/libdynamo_plugin.so");
+    let symbols = nm(&library, "--defined-only")?;
+    let exported: BTreeSet<&str> = symbols
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(2))
+        .collect();
+    ensure!(
+        exported == BTreeSet::from(EXPORTS),
+        "the library exports {exported:?}, not {EXPORTS:?}"
+    );
+    let needed = glibc(&library)?;
+    ensure!(
+        needed <= NEWEST_GLIBC,
+        "the library needs glibc {needed:?}, newer than {NEWEST_GLIBC:?}"
+    );
+    run(Command::new(dist.join("host-harness"))
+        .arg("probe")
+        .arg(&library))
+}
+
+/// The oldest glibc that has every symbol that this file asks for.
+pub(super) fn glibc(file: &Path) -> anyhow::Result<(u32, u32)> {
+    nm(file, "--undefined-only")?
+        .lines()
+        .filter_map(|line| {
+            let mut parts = line.split_once("@GLIBC_")?.1.split('.');
+            Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+        })
+        .max()
+        .with_context(|| format!("{} asks for no version of glibc", file.display()))
+}
+
+/// Dynamic symbols, as the C toolchain's `nm` prints them.
+fn nm(file: &Path, which: &str) -> anyhow::Result<String> {
+    let output = Command::new("nm")
+        .args(["-D", which])
+        .arg(file)
+        .output()
+        .context("cannot start nm")?;
+    ensure!(output.status.success(), "nm cannot read {}", file.display());
+    Ok(String::from_utf8(output.stdout)?)
+}
