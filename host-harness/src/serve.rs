@@ -11,7 +11,9 @@ mod listen;
 mod objects;
 mod query;
 mod routes;
+mod site;
 mod start;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +26,8 @@ use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::store::Store;
 
-pub use auth::TokenError;
 pub use start::{ServeError, ServeOptions, run};
+pub use tokens::TokenError;
 
 /// What every request shares.
 struct App {

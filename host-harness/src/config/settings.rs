@@ -51,6 +51,8 @@ pub struct Server {
     pub write_timeout: Duration,
     /// The deadline of a sync job: `write_timeout` where the file names it.
     pub sync_deadline: Option<Duration>,
+    /// `allowed_hosts`: names that a host without tokens goes by, beside loopback names and addresses.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// `auth`.
@@ -129,6 +131,7 @@ const SERVER: Keys = Keys {
         "write_timeout",
         "idle_timeout",
         "read_header_timeout",
+        "allowed_hosts",
     ],
     meaningless: &[],
 };
@@ -248,6 +251,7 @@ fn server(root: &mut Fields<'_>) -> Server {
         );
     }
     let write_timeout = seconds(&mut fields, "write_timeout");
+    let allowed_hosts = allowed_hosts(&mut fields);
     // hyper knows one clock for the head of a request and the wait before it.
     let head_timeout =
         seconds(&mut fields, "read_header_timeout").max(seconds(&mut fields, "idle_timeout"));
@@ -259,7 +263,25 @@ fn server(root: &mut Fields<'_>) -> Server {
         read_timeout: seconds(&mut fields, "read_timeout").unwrap_or(Duration::from_secs(30)),
         write_timeout: write_timeout.unwrap_or(Duration::from_secs(60)),
         sync_deadline: write_timeout,
+        allowed_hosts,
     }
+}
+
+/// Names of hosts, without port: what a browser sends in `Host` has the port of the address that it was given.
+fn allowed_hosts(server: &mut Fields<'_>) -> Vec<String> {
+    let mut names = Vec::new();
+    for (line, name) in server.texts("allowed_hosts") {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+        if name.is_empty() || !name.chars().all(fits) {
+            server.problem(
+                Problem::new(line, format!("'{name}' cannot be the name of a host"))
+                    .hint("a name without scheme and port, for example jobs.example.org"),
+            );
+        } else {
+            names.push(name);
+        }
+    }
+    names
 }
 
 fn auth(root: &mut Fields<'_>) -> Auth {

@@ -31,23 +31,20 @@ pub(super) async fn reload(State(app): State<Shared>) -> Answer {
 }
 
 pub(super) async fn use_version(State(app): State<Shared>, Id(name): Id, body: Body) -> Answer {
-    #[derive(Deserialize, Default)]
+    /// `version` must be there: a body that forgot it would otherwise undo a pin.
+    #[derive(Deserialize)]
     struct Wanted {
-        #[serde(default)]
+        #[serde(deserialize_with = "Option::deserialize")]
         version: Option<Version>,
     }
     let bytes = body::read(&app, body).await?;
-    let wanted: Option<Wanted> = match bytes.trim_ascii() {
-        b"" => None,
-        bytes => serde_json::from_slice(bytes).map_err(|error| {
-            HostError::new(
-                Code::InvalidRequest,
-                format!("the body cannot be read: {error}"),
-            )
-            .hint("send {\"version\": \"1.2.3\"}, or {\"version\": null} for the newest")
-        })?,
-    };
-    let version = wanted.unwrap_or_default().version;
+    let Wanted { version } = serde_json::from_slice(&bytes).map_err(|error| {
+        HostError::new(
+            Code::InvalidRequest,
+            format!("the body cannot be read: {error}"),
+        )
+        .hint("send {\"version\": \"1.2.3\"}, or {\"version\": null} for the newest")
+    })?;
     let rows = on_blocking(&app, move |plugins| {
         plugins.use_version(&name, version.as_ref())
     })

@@ -1,69 +1,49 @@
-//! Who calls.
+//! Who calls, and whether they may.
 //!
-//! In: a request's headers. Out: the caller's name, or a refusal. Where the operator gave tokens, each request carries one;
-//! the name comes from the header that Heimdall uses, and is as trustworthy as whoever holds a token.
+//! In: a request's headers. Out: the caller, or a refusal. Where the operator gave tokens, each request carries one, and the token's
+//! role says what its holder may do. A token with a name is the caller; else the name comes from the header that Heimdall uses, and
+//! is as trustworthy as whoever holds the token.
 
-use std::path::{Path, PathBuf};
-use std::sync::{RwLock, RwLockReadGuard};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use subtle::ConstantTimeEq;
+use serde_json::json;
 
-use super::Shared;
-use crate::config::Auth;
+use super::tokens::{LONGEST_NAME, Role, TokenError, Tokens};
+use super::{Shared, site};
+use crate::config::{Auth, Server};
 use crate::error::{Code, HostError};
-
-/// Names longer than this are nobody's.
-const LONGEST_NAME: usize = 256;
 
 /// The caller of a request, where it is named.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Caller(pub(super) Option<String>);
+pub(super) struct Caller {
+    /// Who calls.
+    pub(super) name: Option<String>,
+    /// The name of the token, where another one than the caller's.
+    pub(super) through: Option<String>,
+}
 
 /// The rules in force.
 #[derive(Debug)]
 pub(super) struct Gate {
     header: HeaderName,
     /// Empty: none is asked for.
-    tokens: RwLock<Vec<String>>,
+    tokens: RwLock<Arc<Tokens>>,
+    /// Names that a host without tokens goes by, beside loopback names and addresses.
+    allowed_hosts: Vec<String>,
     pub(super) isolate_users: bool,
 }
 
-/// Why a token file cannot be used. Operator: the file.
-#[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// It cannot be read.
-    #[error("cannot read the token file {path}: {source}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// It holds nothing that could be a token.
-    #[error(
-        "the token file {path} holds no token: write one a line, of printable characters without spaces"
-    )]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A running host asks for tokens, and its configuration no longer names any.
-    #[error(
-        "auth.token_file is gone, and a running host does not stop asking for tokens: start it again for that"
-    )]
-    Gone,
-}
-
 impl Gate {
-    pub(super) fn new(auth: &Auth) -> Result<Self, TokenError> {
+    pub(super) fn new(auth: &Auth, server: &Server) -> Result<Self, TokenError> {
         Ok(Self {
             header: HeaderName::try_from(auth.header.as_str())
                 .expect("the configuration is checked"),
-            tokens: RwLock::new(tokens(auth)?),
+            tokens: RwLock::new(Arc::new(Tokens::load(auth)?)),
+            allowed_hosts: server.allowed_hosts.clone(),
             isolate_users: auth.isolate_users,
         })
     }
@@ -76,7 +56,7 @@ impl Gate {
     ///
     /// # Errors
     /// They would open a host to everyone that asks for tokens now.
-    pub(super) fn may_take(&self, tokens: &[String]) -> Result<(), TokenError> {
+    pub(super) fn may_take(&self, tokens: &Tokens) -> Result<(), TokenError> {
         if tokens.is_empty() && self.has_tokens() {
             return Err(TokenError::Gone);
         }
@@ -84,47 +64,126 @@ impl Gate {
     }
 
     /// Puts other tokens in force, for every request from now on.
-    pub(super) fn take(&self, tokens: Vec<String>) {
+    pub(super) fn take(&self, tokens: Tokens) {
         *self
             .tokens
             .write()
-            .expect("nothing panics while it holds the tokens") = tokens;
+            .expect("nothing panics while it holds the tokens") = Arc::new(tokens);
     }
 
-    fn tokens(&self) -> RwLockReadGuard<'_, Vec<String>> {
+    fn tokens(&self) -> RwLockReadGuard<'_, Arc<Tokens>> {
         self.tokens
             .read()
             .expect("nothing panics while it holds the tokens")
     }
 
-    fn admits(&self, headers: &HeaderMap) -> bool {
-        let tokens = self.tokens();
+    /// The caller of a request that may pass.
+    ///
+    /// # Errors
+    /// 400 for a header given twice, 403 for another host's name or page and for a role that does not reach, 401 without a token
+    /// or without a caller.
+    fn admit(&self, request: &Request) -> Result<Caller, HostError> {
+        let (headers, uri) = (request.headers(), request.uri());
+        site::check_once(headers, &self.header)?;
+        let tokens = Arc::clone(&self.tokens());
+        let named = self.name_in(headers);
         if tokens.is_empty() {
-            return true;
+            if !is_probe(uri.path()) {
+                site::check_host(headers, uri, &self.allowed_hosts)?;
+            }
+            site::check_origin(headers, uri)?;
+            return self.must_be_named(
+                request,
+                Caller {
+                    name: named,
+                    through: None,
+                },
+            );
         }
-        let Some(given) = headers
+        if is_probe(uri.path()) {
+            return Ok(Caller::default());
+        }
+        let token = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| bearer(value.as_bytes()))
-        else {
-            return false;
+            .and_then(|given| tokens.find(given))
+            .ok_or_else(|| {
+                HostError::new(
+                    Code::Unauthenticated,
+                    "the bearer token is missing or wrong",
+                )
+                .hint("send 'Authorization: Bearer TOKEN' with a token from the host's token file")
+            })?;
+        let needed = needed(request.method(), uri.path());
+        if token.role < needed {
+            let message = format!(
+                "a token of the role {} is needed for this, and this one has the role {}",
+                needed.as_str(),
+                token.role.as_str()
+            );
+            return Err(HostError::new(Code::Forbidden, message)
+                .hint("the roles stand in the host's token file: reader, user or admin"));
+        }
+        let caller = match (&token.name, named) {
+            (Some(own), Some(other)) if *own != other => {
+                if token.role < Role::Admin {
+                    let message = format!(
+                        "the token is '{own}', and the header {} names somebody else",
+                        self.header
+                    );
+                    return Err(HostError::new(Code::Forbidden, message).hint(
+                        "leave the header out; only a token of the role admin speaks for others",
+                    ));
+                }
+                Caller {
+                    name: Some(other),
+                    through: Some(own.clone()),
+                }
+            }
+            (own, named) => Caller {
+                name: own.clone().or(named),
+                through: None,
+            },
         };
-        // Every token is compared in full, so that the time tells nothing about any of them.
-        tokens
-            .iter()
-            .fold(subtle::Choice::from(0), |found, token| {
-                found | token.as_bytes().ct_eq(given)
-            })
-            .into()
+        self.must_be_named(request, caller)
     }
 
-    fn caller(&self, headers: &HeaderMap) -> Caller {
-        let name = headers
-            .get(&self.header)
-            .and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-        let name = name
-            .map(str::trim)
-            .filter(|name| !name.is_empty() && name.len() <= LONGEST_NAME);
-        Caller(name.map(str::to_owned))
+    fn must_be_named(&self, request: &Request, caller: Caller) -> Result<Caller, HostError> {
+        if caller.name.is_some() || reads(request.method()) {
+            return Ok(caller);
+        }
+        let message = format!(
+            "cannot identify the caller: the header {} is missing or empty",
+            self.header
+        );
+        Err(HostError::new(Code::Unauthenticated, message).hint("send the caller's name in it"))
+    }
+
+    fn name_in(&self, headers: &HeaderMap) -> Option<String> {
+        let name = std::str::from_utf8(headers.get(&self.header)?.as_bytes()).ok()?;
+        let name = name.trim();
+        (!name.is_empty() && name.len() <= LONGEST_NAME).then(|| name.to_owned())
+    }
+}
+
+/// What a supervisor asks before it lets requests come.
+fn is_probe(path: &str) -> bool {
+    matches!(path, "/livez" | "/readyz")
+}
+
+fn reads(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// The least role that a request needs: reading, jobs, or the host itself (plugins, and the status of commands and clusters).
+fn needed(method: &Method, path: &str) -> Role {
+    if reads(method) {
+        Role::Reader
+    } else if path == "/api/v1/job" || (path.starts_with("/api/v1/job/") && method == Method::POST)
+    {
+        Role::User
+    } else {
+        Role::Admin
     }
 }
 
@@ -135,52 +194,25 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
         .then(|| token.trim_ascii())
 }
 
-/// The tokens that a configuration names; none where it names no file.
-pub(super) fn tokens(auth: &Auth) -> Result<Vec<String>, TokenError> {
-    auth.token_file
-        .as_deref()
-        .map_or_else(|| Ok(Vec::new()), read_tokens)
-}
-
-fn read_tokens(path: &Path) -> Result<Vec<String>, TokenError> {
-    let text = std::fs::read_to_string(path).map_err(|source| TokenError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let tokens: Vec<String> = lines.map(str::to_owned).collect();
-    if tokens.is_empty()
-        || tokens
-            .iter()
-            .any(|token| !token.bytes().all(|byte| byte.is_ascii_graphic()))
-    {
-        return Err(TokenError::Empty {
-            path: path.to_owned(),
-        });
-    }
-    Ok(tokens)
-}
-
 /// Lets a request through with its caller, or refuses it.
 pub(super) async fn check(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
-    if !app.gate.admits(request.headers()) {
-        let error = HostError::new(
-            Code::Unauthenticated,
-            "the bearer token is missing or wrong",
-        )
-        .hint("send 'Authorization: Bearer TOKEN' with a token from the host's token file");
-        return error.into_response();
-    }
-    let caller = app.gate.caller(request.headers());
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if caller.0.is_none() && !reads {
-        let message = format!(
-            "cannot identify the caller: the header {} is missing or empty",
-            app.gate.header
+    let caller = match app.gate.admit(&request) {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
+    let spoken_for = caller.through.is_some() && !reads(request.method());
+    if spoken_for {
+        let fields = [
+            ("user", json!(caller.name)),
+            ("token", json!(caller.through)),
+            ("method", json!(request.method().as_str())),
+            ("path", json!(request.uri().path())),
+        ];
+        app.log.event(
+            plugin_api::Level::Info,
+            "a token speaks for another user",
+            &fields,
         );
-        let error =
-            HostError::new(Code::Unauthenticated, message).hint("send the caller's name in it");
-        return error.into_response();
     }
     request.extensions_mut().insert(caller);
     next.run(request).await
@@ -191,38 +223,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_admit_exactly_themselves() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("tokens");
-        std::fs::write(&file, "first-token\n\n second \n").unwrap();
-        let auth = |token_file| Auth {
-            header: "X-Heimdall-User".into(),
-            token_file,
-            isolate_users: false,
-        };
-        let gate = Gate::new(&auth(Some(file.clone()))).unwrap();
-        for (value, admitted) in [
-            (Some("Bearer first-token"), true),
-            (Some("bearer second"), true),
-            (Some("Bearer first-toke"), false),
-            (Some("Bearer first-tokenx"), false),
-            (Some("Bearer "), false),
-            (Some("Basic first-token"), false),
-            (Some("é"), false),
-            (None, false),
+    fn each_request_needs_the_least_role_that_fits() {
+        for (method, path, role) in [
+            ("GET", "/api/v1/plugins", Role::Reader),
+            ("HEAD", "/api/v1/jobs", Role::Reader),
+            ("POST", "/api/v1/job", Role::User),
+            ("POST", "/api/v1/job/x/cancel", Role::User),
+            ("POST", "/api/v1/job/x/result/link", Role::User),
+            ("POST", "/api/v1/plugins/reload", Role::Admin),
+            ("POST", "/api/v1/plugins/dynamo/use", Role::Admin),
+            ("PUT", "/api/v1/command/x/status", Role::Admin),
+            ("PUT", "/api/v1/cluster/x/status", Role::Admin),
+            ("POST", "/what/comes/later", Role::Admin),
         ] {
-            let headers = value.map(|value| (header::AUTHORIZATION, value.parse().unwrap()));
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            assert_eq!(needed(&method, path), role, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_bearer_token_is_what_follows_the_scheme() {
+        for (value, token) in [
+            ("Bearer a-token", Some("a-token")),
+            ("bearer  a-token ", Some("a-token")),
+            ("Bearer ", Some("")),
+            ("Basic a-token", None),
+            ("é", None),
+        ] {
             assert_eq!(
-                gate.admits(&headers.into_iter().collect()),
-                admitted,
-                "{value:?}"
+                bearer(value.as_bytes()),
+                token.map(str::as_bytes),
+                "{value}"
             );
         }
-        assert!(Gate::new(&auth(None)).unwrap().admits(&HeaderMap::new()));
-        std::fs::write(&file, "\n\n").unwrap();
-        assert!(matches!(
-            Gate::new(&auth(Some(file))),
-            Err(TokenError::Empty { .. })
-        ));
     }
 }

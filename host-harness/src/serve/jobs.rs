@@ -23,7 +23,7 @@ pub(super) async fn submit(
     Extension(caller): Extension<Caller>,
     body: Body,
 ) -> Answer {
-    let user = caller.name()?;
+    let user = caller.must()?;
     let bytes = body::read(&app, body).await?;
     let submission = Submission::parse(&bytes)?;
     drop(bytes);
@@ -130,7 +130,7 @@ pub(super) async fn cancel(
     Extension(caller): Extension<Caller>,
     Id(id): Id,
 ) -> Answer {
-    let user = caller.name()?;
+    let user = caller.must()?;
     let isolated = app.gate.isolate_users;
     app.dispatch
         .cancel(&id, &user, |owner| !isolated || owner == user)
@@ -149,7 +149,7 @@ pub(super) async fn list(
     if app.gate.isolate_users {
         query
             .patterns
-            .push(("user", Pattern::Exact(caller.name()?)));
+            .push(("user", Pattern::Exact(caller.must()?)));
     }
     let store = Arc::clone(&app.store);
     let page = blocking(move || store.jobs(&query)).await?;
@@ -174,7 +174,7 @@ pub(super) async fn list(
 /// A job that the caller may see. Another's is as unknown as none, so that ids tell nothing.
 async fn find(app: &Shared, caller: &Caller, id: &str) -> Result<Job, HostError> {
     let owner = if app.gate.isolate_users {
-        Some(caller.name()?)
+        Some(caller.must()?)
     } else {
         None
     };
@@ -189,8 +189,8 @@ async fn find(app: &Shared, caller: &Caller, id: &str) -> Result<Job, HostError>
 
 impl Caller {
     /// The caller's name.
-    fn name(&self) -> Result<String, HostError> {
-        self.0.clone().ok_or_else(|| {
+    fn must(&self) -> Result<String, HostError> {
+        self.name.clone().ok_or_else(|| {
             HostError::new(
                 Code::Unauthenticated,
                 "cannot identify the caller: its header is missing or empty",

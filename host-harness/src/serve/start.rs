@@ -11,8 +11,9 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::auth::{self, Gate, TokenError};
+use super::auth::Gate;
 use super::listen::{self, Place, Timeouts};
+use super::tokens::{self, TokenError, Tokens};
 use super::{App, Shared, routes};
 use crate::catalog::Catalog;
 use crate::config::{Config, ConfigError};
@@ -92,7 +93,11 @@ pub fn run<E: std::fmt::Display>(
             &[("file", json!(config.path)), ("line", json!(line))],
         );
     }
-    let gate = Gate::new(&config.auth)?;
+    let gate = Gate::new(&config.auth, &config.server)?;
+    let told = config.auth.token_file.as_deref();
+    if let Some(note) = told.and_then(tokens::readable_by_others) {
+        log.event(Level::Warn, &note, &[]);
+    }
     let place = listen::place(
         &config.server.address,
         gate.has_tokens(),
@@ -303,7 +308,7 @@ async fn reload(path: &Path, app: &Shared) -> Result<(usize, usize), ServeError>
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || -> Result<_, ServeError> {
         let config = Config::load(&path)?;
-        let tokens = auth::tokens(&config.auth)?;
+        let tokens = Tokens::load(&config.auth)?;
         Ok((config, tokens))
     });
     let (config, tokens) = read
@@ -320,7 +325,8 @@ async fn reload(path: &Path, app: &Shared) -> Result<(usize, usize), ServeError>
 
 #[cfg(test)]
 pub(super) async fn app_of(host: &crate::testing::Host) -> Shared {
-    let gate = Gate::new(&host.config.auth).expect("the test's tokens are readable");
+    let gate =
+        Gate::new(&host.config.auth, &host.config.server).expect("the test's tokens are readable");
     host.store
         .sync_objects(&host.config, 1)
         .await

@@ -52,7 +52,12 @@ async fn api_with(config: &str) -> Api {
 }
 
 impl Api {
-    async fn send(&self, request: Request<Body>) -> Answer {
+    /// Sends a request, to `localhost` where it does not say another host.
+    async fn send(&self, mut request: Request<Body>) -> Answer {
+        request
+            .headers_mut()
+            .entry("host")
+            .or_insert_with(|| "localhost".parse().unwrap());
         let service = TowerToHyperService::new(self.router.clone());
         let (parts, body) = service.call(request).await.unwrap().into_parts();
         let bytes = axum::body::to_bytes(Body::new(body), usize::MAX)
@@ -85,9 +90,14 @@ impl Api {
     }
 
     async fn submit(&self, command: &str, query: &str) -> Answer {
-        let body = json!({"name": "a-job", "version": "0.0.1", "command_criteria": [format!("_name:{command}")],
-                          "cluster_criteria": ["data:prod"], "context": {"query": query}});
-        self.call("POST", "/api/v1/job", Some("alice"), body.to_string())
-            .await
+        let body = submission(command, query);
+        self.call("POST", "/api/v1/job", Some("alice"), body).await
     }
+}
+
+/// A job's document, as a client submits it.
+fn submission(command: &str, query: &str) -> String {
+    json!({"name": "a-job", "version": "0.0.1", "command_criteria": [format!("_name:{command}")],
+           "cluster_criteria": ["data:prod"], "context": {"query": query}})
+    .to_string()
 }

@@ -32,25 +32,18 @@ async fn health_plugins_and_metrics_are_told() {
         .await
         .json();
     assert_eq!(reload["loaded"], json!([]));
-    for body in [
-        "",
-        "null",
-        "{}",
-        "{\"version\": null}",
-        "{\"version\": \"1.0.0\"}",
+    for (body, status) in [
+        ("{\"version\": null}", 200),
+        ("{\"version\": \"1.0.0\"}", 200),
+        ("", 400),
+        ("null", 400),
+        ("{}", 400),
+        ("{\"version\": \"one\"}", 400),
+        ("{\"version\": 1}", 400),
     ] {
-        assert_eq!(
-            api.call(
-                "POST",
-                "/api/v1/plugins/fake/use",
-                Some("a"),
-                body.to_owned()
-            )
-            .await
-            .status,
-            200,
-            "{body}"
-        );
+        let path = "/api/v1/plugins/fake/use";
+        let answer = api.call("POST", path, Some("a"), body.to_owned()).await;
+        assert_eq!(answer.status, status, "{body}");
     }
     api.submit("sync", "rows").await;
     api.get("/nope").await;
