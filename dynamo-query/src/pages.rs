@@ -157,6 +157,9 @@ impl Pages {
             wire_bytes: self.wire_bytes,
             elapsed_ms: u64::try_from(ctx.started().elapsed().as_millis()).unwrap_or(u64::MAX),
             truncated: self.truncated,
+            next_token: None,
+            segments: 1,
+            waited_ms: 0,
         }
     }
 

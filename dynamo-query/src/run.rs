@@ -114,6 +114,7 @@ fn checked_statement(job: &Job) -> Result<Statement, Error> {
             ErrorCode::INVALID_JOB,
             format!("the statement has {wanted} ?, but parameters has {given} values"),
         )
+        .field("context.parameters")
         .hint("give one value per ?, in order"));
     }
     if !job.allows_table(&statement.table) {

@@ -6,8 +6,9 @@ use plugin_api::Error;
 use serde_json::value::RawValue;
 
 use super::{
-    document::{self, Fields, nearest, quoted},
+    document::{self, Fields, quoted},
     invalid,
+    limits::UNITS,
 };
 
 /// What keeps a role session from writing.
@@ -34,6 +35,22 @@ pub struct Role {
     pub session_policy: SessionPolicy,
 }
 
+/// Capacity units a second, above 0 and finite: equal where the numbers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CapacityRate(u64);
+
+impl CapacityRate {
+    fn new(units: f64) -> Self {
+        Self(units.to_bits())
+    }
+
+    /// The units that all jobs of the cluster may consume in a second.
+    #[must_use]
+    pub fn units_per_second(self) -> f64 {
+        f64::from_bits(self.0)
+    }
+}
+
 /// Where a job runs and as whom: the whole identity. Equal clusters share a client and credentials, others never do.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cluster {
@@ -57,9 +74,11 @@ pub struct Cluster {
     pub connect_timeout: Duration,
     /// How long an answer may take to begin, or to go on.
     pub read_timeout: Duration,
+    /// What all jobs of this cluster may consume together; `None`: as much as DynamoDB gives.
+    pub max_capacity_rate: Option<CapacityRate>,
 }
 
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "role_arn",
     "external_id",
     "session_name",
@@ -74,6 +93,7 @@ const KNOWN: [&str; 14] = [
     "max_attempts",
     "connect_timeout_seconds",
     "read_timeout_seconds",
+    "max_capacity_units_per_second",
 ];
 
 /// STS takes session names of 2 to 64 characters.
@@ -117,6 +137,9 @@ impl Cluster {
             read_timeout: context
                 .seconds("read_timeout_seconds")?
                 .unwrap_or(Duration::from_secs(60)),
+            max_capacity_rate: context
+                .positive("max_capacity_units_per_second", UNITS)?
+                .map(CapacityRate::new),
         })
     }
 }
@@ -130,34 +153,30 @@ fn read_role(
     let template = context.filled_string("session_name")?;
     let session_duration = match context.integer("session_duration_seconds", 900)? {
         Some(seconds) if seconds > 43_200 => {
-            return Err(invalid(format!(
-                "cluster.context.session_duration_seconds is {seconds}, more than the 43200 that STS takes"
-            )));
+            return Err(invalid(
+                "cluster.context.session_duration_seconds",
+                format!(
+                    "cluster.context.session_duration_seconds is {seconds}, more than the 43200 that STS takes"
+                ),
+            ));
         }
         seconds => seconds.map(Duration::from_secs),
     };
-    let session_policy = match context.string("session_policy")?.as_deref() {
-        None | Some("read_only") => SessionPolicy::ReadOnly,
-        Some("none") => SessionPolicy::None,
-        Some(other) => {
-            return Err(invalid(format!(
-                "cluster.context.session_policy is {}, which is no policy",
-                quoted(other)
-            ))
-            .hint(format!(
-                "did you mean '{}'? it may be read_only or none",
-                nearest(other, &["read_only", "none"])
-            )));
-        }
+    let session_policy = match context.word("session_policy", &["read_only", "none"])? {
+        None | Some(0) => SessionPolicy::ReadOnly,
+        Some(_) => SessionPolicy::None,
     };
     let Some(arn) = context.string("role_arn")? else {
         return Ok(None);
     };
     if !is_role_arn(&arn) {
-        return Err(invalid(format!(
-            "cluster.context.role_arn is {}, which is no IAM role",
-            quoted(&arn)
-        ))
+        return Err(invalid(
+            "cluster.context.role_arn",
+            format!(
+                "cluster.context.role_arn is {}, which is no IAM role",
+                quoted(&arn)
+            ),
+        )
         .hint("write it as arn:aws:iam::123456789012:role/NAME"));
     }
     Ok(Some(Role {
@@ -221,10 +240,13 @@ fn read_region(context: &mut Fields<'_>) -> Result<Option<String>, Error> {
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') =>
         {
-            Err(invalid(format!(
-                "cluster.context.region is {}, which is no region",
-                quoted(name)
-            ))
+            Err(invalid(
+                "cluster.context.region",
+                format!(
+                    "cluster.context.region is {}, which is no region",
+                    quoted(name)
+                ),
+            )
             .hint("write it as us-east-1"))
         }
         _ => Ok(region),
@@ -239,8 +261,9 @@ fn read_url(context: &mut Fields<'_>, field: &str) -> Result<Option<String>, Err
         return Ok(Some(url));
     }
     // A proxy's URL may hold a password, so the value is not shown.
-    Err(invalid(format!("cluster.context.{field} is not a URL"))
-        .hint("write it as http://HOST:PORT or https://HOST:PORT"))
+    let path = format!("cluster.context.{field}");
+    let message = format!("{path} is not a URL");
+    Err(invalid(path, message).hint("write it as http://HOST:PORT or https://HOST:PORT"))
 }
 
 /// Whether a text is an HTTP URL with a host that can be one and a port that there is; a proxy's may name user and password.
@@ -283,8 +306,9 @@ fn read_max_attempts(context: &mut Fields<'_>) -> Result<u32, Error> {
         .ok()
         .filter(|attempts| *attempts <= 100)
         .ok_or_else(|| {
-            invalid(format!(
-                "cluster.context.max_attempts is {attempts}, more than 100"
-            ))
+            invalid(
+                "cluster.context.max_attempts",
+                format!("cluster.context.max_attempts is {attempts}, more than 100"),
+            )
         })
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use plugin_api::{
-    Error,
+    Error, ErrorCode,
     json::{self, JsonError, Members},
 };
 use serde_json::value::RawValue;
@@ -16,10 +16,11 @@ use super::invalid;
 pub(super) fn parse<'a>(text: &'a str, what: &str) -> Result<&'a RawValue, Error> {
     json::parse(text).map_err(|error| match error {
         // What lies inside the parameters is data, keys too.
-        JsonError::KeyTwice { path } if path.iter().any(|key| key == "parameters") => {
-            invalid("a key inside context.parameters is given twice")
-                .hint("a key may be given only once in an object")
-        }
+        JsonError::KeyTwice { path } if path.iter().any(|key| key == "parameters") => invalid(
+            "context.parameters",
+            "a key inside context.parameters is given twice",
+        )
+        .hint("a key may be given only once in an object"),
         JsonError::KeyTwice { path } => {
             let (key, place) = path
                 .split_last()
@@ -31,12 +32,17 @@ pub(super) fn parse<'a>(text: &'a str, what: &str) -> Result<&'a RawValue, Error
             } else {
                 format!(" in {}", quoted(&place))
             };
-            invalid(format!("the key {} is given twice{place}", quoted(&key)))
-                .hint("a key may be given only once in an object")
+            invalid(
+                path.join("."),
+                format!("the key {} is given twice{place}", quoted(&key)),
+            )
+            .hint("a key may be given only once in an object")
         }
-        other => {
-            invalid(format!("{what} is not JSON: {other}")).hint("send one JSON object, UTF-8")
-        }
+        other => Error::new(
+            ErrorCode::INVALID_JOB,
+            format!("{what} is not JSON: {other}"),
+        )
+        .hint("send one JSON object, UTF-8"),
     })
 }
 
@@ -74,11 +80,10 @@ impl<'a> Fields<'a> {
             .find(|(name, _)| !known.contains(&name.as_str()))
         {
             None => Ok(()),
-            Some((name, _)) => Err(invalid(format!(
-                "{} has an unknown field {}",
-                self.path,
-                quoted(name)
-            ))
+            Some((name, _)) => Err(invalid(
+                self.name(&shown(name)),
+                format!("{} has an unknown field {}", self.path, quoted(name)),
+            )
             .hint(format!(
                 "did you mean '{}'? known fields are: {}",
                 nearest(name, known),
@@ -95,14 +100,31 @@ impl<'a> Fields<'a> {
 
     /// Takes a string out.
     pub(super) fn string(&mut self, name: &str) -> Result<Option<String>, Error> {
-        self.typed(name, "a string", |text| serde_json::from_str(text).ok())
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
+        match serde_json::from_str(value.get()) {
+            Ok(text) => Ok(Some(text)),
+            // The document is valid JSON, so nothing else can be wrong with a string in it.
+            Err(_) if value.get().starts_with('"') => {
+                let path = self.name(name);
+                let message = format!("{path} has half of a surrogate pair, which is no character");
+                Err(invalid(path, message).hint(
+                    "write a character beyond U+FFFF as itself, or as both halves of its pair",
+                ))
+            }
+            Err(_) => Err(wrong_type(&self.name(name), "a string", value)),
+        }
     }
 
     /// Takes a string of at least one character out.
     pub(super) fn filled_string(&mut self, name: &str) -> Result<Option<String>, Error> {
         match self.string(name)? {
-            Some(text) if text.is_empty() => Err(invalid(format!("{} is empty", self.name(name)))
-                .hint("give it a value, or leave it out")),
+            Some(text) if text.is_empty() => {
+                let path = self.name(name);
+                let message = format!("{path} is empty");
+                Err(invalid(path, message).hint("give it a value, or leave it out"))
+            }
             text => Ok(text),
         }
     }
@@ -131,38 +153,60 @@ impl<'a> Fields<'a> {
         }
         match text.parse::<u64>() {
             Ok(number) if number >= least => Ok(Some(number)),
-            Err(_) if !text.starts_with('-') => Err(invalid(format!(
-                "{path} is {}, larger than {}",
-                cut(text),
-                u64::MAX
-            ))),
-            _ => Err(invalid(format!(
-                "{path} is {}, but must be at least {least}",
-                cut(text)
-            ))),
+            Err(_) if !text.starts_with('-') => {
+                let message = format!("{path} is {}, larger than {}", cut(text), u64::MAX);
+                Err(invalid(path, message))
+            }
+            _ => {
+                let message = format!("{path} is {}, but must be at least {least}", cut(text));
+                Err(invalid(path, message))
+            }
         }
     }
 
     /// Takes a number of seconds above 0 out.
     pub(super) fn seconds(&mut self, name: &str) -> Result<Option<Duration>, Error> {
+        // Longer than the clock can count is as good as for ever; a span under a nanosecond is the shortest there is.
+        let duration = |seconds| {
+            Duration::try_from_secs_f64(seconds)
+                .unwrap_or(Duration::MAX)
+                .max(Duration::from_nanos(1))
+        };
+        Ok(self.positive(name, "a number of seconds")?.map(duration))
+    }
+
+    /// Takes a number above 0 out; `expected` says what it counts, for messages.
+    pub(super) fn positive(&mut self, name: &str, expected: &str) -> Result<Option<f64>, Error> {
         let Some(value) = self.take(name) else {
             return Ok(None);
         };
         let path = self.name(name);
-        let seconds: f64 = serde_json::from_str(value.get())
-            .map_err(|_| wrong_type(&path, "a number of seconds", value))?;
-        if seconds <= 0.0 {
-            return Err(invalid(format!(
-                "{path} is {}, but must be above 0",
-                cut(value.get())
-            )));
+        let number: f64 =
+            serde_json::from_str(value.get()).map_err(|_| wrong_type(&path, expected, value))?;
+        if number <= 0.0 {
+            let message = format!("{path} is {}, but must be above 0", cut(value.get()));
+            return Err(invalid(path, message));
         }
-        // Longer than the clock can count is as good as for ever; a span under a nanosecond is the shortest there is.
-        Ok(Some(
-            Duration::try_from_secs_f64(seconds)
-                .unwrap_or(Duration::MAX)
-                .max(Duration::from_nanos(1)),
-        ))
+        Ok(Some(number))
+    }
+
+    /// Takes one of a few words out, as its place among `words`.
+    pub(super) fn word(&mut self, name: &str, words: &[&str]) -> Result<Option<usize>, Error> {
+        let Some(word) = self.string(name)? else {
+            return Ok(None);
+        };
+        match words.iter().position(|known| *known == word) {
+            Some(place) => Ok(Some(place)),
+            None => {
+                let path = self.name(name);
+                let message = format!("{path} is {}, which it cannot be", quoted(&word));
+                Err(invalid(path, message).hint(format!(
+                    "did you mean '{}'? it may be {}",
+                    nearest(&word, words),
+                    words.join(" or ")
+                )))
+            }
+        }
     }
 
     /// Takes an array of strings out.
@@ -174,8 +218,9 @@ impl<'a> Fields<'a> {
         let items: Vec<&RawValue> = serde_json::from_str(value.get())
             .map_err(|_| wrong_type(&path, "an array of strings", value))?;
         let string = |(at, item): (usize, &RawValue)| {
-            serde_json::from_str(item.get())
-                .map_err(|_| wrong_type(&format!("{path}.{at}"), "a string", item))
+            serde_json::from_str(item.get()).map_err(|_| {
+                wrong_type(&format!("{path}.{at}"), "a string", item).field(path.as_str())
+            })
         };
         items
             .into_iter()
@@ -210,7 +255,12 @@ impl<'a> Fields<'a> {
 }
 
 fn wrong_type(path: &str, expected: &str, value: &RawValue) -> Error {
-    invalid(format!("{path} is {}, but must be {expected}", kind(value)))
+    let message = format!("{path} is {}, but must be {expected}", kind(value));
+    if path == "the job" {
+        Error::new(ErrorCode::INVALID_JOB, message)
+    } else {
+        invalid(path, message)
+    }
 }
 
 /// What a value is; numbers and booleans are shown, since no secret is one of them in these fields.
@@ -229,8 +279,12 @@ fn cut(text: &str) -> &str {
 
 /// A name in single quotes, shortened, without control characters.
 pub(super) fn quoted(name: &str) -> String {
-    let shown: String = name.chars().take(60).flat_map(char::escape_debug).collect();
-    format!("'{shown}'")
+    format!("'{}'", shown(name))
+}
+
+/// A name shortened, without control characters.
+fn shown(name: &str) -> String {
+    name.chars().take(60).flat_map(char::escape_debug).collect()
 }
 
 /// The known name that is most like `name`.

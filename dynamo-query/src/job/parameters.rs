@@ -5,7 +5,10 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use plugin_api::{Error, json::Members};
 use serde_json::value::RawValue;
 
-use super::invalid;
+use super::invalid as invalid_field;
+
+/// The field at fault wherever in it the fault is.
+const FIELD: &str = "context.parameters";
 
 /// DynamoDB nests lists and maps to this depth and no deeper.
 const MAX_DEPTH: usize = 32;
@@ -134,7 +137,16 @@ fn members<'a>(value: &'a RawValue, path: &str) -> Result<Vec<(String, &'a RawVa
 }
 
 fn string(value: &RawValue, path: &str) -> Result<String, Error> {
-    serde_json::from_str(value.get()).map_err(|_| shape(path, "a string"))
+    serde_json::from_str(value.get()).map_err(|_| {
+        if value.get().starts_with('"') {
+            invalid(format!(
+                "context.{path} has half of a surrogate pair, which is no character"
+            ))
+            .hint("write a character beyond U+FFFF as itself, or as both halves of its pair")
+        } else {
+            shape(path, "a string")
+        }
+    })
 }
 
 fn binary(text: &str, path: &str) -> Result<Blob, Error> {
@@ -163,6 +175,10 @@ fn number(text: String, path: &str) -> Result<String, Error> {
     } else {
         Err(shape(path, "a number written as a string"))
     }
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    invalid_field(FIELD, message)
 }
 
 fn shape(path: &str, expected: &str) -> Error {

@@ -380,6 +380,7 @@ fn clusters_that_differ_in_any_field_are_different_identities() {
         ("max_attempts", json!(5)),
         ("connect_timeout_seconds", json!(1)),
         ("read_timeout_seconds", json!(1)),
+        ("max_capacity_units_per_second", json!(5.5)),
     ] {
         let mut other = base.clone();
         other[field] = value;
@@ -459,4 +460,190 @@ fn numbers_keep_their_digits_however_large() {
         refusal(&with_context(r#"{"query":"q","timeout_seconds":1e400}"#))
             .contains("timeout_seconds")
     );
+}
+
+#[test]
+fn every_refusal_names_the_field_at_fault_and_operators_mistakes_come_first() {
+    for (document, field) in [
+        (r#"{}"#, "context"),
+        (r#"{"context":5}"#, "context"),
+        (r#"{"user":5,"context":{"query":"q"}}"#, "user"),
+        (r#"{"context":{"limit":1}}"#, "context.query"),
+        (r#"{"context":{"query":"\ud800"}}"#, "context.query"),
+        (r#"{"context":{"query":"q","limit":-1}}"#, "context.limit"),
+        (r#"{"context":{"query":"q","limt":1}}"#, "context.limt"),
+        (
+            r#"{"context":{"query":"q","limit":1,"limit":2}}"#,
+            "context.limit",
+        ),
+        (
+            r#"{"context":{"query":"q","parameters":[{"S":5}]}}"#,
+            "context.parameters",
+        ),
+        (
+            r#"{"context":{"query":"q","parameters":5}}"#,
+            "context.parameters",
+        ),
+        (
+            r#"{"context":{"query":"q","max_pages":0}}"#,
+            "context.max_pages",
+        ),
+        (
+            r#"{"context":{"query":"q","max_consumed_capacity_units":0}}"#,
+            "context.max_consumed_capacity_units",
+        ),
+        (
+            r#"{"context":{"query":"q","on_budget":"stop"}}"#,
+            "context.on_budget",
+        ),
+        (
+            r#"{"context":{"query":"q","total_segments":1000001}}"#,
+            "context.total_segments",
+        ),
+        (
+            r#"{"context":{"limt":5},"command":{"context":{"limt":5}}}"#,
+            "command.context.limt",
+        ),
+        (
+            r#"{"command":{"context":{"limit":5,"max_limit":4}}}"#,
+            "command.context.limit",
+        ),
+        (
+            r#"{"command":{"context":{"tables":["a",5]}}}"#,
+            "command.context.tables",
+        ),
+        (
+            r#"{"context":{},"cluster":{"context":{"max_capacity_units_per_second":0}}}"#,
+            "cluster.context.max_capacity_units_per_second",
+        ),
+        (
+            r#"{"cluster":{"context":{"session_policy":"readonly"}}}"#,
+            "cluster.context.session_policy",
+        ),
+    ] {
+        let error = Job::parse(document).expect_err(document);
+        assert_eq!(error.field.as_deref(), Some(field), "{document}: {error}");
+    }
+    for document in ["", "[]"] {
+        assert_eq!(Job::parse(document).unwrap_err().field, None, "{document}");
+    }
+}
+
+#[test]
+fn half_of_a_surrogate_pair_is_told_as_that() {
+    for context in [
+        r#"{"query":"SELECT \ud800"}"#,
+        r#"{"query":"q","parameters":["\udc00"]}"#,
+    ] {
+        let refusal = refusal(&with_context(context));
+        assert!(refusal.contains("half of a surrogate pair"), "{refusal}");
+    }
+}
+
+#[test]
+fn budgets_are_the_jobs_else_the_commands_and_never_above_them() {
+    let budget = |context: Value, command: Value| job(context, command).map(|job| job.budget);
+    let ceilings = json!({"max_pages": 10, "max_consumed_capacity_units": 2.5});
+    let silent = budget(json!({"query": "q"}), ceilings.clone()).unwrap();
+    assert_eq!(
+        (silent.max_pages, silent.max_capacity_units, silent.truncate),
+        (Some(10), Some(2.5), false)
+    );
+    let own = json!({"query": "q", "max_pages": 3, "max_consumed_capacity_units": 0.5, "on_budget": "truncate"});
+    let own = budget(own, ceilings.clone()).unwrap();
+    assert_eq!(
+        (own.max_pages, own.max_capacity_units, own.truncate),
+        (Some(3), Some(0.5), true)
+    );
+    assert_eq!(
+        budget(json!({"query": "q"}), json!({})).unwrap(),
+        Budget::default()
+    );
+    for (field, above) in [
+        ("max_pages", json!(11)),
+        ("max_consumed_capacity_units", json!(2.6)),
+    ] {
+        let error = budget(json!({"query": "q", field: above}), ceilings.clone()).unwrap_err();
+        assert_eq!(error.field.unwrap(), format!("context.{field}"));
+        assert!(error.message.contains(&format!("command's {field} of")));
+    }
+}
+
+#[test]
+fn segments_are_as_many_as_the_command_allows_and_one_where_it_does_not_say() {
+    for (context, command, segments) in [
+        (json!({}), Some(json!({})), (1, None)),
+        (
+            json!({"total_segments": 1_000_000}),
+            None,
+            (1_000_000, None),
+        ),
+        (
+            json!({"total_segments": 8}),
+            Some(json!({"max_total_segments": 8})),
+            (8, None),
+        ),
+        (
+            json!({"total_segments": 1000, "segment": 999}),
+            Some(json!({"max_total_segments": 2})),
+            (1000, Some(999)),
+        ),
+        (json!({"segment": 0}), None, (1, Some(0))),
+    ] {
+        let mut document = json!({"context": context});
+        document["context"]["query"] = json!("q");
+        if let Some(command) = command {
+            document["command"] = json!({"name": "c", "context": command});
+        }
+        let job = parse(&document).unwrap();
+        assert_eq!((job.total_segments, job.segment), segments, "{document}");
+    }
+}
+
+#[test]
+fn segments_that_cannot_be_are_refused() {
+    for (context, command, field) in [
+        (json!({"total_segments": 2}), json!({}), "total_segments"),
+        (
+            json!({"total_segments": 9}),
+            json!({"max_total_segments": 8}),
+            "total_segments",
+        ),
+        (
+            json!({"total_segments": 2, "segment": 0}),
+            json!({}),
+            "total_segments",
+        ),
+        (json!({"segment": 0}), json!({}), "segment"),
+        (
+            json!({"total_segments": 4, "segment": 4}),
+            json!({"max_total_segments": 8}),
+            "segment",
+        ),
+        (
+            json!({"total_segments": 4, "segment": 1, "limit": 5}),
+            json!({"max_total_segments": 8}),
+            "segment",
+        ),
+        (
+            json!({"total_segments": 4, "segment": 1}),
+            json!({"max_total_segments": 8, "max_limit": 5}),
+            "segment",
+        ),
+        (
+            json!({"total_segments": 4, "next_token": "t"}),
+            json!({"max_total_segments": 8}),
+            "next_token",
+        ),
+    ] {
+        let mut context = context;
+        context["query"] = json!("q");
+        let error = job(context.clone(), command.clone()).unwrap_err();
+        let expected = format!("context.{field}");
+        assert_eq!(
+            error.field,
+            Some(expected),
+            "{context} under {command}: {error}"
+        );
+    }
 }

@@ -23,4 +23,10 @@ pub struct Stats {
     pub elapsed_ms: u64,
     /// Whether DynamoDB had, or may have had, more rows.
     pub truncated: bool,
+    /// Where a later job goes on, if this one is truncated and read in one segment.
+    pub next_token: Option<String>,
+    /// Segments that were read.
+    pub segments: u32,
+    /// Time spent waiting for the cluster's `max_capacity_units_per_second`, in milliseconds.
+    pub waited_ms: u64,
 }

@@ -11,7 +11,7 @@ use super::layout::{Layout, PADDING};
 use crate::decode::{BLOCK, Cell, DecodeError};
 
 /// No document is smaller around its column entries, each counted with a comma (hence one bracket less here), and its rows.
-const MIN_FRAME: u64 = r#"{"columns":],"data":[],"stats":{"rows":0,"pages":0,"items_evaluated":null,"requests":0,"retries":0,"consumed_capacity_units":0.0,"wire_bytes":0,"elapsed_ms":0,"truncated":true}}"#.len() as u64;
+const MIN_FRAME: u64 = r#"{"columns":],"data":[],"stats":{"rows":0,"pages":0,"items_evaluated":null,"requests":0,"retries":0,"consumed_capacity_units":0.0,"wire_bytes":0,"elapsed_ms":0,"truncated":true,"next_token":null,"segments":0,"waited_ms":0}}"#.len() as u64;
 const MIN_CAPACITY: usize = 4 << 10;
 /// As long as so little is in the buffer, moving it is cheaper than moving all rows at the end; less yet may move then, too.
 const CHEAP_TO_MOVE: Range<usize> = MIN_CAPACITY..4 << 20;

@@ -67,6 +67,6 @@ fn stats_keep_their_keys_order_and_nulls() {
         .expect("a document");
     assert_eq!(
         String::from_utf8(document).expect("UTF-8"),
-        r#"{"columns":[],"data":[],"stats":{"rows":2,"pages":0,"items_evaluated":null,"requests":0,"retries":0,"consumed_capacity_units":0.5,"wire_bytes":0,"elapsed_ms":12,"truncated":false}}"#
+        r#"{"columns":[],"data":[],"stats":{"rows":2,"pages":0,"items_evaluated":null,"requests":0,"retries":0,"consumed_capacity_units":0.5,"wire_bytes":0,"elapsed_ms":12,"truncated":false,"next_token":null,"segments":0,"waited_ms":0}}"#
     );
 }
