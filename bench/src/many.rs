@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use aws_sdk_dynamodb::Client;
-use plugin_api::host::{CallOptions, Library};
+use plugin_host::{CallOptions, Library};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use plugin_api::Error;
-use plugin_api::host::{CallOptions, Library};
+use plugin_host::{CallOptions, Library};
 use serde_json::{Value, json};
 
 use crate::aws::STATEMENT;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use plugin_api::host::LogSink;
+use plugin_host::LogSink;
 
 use crate::catalog::Catalog;
 use crate::config::{Config, ConfigError};

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use plugin_api::host::LogSink;
+use plugin_host::LogSink;
 
 use crate::{check, demo, explain, inspect, plugins, run, serve};
 
@@ -75,7 +75,7 @@ fn ended<E: std::fmt::Display>(outcome: Result<ExitCode, E>) -> ExitCode {
 fn list_plugins(args: &PluginsArgs) -> Exit {
     let directory = args.plugin_dir.clone().unwrap_or_else(default_plugin_dir);
     let on_terminal = stdout().is_terminal();
-    let written = inspect::survey(directory, Arc::new(|_, _, _| {}))
+    let written = plugin_host::inspect::survey(directory, Arc::new(|_, _, _| {}))
         .map_err(|error| format!("{error}; {}", error.hint()))
         .and_then(|rows| {
             let mut out = stdout().lock();
@@ -159,7 +159,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!(
         "{} (plugin ABI {}.{})",
         env!("CARGO_PKG_VERSION"),
-        plugin_api::host::ABI_MAJOR,
-        plugin_api::host::ABI_MINOR
+        plugin_api::abi::ABI_MAJOR,
+        plugin_api::abi::ABI_MINOR
     )
 });

@@ -11,13 +11,12 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use engines::{embedded::Embedded, sample};
-use plugin_api::host::{CallOptions, Document};
+use plugin_host::{CallOptions, Document, Lease, Registry, RegistryOptions};
 use serde_json::{Value, json};
 
 use crate::{
     cli::{Exit, default_plugin_dir},
     config::Config,
-    registry::{Lease, Registry, RegistryOptions},
     render,
     run::document::route_job,
 };

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plugin_api::host::CallOptions;
+use plugin_host::CallOptions;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 

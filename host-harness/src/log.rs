@@ -11,7 +11,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use plugin_api::Level;
-use plugin_api::host::LogSink;
+use plugin_host::LogSink;
 use serde_json::{Map, Value, json};
 
 /// How lines are written.

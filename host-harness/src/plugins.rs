@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_api::host::{CallOptions, Document, LogSink};
 use plugin_api::{Error, ErrorCode};
+use plugin_host::{CallOptions, Document, LogSink};
 use semver::{Version, VersionReq};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{Code, HostError};
-use crate::registry::{self, Registry, RegistryError, RegistryOptions, UseError};
+use plugin_host::registry::{self, Registry, RegistryError, RegistryOptions, UseError};
 
 /// No version of a plugin may run now. The message says why, in one sentence.
 #[derive(Debug, Clone, thiserror::Error)]

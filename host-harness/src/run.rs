@@ -12,15 +12,12 @@ use std::{
 };
 
 use clap::Args;
-use plugin_api::{
-    Error,
-    host::{CallOptions, Document},
-};
+use plugin_api::Error;
+use plugin_host::{CallOptions, Document, Lease, Registry, RegistryOptions};
 
 use crate::{
     cli::{Exit, default_plugin_dir},
     error::{Code, HostError},
-    registry::{Lease, Registry, RegistryOptions},
 };
 use document::Routed;
 pub use output::Format;
@@ -154,7 +151,7 @@ fn interruptible(
 ) -> Result<(Outcome, bool), String> {
     enum Event {
         Interrupt,
-        Done(Outcome),
+        Done(Box<Outcome>),
     }
     let (events, event) = mpsc::channel();
     let interrupts = events.clone();
@@ -168,7 +165,8 @@ fn interruptible(
             timeout: None,
             progress: Some(progress),
         };
-        let _ = events.send(Event::Done(runner.run_job(&document, &options)));
+        let outcome = Box::new(runner.run_job(&document, &options));
+        let _ = events.send(Event::Done(outcome));
     });
     let mut interrupted = false;
     loop {
@@ -179,7 +177,7 @@ fn interruptible(
             event.recv().ok()
         };
         match next {
-            Some(Event::Done(outcome)) => return Ok((outcome, interrupted)),
+            Some(Event::Done(outcome)) => return Ok((*outcome, interrupted)),
             Some(Event::Interrupt) | None => {
                 interrupted = true;
                 let _ = lease.cancel_job(&job.id);

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use plugin_api::host::{CallOptions, Document, Library, LogSink};
 use plugin_api::{Error, ErrorCode, JobCtx, Level, Plugin};
+use plugin_host::{CallOptions, Document, Library, LogSink};
 use semver::{Version, VersionReq};
 use serde_json::{Value, json};
 

@@ -19,16 +19,10 @@
 //! }
 //!
 //! plugin_api::export_plugin!(Upper);
-//!
-//! fn main() {
-//!     // Linked into a test, the plugin answers through the very table that a host loads.
-//!     let library = plugin_api::host::Library::linked(root_module(), None).unwrap();
-//!     let answer = library.run_job(br#"{"a":1}"#, &Default::default()).unwrap();
-//!     assert_eq!(&*answer, br#"{"A":1}"#);
-//! }
+//! # fn main() {}
 //! ```
 //!
-//! **For hosts in Rust:** [`host::Library`]. **For hosts in other languages:** `include/heimdall_plugin.h`.
+//! **For hosts in Rust:** the crate `plugin-host`, which also has what an author's tests use (`plugin_host::testing`). **For hosts in other languages:** `include/heimdall_plugin.h`.
 //! `docs/ABI.md` says what crosses, who owns it for how long, and what may change in which version.
 
 mod error;
@@ -38,7 +32,6 @@ mod job;
 pub mod json;
 mod panic;
 mod slot;
-pub mod testing;
 
 use std::time::Duration;
 
@@ -47,13 +40,14 @@ pub use ffi::memory::advise_huge_pages;
 pub use job::{Host, JobCtx, Level};
 pub use panic::{catch_panics, quiet_panics_on_this_thread};
 
-/// What a Rust host uses to load a library and to call it.
-pub mod host {
-    pub use crate::ffi::library::{
-        CallOptions, Document, Info, Library, LoadError, LogSink, Progress,
+/// The binary interface itself: the C structs, the status numbers and the root module, for the crate that calls libraries
+/// (`plugin-host`) and for tests of the layout. A plugin's author and a host's author need none of it.
+pub mod abi {
+    pub use crate::ffi::door::{DONE, FAILED, MISUSE};
+    pub use crate::ffi::module::{PluginModule, PluginModuleRef, Reply};
+    pub use crate::ffi::types::{
+        ABI_MAJOR, ABI_MINOR, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpCall, HpHost, HpInfo, size32,
     };
-    pub use crate::ffi::process::{free_thread_keys, glibc_version};
-    pub use crate::ffi::types::{ABI_MAJOR, ABI_MINOR};
 }
 
 /// What [`export_plugin!`] expands to needs; not for direct use.

@@ -79,7 +79,7 @@ fn the_surface_is_the_one_that_the_abi_document_shows() {
 /// The layout that Rust has is the one that C sees, on the machine that the test runs on.
 #[test]
 fn rust_and_c_lay_the_structs_out_alike() {
-    use plugin_api::private::types::{HpBuffer, HpCall, HpHost, HpInfo};
+    use plugin_api::abi::{HpBuffer, HpCall, HpHost, HpInfo};
     use std::mem::offset_of;
     if !have("gcc") {
         return;

@@ -15,8 +15,8 @@ use std::{
 };
 
 use harness_tests::{host, library};
-use host_harness::registry::{PluginState, PluginStatus, Registry, RegistryOptions};
-use plugin_api::host::CallOptions;
+use plugin_host::CallOptions;
+use plugin_host::registry::{PluginState, PluginStatus, Registry, RegistryOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -16,10 +16,8 @@ use std::{
 
 use engines::{embedded::Embedded, local, skip_or_fail};
 use harness_tests::library;
-use plugin_api::{
-    Error,
-    host::{CallOptions, Library},
-};
+use plugin_api::Error;
+use plugin_host::{CallOptions, Library};
 use serde_json::{Value, json};
 
 use answer::Answer;

@@ -12,7 +12,8 @@ use engines::{
     tls::Authority,
 };
 use harness_tests::{dynamo, job, logged, query};
-use plugin_api::{Error, host::CallOptions};
+use plugin_api::Error;
+use plugin_host::CallOptions;
 use serde_json::{Value, json};
 
 const QUERY: &str = "SELECT * FROM my_table WHERE price > 1";

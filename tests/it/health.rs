@@ -14,7 +14,8 @@ use harness_tests::{
     child::{self, Call},
     dynamo, job, logged,
 };
-use plugin_api::{Error, ErrorCode, host::CallOptions};
+use plugin_api::{Error, ErrorCode};
+use plugin_host::CallOptions;
 use serde_json::{Value, json};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/HeimdallDynamoQueryRole";

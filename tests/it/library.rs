@@ -7,10 +7,8 @@ use std::{
 };
 
 use harness_tests::library;
-use plugin_api::{
-    ErrorCode,
-    host::{CallOptions, Library},
-};
+use plugin_api::ErrorCode;
+use plugin_host::{CallOptions, Library};
 use serde_json::{Value, json};
 
 fn answer(library: &Library, job: &Value) -> Value {

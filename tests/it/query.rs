@@ -8,7 +8,8 @@ use engines::{
     replay::{Replay, chain, page},
 };
 use harness_tests::{dynamo, job, query, run};
-use plugin_api::{ErrorCode, host::CallOptions};
+use plugin_api::ErrorCode;
+use plugin_host::CallOptions;
 use serde_json::{Value, json};
 
 /// A server with these pages, each a list of items.

@@ -25,11 +25,11 @@ use engines::{
     tls::Authority,
 };
 use harness_tests::library;
-use host_harness::{
+use plugin_host::{
+    CallOptions, free_thread_keys,
     registry::{PluginState, Registry},
     residue,
 };
-use plugin_api::host::{CallOptions, free_thread_keys};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

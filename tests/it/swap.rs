@@ -7,8 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use host_harness::registry::{PluginState, UseError};
-use plugin_api::{ErrorCode, host::CallOptions};
+use plugin_api::ErrorCode;
+use plugin_host::CallOptions;
+use plugin_host::registry::{PluginState, UseError};
 use serde_json::json;
 
 use crate::chameleon::{PATIENCE, Stage, chameleon, version};

@@ -11,7 +11,7 @@ mod trust;
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use harness_tests::host;
-use host_harness::registry::PluginState;
+use plugin_host::registry::PluginState;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plugin_api::host::{CallOptions, Library};
+use plugin_host::{CallOptions, Library};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

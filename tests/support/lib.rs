@@ -13,10 +13,8 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use plugin_api::{
-    Error,
-    host::{CallOptions, Library},
-};
+use plugin_api::Error;
+use plugin_host::{CallOptions, Library};
 use serde_json::{Value, json};
 
 /// The folder with the built host and libraries of this profile.

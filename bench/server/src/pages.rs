@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, ensure};
 use engines::client;
 use engines::paging::{Paging, Table};
-use plugin_api::host::{CallOptions, Library};
+use plugin_host::{CallOptions, Library};
 use serde_json::{Value, json};
 
 const LATENCY: Duration = Duration::from_millis(20);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use plugin_api::host::CallOptions;
 use plugin_api::{Error, ErrorCode};
+use plugin_host::CallOptions;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;

@@ -9,10 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plugin_api::{
-    Error, Level,
-    host::{Document, LogSink, Progress},
-};
+use plugin_api::{Error, Level};
+use plugin_host::{Document, LogSink, Progress};
 use serde::Deserialize;
 use serde_json::json;
 

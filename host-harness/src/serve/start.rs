@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_api::Level;
-use plugin_api::host::LogSink;
+use plugin_host::LogSink;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,7 +22,6 @@ use crate::error::HostError;
 use crate::health::Checker;
 use crate::janitor;
 use crate::job::now;
-use crate::load;
 use crate::log::{Log, LogFormat};
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
@@ -84,7 +83,7 @@ pub fn run<E: std::fmt::Display>(
     open: impl FnOnce(Option<&Path>, LogSink) -> Result<Arc<dyn Plugins>, E>,
 ) -> Result<ExitCode, ServeError> {
     let config = Config::load(&options.config)?;
-    load::raise_file_limit();
+    plugin_host::raise_file_limit();
     let log = Arc::new(Log::batched(options.log_format));
     for (line, note) in &config.ignored {
         log.event(

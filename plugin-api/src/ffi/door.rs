@@ -25,11 +25,11 @@ use crate::{
 };
 
 /// Done; the document is in `out`.
-pub(crate) const DONE: i32 = 0;
+pub const DONE: i32 = 0;
 /// Failed; the error document is in `out`.
-pub(crate) const FAILED: i32 = 1;
+pub const FAILED: i32 = 1;
 /// Wrong use; the error document is in `out` where `out` is usable.
-pub(crate) const MISUSE: i32 = 2;
+pub const MISUSE: i32 = 2;
 
 /// The library's card.
 #[must_use]

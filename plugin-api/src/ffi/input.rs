@@ -83,7 +83,8 @@ pub(crate) unsafe fn sized<T: Sized32>(pointer: *const T) -> Result<Option<T>, E
 }
 
 impl HpBuffer {
-    pub(crate) const EMPTY: Self = Self {
+    /// No bytes: what a call is given to write its document into.
+    pub const EMPTY: Self = Self {
         data: std::ptr::null_mut(),
         len: 0,
         capacity: 0,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use plugin_api::{
-    ErrorCode,
-    host::CallOptions,
+use plugin_api::ErrorCode;
+use plugin_host::{
+    CallOptions,
     testing::{build_library, in_every_way},
 };
 use serde_json::{Value, json};

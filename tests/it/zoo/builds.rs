@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use plugin_api::host::CallOptions;
+use plugin_host::CallOptions;
 
 use crate::chameleon::{Stage, chameleon, version};
 

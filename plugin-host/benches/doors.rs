@@ -1,14 +1,11 @@
 //! What one empty call costs through each door of a loaded library, beside a function call that gives the same bytes.
 //!
-//! `cargo bench -p plugin-api`. The goal is at most 150 ns over the function call.
+//! `cargo bench -p plugin-host`. The goal is at most 150 ns over the function call.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use plugin_api::{
-    host::{CallOptions, Library},
-    testing::build_library,
-};
+use plugin_host::{CallOptions, Library, testing::build_library};
 
 const JOB: &[u8] = br#"{"id":"3f0c"}"#;
 

@@ -4,7 +4,7 @@
 //! its lines, and ends it when its time is over; [`child`] is the other side. The child's standard output belongs to the probe:
 //! what the library itself writes there never reaches it.
 
-pub(crate) mod child;
+pub mod child;
 
 use std::{
     io::{self, BufRead, BufReader, Read},
@@ -29,17 +29,17 @@ const PIPES: Duration = Duration::from_millis(500);
 
 /// What a library that passed says and does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ProbeReport {
+pub struct ProbeReport {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// Its version.
-    pub(crate) version: String,
+    pub version: String,
     /// What it can do.
-    pub(crate) features: Vec<String>,
+    pub features: Vec<String>,
     /// How many thread keys of the process it keeps.
-    pub(crate) thread_keys: Option<usize>,
+    pub thread_keys: Option<usize>,
     /// How many threads it leaves behind when it is closed; 0 is right.
-    pub(crate) threads_left: usize,
+    pub threads_left: usize,
 }
 
 /// A library that did not pass.

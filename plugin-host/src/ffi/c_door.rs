@@ -4,12 +4,12 @@
 
 use std::slice;
 
-use super::{
-    door::DONE,
-    library::{CallOptions, Document, Library, hp_call},
-    types::HpBuffer,
+use plugin_api::{
+    Error, ErrorCode,
+    abi::{DONE, HpBuffer},
 };
-use crate::{Error, ErrorCode};
+
+use super::library::{CallOptions, Document, Library, hp_call};
 
 impl Library {
     /// Runs one job through the C function, as a host in another language does; the document is copied out of the C buffer.

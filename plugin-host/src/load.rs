@@ -1,14 +1,13 @@
 //! The one place of the host that opens a library: the private copy of what `verify` checked and `probe` tried.
 //!
-//! `plugin_api::host::Library` never uses `abi_stable`'s `load_from_file`: it caches one library per type.
+//! ``Library`` never uses `abi_stable`'s `load_from_file`: it caches one library per type.
 
 use std::path::Path;
-
-use plugin_api::host::{Library, LoadError, LogSink, free_thread_keys};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
+    Library, LoadError, LogSink, free_thread_keys,
     refusal::{Refusal, RefusalCode},
     residue,
 };
@@ -28,7 +27,7 @@ pub(crate) fn ensure_keys(floor: usize) -> Result<(), Refusal> {
 }
 
 /// Takes as many file handles as the process may have, as servers do: the usual limit is meant for programs that use `select`.
-pub(crate) fn raise_file_limit() {
+pub fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     // Where that is refused, the limit stays, and `ensure_files` looks at it.
     let _ = setrlimit(

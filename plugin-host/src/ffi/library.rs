@@ -21,12 +21,13 @@ use abi_stable::{
 };
 use libloading::os::unix;
 
-use super::{
-    door::{DONE, FAILED},
-    module::PluginModuleRef,
-    types::{ABI_MAJOR, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpCall, HpHost, HpInfo, size32},
+use plugin_api::{
+    Error, ErrorCode, Level,
+    abi::{
+        ABI_MAJOR, DONE, FAILED, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpCall, HpHost, HpInfo,
+        PluginModuleRef, size32,
+    },
 };
-use crate::{Error, ErrorCode, Level};
 
 /// Takes a library's log lines: level, target, message. Called from several threads at once.
 pub type LogSink = Arc<dyn Fn(Level, &str, &str) + Send + Sync>;

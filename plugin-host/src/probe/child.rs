@@ -11,10 +11,7 @@ use std::{
     time::Duration,
 };
 
-use plugin_api::{
-    Error,
-    host::{CallOptions, Library, free_thread_keys},
-};
+use plugin_api::Error;
 use rustix::{
     fs::MemfdFlags,
     process::{Resource, Rlimit, Signal, setrlimit},
@@ -23,7 +20,7 @@ use serde_json::Value;
 
 use super::{Line, ProbeReport, Step};
 use crate::{
-    load,
+    CallOptions, Library, free_thread_keys, load,
     refusal::{Refusal, RefusalCode},
 };
 
@@ -40,7 +37,7 @@ const ALL_KEYS: usize = 4096;
 ///
 /// # Errors
 /// Where the process itself cannot be prepared.
-pub(crate) fn run(copy: &Path) -> io::Result<bool> {
+pub fn run(copy: &Path) -> io::Result<bool> {
     let mut out = Out::take()?;
     let verdict = try_out(copy, &mut out);
     let passed = verdict.is_ok();

@@ -5,12 +5,12 @@
 
 use std::{fs::File, path::Path};
 
+use crate::glibc_version;
 use object::{
     Endianness, ReadCache, ReadRef,
     elf::{self, FileHeader64},
     read::elf::{FileHeader, ProgramHeader, SectionTable, Sym},
 };
-use plugin_api::host::glibc_version;
 
 use crate::refusal::{Refusal, RefusalCode};
 

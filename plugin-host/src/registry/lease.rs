@@ -5,15 +5,13 @@ use std::{
     time::Instant,
 };
 
-use plugin_api::{
-    Error, ErrorCode,
-    host::{CallOptions, Document},
-};
+use plugin_api::{Error, ErrorCode};
 
 use super::{
     Unavailable,
     state::{Core, Phase, Standing, State, Version},
 };
+use crate::{CallOptions, Document};
 
 /// Pins one version until it is dropped.
 pub struct Lease {

@@ -22,9 +22,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plugin_api::{Level, host::LogSink};
+use plugin_api::Level;
 
-use crate::verify::Copies;
+use crate::{LogSink, verify::Copies};
 pub use lease::Lease;
 pub use status::{Kept, PluginState, PluginStatus, ReloadReport};
 

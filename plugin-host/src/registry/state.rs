@@ -11,10 +11,11 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use plugin_api::{Level, host::Library};
+use plugin_api::Level;
 
 use super::{RegistryOptions, decide, scan::FileRecord};
 use crate::{
+    Library,
     refusal::Refusal,
     residue::Residue,
     verify::{Copies, Digest},

@@ -12,11 +12,9 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::{
-    Error,
-    ffi::module::PluginModuleRef,
-    host::{CallOptions, Document, Library},
-};
+use plugin_api::{Error, abi::PluginModuleRef};
+
+use crate::{CallOptions, Document, Library};
 
 /// How long [`in_every_way`] gives a plugin to close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);

@@ -1,0 +1,101 @@
+//! What lies in a plugin directory, and whether one file would be accepted: for a person who asks, not for a host that serves.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Serialize;
+
+use crate::{
+    LogSink,
+    probe::{self, ProbeReport},
+    refusal::Refusal,
+    registry::{PluginState, PluginStatus, Registry, RegistryError, RegistryOptions},
+    residue::Residue,
+    verify::{self, Copies, elf},
+};
+
+/// Whether one file would be accepted as a plugin, as one JSON object says it.
+#[derive(Debug, Serialize)]
+pub struct Verdict {
+    /// Whether it would be accepted.
+    pub ok: bool,
+    /// The file.
+    pub file: PathBuf,
+    /// The digest of its bytes; `None` if they could not be read.
+    pub sha256: Option<String>,
+    /// What the library says and does; `None` for a rejected one.
+    #[serde(flatten)]
+    pub report: Option<ProbeReport>,
+    /// Why it is rejected.
+    pub error: Option<Refusal>,
+}
+
+/// Checks one file as if it lay in the plugin directory, in a child process.
+///
+/// # Errors
+/// If no private copy can be made.
+pub fn file(file: &Path) -> io::Result<Verdict> {
+    let options = RegistryOptions::new("", std::sync::Arc::new(|_, _, _| {}));
+    let copies = Copies::make(&options.copies_in)?;
+    let mut sha256 = None;
+    let outcome = (|| {
+        let taken = verify::take(file, &copies)?;
+        sha256 = Some(taken.digest.to_string());
+        elf::check(&taken.copy)?;
+        probe::run(&options.probe, &taken.copy, options.probe_limit)
+            .map_err(|failure| failure.refusal)
+    })();
+    copies.remove();
+    let ok = outcome.is_ok();
+    let (report, error) = match outcome {
+        Ok(report) => (Some(report), None),
+        Err(refusal) => (None, Some(refusal)),
+    };
+    Ok(Verdict {
+        ok,
+        file: file.to_owned(),
+        sha256,
+        report,
+        error,
+    })
+}
+
+/// A row of [`survey`]: the version's row, and what it would leave behind if it were retired now.
+#[derive(Debug, Serialize)]
+pub struct PluginRow {
+    /// The row.
+    #[serde(flatten)]
+    pub status: PluginStatus,
+    /// What stayed when it was closed; `None` for a rejected file and for a version that was never opened.
+    pub residue: Option<Residue>,
+}
+
+/// Loads what lies in the directory, closes it again, and says what each version is and what it leaves behind.
+///
+/// # Errors
+/// See [`Registry::open`].
+pub fn survey(plugin_dir: PathBuf, log: LogSink) -> Result<Vec<PluginRow>, RegistryError> {
+    let registry = Registry::open(RegistryOptions {
+        watch: false,
+        ..RegistryOptions::new(plugin_dir, log)
+    })?;
+    let rows = registry.list();
+    registry.close(Duration::ZERO);
+    let residues = registry.residues();
+    Ok(rows
+        .into_iter()
+        .map(|status| {
+            let residue = residues
+                .iter()
+                .find(|kept| {
+                    status.state != PluginState::Refused
+                        && status.sha256.as_ref() == Some(&kept.sha256)
+                })
+                .map(|kept| kept.residue);
+            PluginRow { status, residue }
+        })
+        .collect())
+}
