@@ -9,6 +9,10 @@
 //! [`run`] draws that line; `failure` turns what the SDK says into the contract's errors, `audit` writes the operator's line.
 //! The crate owns no runtime and no thread: `dynamo-plugin` does.
 #![forbid(unsafe_code)]
+#![allow(
+    dead_code,
+    reason = "EXPLAIN and the reader of segments will use the translation into a Scan"
+)]
 
 mod audit;
 pub mod codes;
@@ -18,6 +22,7 @@ pub mod job;
 mod page_size;
 mod pages;
 pub mod run;
+mod scan;
 pub mod session;
 pub mod statement;
 pub mod table;

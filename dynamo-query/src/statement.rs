@@ -7,12 +7,15 @@
 //! two readers can disagree on where one ends. The first word is SELECT and no write verb stands anywhere outside quotes.
 //! Whatever is neither unsafe nor certainly refused by DynamoDB goes to DynamoDB, which has the last word.
 
+pub(crate) mod analysis;
 mod characters;
 mod clauses;
+pub(crate) mod condition;
 mod lexer;
-mod list;
+pub(crate) mod list;
 mod operands;
-mod position;
+pub(crate) mod path;
+pub(crate) mod position;
 mod read_only;
 mod unsupported;
 
@@ -72,7 +75,7 @@ impl Statement {
         let text = blanked(query, &lexed.comments, semicolon);
         Ok(Self {
             text,
-            columns: clauses.columns,
+            columns: clauses.selection.columns(),
             placeholders: tokens
                 .iter()
                 .filter(|token| token.kind == Kind::Placeholder)

@@ -5,14 +5,18 @@
 
 use super::Problem;
 use super::lexer::{Kind, Token};
-use super::{list, operands, unsupported};
+use super::list::{self, Selection};
+use super::path::Path;
+use super::{operands, unsupported};
 
 /// What the clauses of a statement tell.
 pub(super) struct Clauses {
-    pub(super) columns: Option<Vec<String>>,
+    pub(super) selection: Selection,
     pub(super) table: String,
     pub(super) index: Option<String>,
     pub(super) selective: bool,
+    /// Where WHERE or ORDER BY begin: an index into the tokens.
+    pub(super) tail: usize,
 }
 
 /// Reads the clauses of `tokens`, a final `;` already taken off.
@@ -31,16 +35,17 @@ pub(super) fn scan(query: &str, tokens: &[Token]) -> Result<Clauses, Problem> {
     balanced(query, tokens)?;
     let from = find_from(query, tokens, end)?;
     calls_and_names(query, tokens)?;
-    let columns = list::columns(query, &tokens[1..from], tokens[from].start)?;
+    let selection = list::selection(query, &tokens[1..from], tokens[from].start)?;
     let rest = &tokens[from + 1..];
     let (table, index, length) = source(query, rest, end)?;
     let (source, rest) = rest.split_at(length);
     let selective = tail(query, source, rest, end)?;
     Ok(Clauses {
-        columns,
+        selection,
         table,
         index,
         selective,
+        tail: from + 1 + length,
     })
 }
 
@@ -174,8 +179,8 @@ fn source(
         return Err(Problem::new(end, "the table is missing behind FROM", HINT));
     };
     let clause = first.is_word(query, "WHERE") || first.is_word(query, "ORDER");
-    let path = match list::path(query, rest) {
-        Some(path) if !clause => path,
+    let (path, length) = match Path::read(query, rest) {
+        Some(found) if !clause => found,
         _ if clause => {
             return Err(Problem::new(
                 first.start,
@@ -203,15 +208,16 @@ fn source(
             ));
         }
     };
-    if path.indexed || path.parts.len() > 2 {
+    let parts = path.parts();
+    if path.is_indexed() || parts.len() > 2 {
         return Err(Problem::new(
             first.start,
             "FROM takes a table or a table and its index, no longer path",
             "write FROM \"table\".\"index\"; a name with dots is written in double quotes",
         ));
     }
-    let mut parts = path.parts.into_iter();
-    Ok((parts.next().unwrap_or_default(), parts.next(), path.length))
+    let mut parts = parts.into_iter();
+    Ok((parts.next().unwrap_or_default(), parts.next(), length))
 }
 
 /// Checks what follows the table; whether there is a WHERE.

@@ -1,109 +1,38 @@
-//! The SELECT list: the result names that its paths give, and what DynamoDB takes in no list.
+//! The SELECT list: the paths that it names, and what DynamoDB takes in no list.
 //!
-//! In: the tokens between SELECT and FROM. Out: names in order, or `None` where the rows must tell. An entry that is
-//! more than a path is left to DynamoDB unless it is certainly refused.
+//! In: the tokens between SELECT and FROM. Out: a [`Selection`]. An entry that is more than a path is left to DynamoDB unless it is
+//! certainly refused.
 
 use std::collections::HashSet;
 
 use super::Problem;
 use super::lexer::{Kind, Token};
+use super::path::Path;
 use super::unsupported;
 
-/// A document path: what it names, and how many tokens it took.
-pub(super) struct Path {
-    /// Names without quotes, each with the indexes behind it: `a.b[0]` is `a`, `b[0]`.
-    pub(super) parts: Vec<String>,
-    /// Whether any part carries an index.
-    pub(super) indexed: bool,
-    /// Tokens taken.
-    pub(super) length: usize,
+/// What a SELECT list asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Selection {
+    /// `*`.
+    All,
+    /// Paths in order, no two of which have the same result name.
+    Paths(Vec<Path>),
+    /// Something else stands among the entries (`size(a)`): DynamoDB says what it makes of it.
+    Other,
 }
 
-/// Reads the path that `tokens` start with: a name, then `.name`, `['name']` or `[0]` any number of times.
-pub(super) fn path(query: &str, tokens: &[Token]) -> Option<Path> {
-    // `@name` is the name itself.
-    let at_sign = usize::from(
-        tokens
-            .first()
-            .is_some_and(|token| token.kind == Kind::Symbol(b'@')),
-    );
-    let mut length = at_sign + 1;
-    let mut parts = vec![name(query, tokens.get(at_sign)?)?];
-    let mut indexed = false;
-    while let [step, rest @ ..] = &tokens[length..] {
-        match (step.kind, rest) {
-            (Kind::Symbol(b'.'), [next, ..]) => {
-                let Some(part) = name(query, next) else { break };
-                parts.push(part);
-                length += 2;
-            }
-            (Kind::Symbol(b'['), [inner, close, ..]) if close.kind == Kind::Symbol(b']') => {
-                match inner.kind {
-                    Kind::Number => {
-                        let Some(index) = list_index(inner.text(query)) else {
-                            break;
-                        };
-                        indexed = true;
-                        parts.last_mut()?.push_str(&format!("[{index}]"));
-                    }
-                    Kind::Text => parts.push(unquoted(inner.text(query), '\'')),
-                    _ => {
-                        let Some(part) = name(query, inner) else {
-                            break;
-                        };
-                        parts.push(part);
-                    }
-                }
-                length += 3;
-            }
-            _ => break,
+impl Selection {
+    /// The result names in order; `None` where the rows must tell.
+    pub(super) fn columns(&self) -> Option<Vec<String>> {
+        match self {
+            Self::Paths(paths) => Some(paths.iter().map(Path::result_name).collect()),
+            Self::All | Self::Other => None,
         }
     }
-    Some(Path {
-        parts,
-        indexed,
-        length,
-    })
 }
 
-fn name(query: &str, token: &Token) -> Option<String> {
-    match token.kind {
-        Kind::Word => Some(token.text(query).to_owned()),
-        Kind::Name => Some(unquoted(token.text(query), '"')),
-        _ => None,
-    }
-}
-
-/// The name or string inside its quotes, doubled quotes made single.
-fn unquoted(text: &str, quote: char) -> String {
-    let inside = &text[1..text.len() - 1];
-    match quote {
-        '"' => inside.replace("\"\"", "\""),
-        _ => inside.replace("''", "'"),
-    }
-}
-
-/// An index as DynamoDB repeats it: without leading zeros.
-fn list_index(digits: &str) -> Option<&str> {
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let significant = digits.trim_start_matches('0');
-    Some(if significant.is_empty() {
-        "0"
-    } else {
-        significant
-    })
-}
-
-/// The result names of the list; `None` for `*` and where an entry has no name that is known before its rows.
-///
-/// `end` is where the list ends in the text: the place of FROM.
-pub(super) fn columns(
-    query: &str,
-    list: &[Token],
-    end: usize,
-) -> Result<Option<Vec<String>>, Problem> {
+/// Reads the list; `end` is where it ends in the text: the place of FROM.
+pub(super) fn selection(query: &str, list: &[Token], end: usize) -> Result<Selection, Problem> {
     let list = after_quantifier(query, list)?;
     if list.is_empty() {
         return Err(Problem::new(
@@ -115,24 +44,28 @@ pub(super) fn columns(
     if let [star] = list
         && star.kind == Kind::Symbol(b'*')
     {
-        return Ok(None);
+        return Ok(Selection::All);
     }
-    let mut names = Some(Vec::new());
+    let entries = entries(list, end)?;
+    let n_entries = entries.len();
+    let mut paths = Vec::with_capacity(n_entries);
     let mut seen = HashSet::new();
-    for entry in entries(list, end)? {
-        match entry_name(query, entry)? {
-            None => names = None,
-            Some(name) => {
-                if !seen.insert(name.clone()) {
-                    return Err(duplicate(entry[0].start, &name));
-                }
-                if let Some(names) = &mut names {
-                    names.push(name);
-                }
-            }
+    for entry in entries {
+        let Some(path) = entry_path(query, entry)? else {
+            continue;
+        };
+        let name = path.result_name();
+        if seen.contains(&name) {
+            return Err(duplicate(entry[0].start, &name));
         }
+        seen.insert(name);
+        paths.push(path);
     }
-    Ok(names)
+    Ok(if paths.len() == n_entries {
+        Selection::Paths(paths)
+    } else {
+        Selection::Other
+    })
 }
 
 /// The list without a leading ALL; DISTINCT, VALUE and PIVOT, which DynamoDB lacks, are refused.
@@ -188,8 +121,8 @@ fn entry(tokens: &[Token], next: usize) -> Result<&[Token], Problem> {
     Ok(tokens)
 }
 
-/// The result name of one entry; `None` where it is no plain path and DynamoDB must say what it makes of it.
-fn entry_name(query: &str, entry: &[Token]) -> Result<Option<String>, Problem> {
+/// The path that one entry is; `None` where it is none and DynamoDB must say what it makes of it.
+fn entry_path(query: &str, entry: &[Token]) -> Result<Option<Path>, Problem> {
     let mut inner = entry;
     // `(a.b)` is `a.b`.
     while let [open, middle @ .., close] = inner
@@ -198,14 +131,14 @@ fn entry_name(query: &str, entry: &[Token]) -> Result<Option<String>, Problem> {
     {
         inner = middle;
     }
-    let Some(path) = path(query, inner) else {
+    let Some((path, length)) = Path::read(query, inner) else {
         return match inner.iter().find(|token| token.kind == Kind::Symbol(b'*')) {
             Some(star) if inner[0].start == star.start => Err(unsupported::star(star.start)),
             _ => Ok(None),
         };
     };
-    match &inner[path.length..] {
-        [] => Ok(path.parts.into_iter().next_back()),
+    match &inner[length..] {
+        [] => Ok(Some(path)),
         [step, star, ..]
             if matches!(step.kind, Kind::Symbol(b'.' | b'['))
                 && star.kind == Kind::Symbol(b'*') =>

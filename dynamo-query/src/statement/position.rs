@@ -7,7 +7,7 @@
 const SHOWN: usize = 120;
 
 /// The line and column of byte `at` of `query`.
-pub(super) fn of(query: &str, at: usize) -> (u32, u32) {
+pub(crate) fn of(query: &str, at: usize) -> (u32, u32) {
     let (mut line, mut column) = (1, 1);
     for (index, c) in query.char_indices() {
         if index >= at {
