@@ -10,13 +10,44 @@ mod service;
 use std::{error::Error as StdError, io};
 
 use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::{RequestId, execute_statement::ExecuteStatementError},
+    error::{ProvideErrorMetadata, SdkError},
+    operation::RequestId,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use plugin_api::{Error, ErrorCode};
 
 use crate::codes;
+
+/// What DynamoDB is asked to do. An IAM policy allows each on its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// `ExecuteStatement` with a SELECT.
+    Select,
+    /// `Scan`.
+    Scan,
+    /// `DescribeTable`.
+    Describe,
+}
+
+impl Action {
+    /// The operation's name in the API.
+    pub(crate) fn operation(self) -> &'static str {
+        match self {
+            Self::Select => "ExecuteStatement",
+            Self::Scan => "Scan",
+            Self::Describe => "DescribeTable",
+        }
+    }
+
+    /// The action's name in a policy.
+    pub(crate) fn policy_action(self) -> &'static str {
+        match self {
+            Self::Select => "dynamodb:PartiQLSelect",
+            Self::Scan => "dynamodb:Scan",
+            Self::Describe => "dynamodb:DescribeTable",
+        }
+    }
+}
 
 /// What a failed request was about, for messages and hints.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +56,8 @@ pub(crate) struct Request<'a> {
     pub(crate) query: &'a str,
     /// Its table.
     pub(crate) table: &'a str,
+    /// The operation that was asked for, as a policy names it.
+    pub(crate) action: Action,
     /// Texts that must not appear: the parameters' scalars.
     pub(crate) secrets: &'a [String],
     /// The role that the identity assumes, if any.
@@ -34,10 +67,10 @@ pub(crate) struct Request<'a> {
 }
 
 /// The error document's content for a request that failed for good.
-pub(crate) fn error_of(
-    error: &SdkError<ExecuteStatementError, HttpResponse>,
-    request: Request<'_>,
-) -> Error {
+pub(crate) fn error_of<E>(error: &SdkError<E, HttpResponse>, request: Request<'_>) -> Error
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
     let mut mapped = match error {
         SdkError::ServiceError(context) => {
             service::error_of(context.err(), context.raw().status().as_u16(), request)
@@ -52,7 +85,7 @@ pub(crate) fn error_of(
     mapped
 }
 
-fn not_understood(error: &SdkError<ExecuteStatementError, HttpResponse>) -> Error {
+fn not_understood<E>(error: &SdkError<E, HttpResponse>) -> Error {
     match error {
         SdkError::ResponseError(_) => {
             Error::new(codes::BAD_RESPONSE, "the answer is not DynamoDB's")

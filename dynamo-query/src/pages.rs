@@ -191,6 +191,7 @@ fn request_error(
         failure::Request {
             query: &job.query,
             table: &statement.table,
+            action: failure::Action::Select,
             secrets: &secrets,
             role: job.cluster.role.as_ref().map(|role| role.arn.as_str()),
             region: &session.region,

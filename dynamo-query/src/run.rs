@@ -175,6 +175,7 @@ async fn probe(session: &Session, cluster: &Cluster) -> Result<(), Error> {
         failure::Request {
             query: HEALTH_QUERY,
             table: "heimdall.health-check",
+            action: failure::Action::Select,
             secrets: &[],
             role: cluster.role.as_ref().map(|role| role.arn.as_str()),
             region: &session.region,

@@ -1,18 +1,28 @@
 //! DynamoDB's own refusals, by their code.
 
+use std::error::Error as StdError;
+
 use aws_sdk_dynamodb::{
-    error::ProvideErrorMetadata, operation::execute_statement::ExecuteStatementError,
-    types::ThrottlingReason,
+    error::ProvideErrorMetadata,
+    types::{
+        ThrottlingReason,
+        error::{
+            ProvisionedThroughputExceededException, RequestLimitExceeded, ThrottlingException,
+        },
+    },
 };
 use plugin_api::{Error, ErrorCode};
 
-use super::Request;
+use super::{Request, find};
 use crate::{codes, statement};
 
 /// Shorter texts are struck out only where they stand alone: inside other words they say nothing, and striking them spoils a sentence.
 const SHORTEST_SECRET: usize = 3;
 
-pub(super) fn error_of(error: &ExecuteStatementError, status: u16, request: Request<'_>) -> Error {
+pub(super) fn error_of<E>(error: &E, status: u16, request: Request<'_>) -> Error
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
     let aws_code = error.code();
     let words = clean(error.message().unwrap_or_default(), request.secrets);
     let mut mapped = match aws_code.unwrap_or_default() {
@@ -131,8 +141,9 @@ fn access_denied(words: &str, request: Request<'_>) -> Error {
             .to_owned()
     } else {
         format!(
-            "allow dynamodb:PartiQLSelect on the table '{0}' and its indexes (…:table/{0}, …:table/{0}/index/*)",
-            request.table
+            "allow {1} on the table '{0}' and its indexes (…:table/{0}, …:table/{0}/index/*)",
+            request.table,
+            request.action.policy_action()
         )
     };
     Error::new(
@@ -163,7 +174,7 @@ fn validation(words: &str, position: Option<(u32, u32)>, request: Request<'_>) -
     }
 }
 
-fn throttled(error: &ExecuteStatementError, request: Request<'_>) -> Error {
+fn throttled(error: &(dyn StdError + 'static), request: Request<'_>) -> Error {
     let reasons = throttling_reasons(error);
     let why = if reasons.is_empty() {
         String::new()
@@ -174,15 +185,17 @@ fn throttled(error: &ExecuteStatementError, request: Request<'_>) -> Error {
         .hint("send the job again later, or raise the table's read capacity or the cluster's max_attempts")
 }
 
-fn throttling_reasons(error: &ExecuteStatementError) -> Vec<String> {
-    let reasons: &[ThrottlingReason] = match error {
-        ExecuteStatementError::ProvisionedThroughputExceededException(error) => {
+fn throttling_reasons(error: &(dyn StdError + 'static)) -> Vec<String> {
+    let reasons: &[ThrottlingReason] =
+        if let Some(error) = find::<ProvisionedThroughputExceededException>(error) {
             error.throttling_reasons()
-        }
-        ExecuteStatementError::RequestLimitExceeded(error) => error.throttling_reasons(),
-        ExecuteStatementError::ThrottlingException(error) => error.throttling_reasons(),
-        _ => &[],
-    };
+        } else if let Some(error) = find::<RequestLimitExceeded>(error) {
+            error.throttling_reasons()
+        } else if let Some(error) = find::<ThrottlingException>(error) {
+            error.throttling_reasons()
+        } else {
+            &[]
+        };
     reasons
         .iter()
         .map(|reason| {
