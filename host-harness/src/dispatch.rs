@@ -7,6 +7,7 @@ mod active;
 mod queue;
 mod run;
 mod shutdown;
+mod storage;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use self::active::{Active, Cancel};
 use self::queue::{Bounds, Queue, Waiting};
+use self::storage::Storage;
 use crate::catalog::Catalog;
 use crate::config::Limits;
 use crate::error::{Code, HostError};
@@ -29,6 +31,7 @@ use crate::store::{Put, Store, StoreError};
 
 pub(crate) use run::ATTEMPTS;
 pub use shutdown::Drained;
+pub(crate) use storage::store_failed;
 
 /// Runs jobs. Shared by all requests.
 pub struct Dispatch {
@@ -42,6 +45,7 @@ pub struct Dispatch {
     /// What runs and what waits, behind one lock, so that a job is always in one of the two.
     jobs: Mutex<Jobs>,
     stopping: AtomicBool,
+    storage: Storage,
 }
 
 struct Jobs {
@@ -55,6 +59,29 @@ pub enum Submitted {
     Queued(Arc<Job>),
     /// A sync job that ended with a result, or was cancelled.
     Ended(Arc<Job>, Option<Bytes>),
+}
+
+/// Commands that cannot run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Their ids.
+    pub ids: Vec<String>,
+    /// How many commands are active, those included.
+    pub active: usize,
+}
+
+impl Missing {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether every active command can run.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
 }
 
 /// What a dispatcher is made of.
@@ -88,6 +115,7 @@ impl Dispatch {
             queued: parts.limits.queued,
         };
         Arc::new(Self {
+            storage: Storage::new(parts.limits.min_free, Arc::clone(&parts.log)),
             store: parts.store,
             plugins: parts.plugins,
             metrics: parts.metrics,
@@ -128,6 +156,24 @@ impl Dispatch {
         (jobs.active.len(), jobs.queue.queued())
     }
 
+    /// The active commands whose plugin is not loaded in a version that they allow.
+    #[must_use]
+    pub fn commands_without_plugin(&self) -> Missing {
+        let catalog = self.catalog();
+        let active: Vec<_> = catalog.commands().filter(|live| live.is_active()).collect();
+        let missing = active.iter().filter(|live| {
+            let command = &live.command;
+            let found = self
+                .plugins
+                .available(&command.plugin, command.plugin_version.as_ref());
+            found.is_err()
+        });
+        Missing {
+            ids: missing.map(|live| live.command.object.id.clone()).collect(),
+            active: active.len(),
+        }
+    }
+
     /// Takes a job. A sync one is answered when it has ended; dropping the future cancels it.
     ///
     /// # Errors
@@ -154,6 +200,7 @@ impl Dispatch {
                     .hint("the command's allowed_callers names who may"),
             ));
         }
+        self.has_space().map_err(about)?;
         let busy = |message| {
             HostError::new(Code::Busy, message)
                 .hint("try again when some have ended")
@@ -170,7 +217,7 @@ impl Dispatch {
             self.store
                 .put(Put::record(Arc::clone(&job)))
                 .await
-                .map_err(|error| about(store_failed(&error)))?;
+                .map_err(|error| about(self.storage.store_failed(&error)))?;
             self.enqueue(&job);
             Ok(Submitted::Queued(job))
         }
@@ -345,15 +392,6 @@ pub async fn blocking<T: Send + 'static>(
         Ok(answer) => answer.map_err(|error| store_failed(&error)),
         Err(_) => Err(HostError::internal("a question to the job store panicked")),
     }
-}
-
-/// The store's disk is the operator's to mend, and the request may then succeed.
-pub(crate) fn store_failed(error: &StoreError) -> HostError {
-    HostError::new(
-        Code::Plugin(plugin_api::ErrorCode::UNAVAILABLE),
-        error.to_string(),
-    )
-    .hint("the host's disk needs its operator: room, permissions, health")
 }
 
 fn stopping() -> HostError {

@@ -37,6 +37,8 @@ pub enum Code {
     Busy,
     /// The command's plugin is not loaded in a version that it allows.
     PluginUnavailable,
+    /// The disk is full, or has less room than the operator wants to keep free.
+    StorageFull,
     /// A plugin refused to be loaded, opened or used.
     PluginRefused,
 }
@@ -59,6 +61,7 @@ impl Code {
             Self::BodyTooLarge => "BODY_TOO_LARGE",
             Self::Busy => "BUSY",
             Self::PluginUnavailable => "PLUGIN_UNAVAILABLE",
+            Self::StorageFull => "STORAGE_FULL",
             Self::PluginRefused => "PLUGIN_REFUSED",
         }
     }
@@ -78,6 +81,7 @@ impl Code {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::PluginUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         }
     }
 }

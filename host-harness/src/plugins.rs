@@ -37,6 +37,12 @@ pub trait Plugins: Send + Sync {
         requirement: Option<&VersionReq>,
     ) -> Result<Arc<dyn Lease>, Unavailable>;
 
+    /// Whether a lease could be had now. Unlike a lease it keeps no version open.
+    ///
+    /// # Errors
+    /// As [`Plugins::lease`].
+    fn available(&self, plugin: &str, requirement: Option<&VersionReq>) -> Result<(), Unavailable>;
+
     /// The rows of `GET /api/v1/plugins`.
     fn list(&self) -> Value;
 
@@ -88,6 +94,15 @@ pub fn open(
     Ok(Registry::open(RegistryOptions::new(directory, log))?)
 }
 
+impl From<registry::Unavailable> for Unavailable {
+    fn from(error: registry::Unavailable) -> Self {
+        Self {
+            hint: Some(error.hint()),
+            message: error.to_string(),
+        }
+    }
+}
+
 // The registry is shared as it is: its leases outlive the call that took them.
 impl Plugins for Registry {
     fn lease(
@@ -95,13 +110,11 @@ impl Plugins for Registry {
         plugin: &str,
         requirement: Option<&VersionReq>,
     ) -> Result<Arc<dyn Lease>, Unavailable> {
-        match Self::lease(self, plugin, requirement) {
-            Ok(lease) => Ok(Arc::new(lease)),
-            Err(error) => Err(Unavailable {
-                hint: Some(error.hint()),
-                message: error.to_string(),
-            }),
-        }
+        Ok(Arc::new(Self::lease(self, plugin, requirement)?))
+    }
+
+    fn available(&self, plugin: &str, requirement: Option<&VersionReq>) -> Result<(), Unavailable> {
+        Ok(Self::available(self, plugin, requirement)?)
     }
 
     fn list(&self) -> Value {

@@ -10,9 +10,11 @@ mod jobs;
 mod listen;
 mod objects;
 mod query;
+mod ready;
 mod routes;
 mod site;
 mod start;
+mod stop;
 mod tokens;
 
 use std::sync::Arc;
@@ -38,6 +40,7 @@ struct App {
     log: Arc<Log>,
     checker: Checker,
     gate: auth::Gate,
+    ready: ready::Readiness,
     limits: Limits,
     read_timeout: Duration,
     /// Held while the definitions in force change.

@@ -8,6 +8,7 @@ mod files;
 mod filter;
 mod list;
 mod rows;
+mod space;
 mod writer;
 
 use std::collections::HashMap;
@@ -70,6 +71,22 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl StoreError {
+    /// Whether there was no room on the disk.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        use std::io::ErrorKind;
+        match self {
+            Self::File { source, .. } => matches!(
+                source.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+            ),
+            Self::Database(error) => {
+                error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+            }
+            _ => false,
+        }
+    }
+
     fn file(path: &Path, source: std::io::Error) -> Self {
         Self::File {
             path: path.to_owned(),
@@ -354,6 +371,23 @@ impl Store {
             let rows = statement.query_map(params![], |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
+    }
+
+    /// Writes to the store's disk and waits for it, changing nothing.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub async fn check_writable(&self) -> Result<(), StoreError> {
+        self.writer.check().await
+    }
+
+    /// Writes what waits, moves everything into the database's own file, and takes no more.
+    pub fn close(&self) {
+        self.readers
+            .lock()
+            .expect("no reader panics while it holds the pool")
+            .clear();
+        self.writer.close();
     }
 
     /// Runs a question on a connection of the pool.

@@ -28,7 +28,7 @@ impl Plugin for Fake {
         Ok(Self)
     }
 
-    /// `rows`, `large N`, `wait` (until cancelled), `fail CODE`, `log TEXT`, `panic`, `echo`.
+    /// `rows`, `large N`, `wait` (until cancelled), `deaf SECONDS` (hears no cancel), `fail CODE`, `log TEXT`, `panic`, `echo`.
     fn run_job(&self, job: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
         let document: Value = serde_json::from_str(job)
             .map_err(|error| Error::new(ErrorCode::INVALID_JOB, error.to_string()))?;
@@ -43,6 +43,10 @@ impl Plugin for Fake {
                     return Err(Error::new(ErrorCode::CANCELLED, "the job was cancelled"));
                 }
                 Err(Error::new(ErrorCode::TIMEOUT, "the deadline passed"))
+            }
+            "deaf" => {
+                std::thread::sleep(Duration::from_secs(rest.parse().unwrap_or(0)));
+                Ok(rows("late"))
             }
             "fail" => {
                 let code = ErrorCode::from(rest.to_owned());
@@ -129,6 +133,9 @@ impl Plugins for Linked {
             message: format!("the plugin '{plugin}' is not loaded"),
             hint: None,
         })
+    }
+    fn available(&self, plugin: &str, requirement: Option<&VersionReq>) -> Result<(), Unavailable> {
+        self.lease(plugin, requirement).map(drop)
     }
     fn list(&self) -> Value {
         json!([{"name": "fake", "version": library().info().version, "file": "linked", "sha256": null, "state": "ACTIVE",

@@ -276,6 +276,18 @@ impl Registry {
         Lease::take(&self.core, plugin, requirement)
     }
 
+    /// Whether a lease could be had now. Unlike a lease it does not keep a version that stands by open.
+    ///
+    /// # Errors
+    /// As [`Registry::lease`].
+    pub fn available(
+        &self,
+        plugin: &str,
+        requirement: Option<&semver::VersionReq>,
+    ) -> Result<(), Unavailable> {
+        Lease::available(&self.core, plugin, requirement)
+    }
+
     /// Every version that this process has loaded and every file that was refused: the rows of `GET /api/v1/plugins`.
     #[must_use]
     pub fn list(&self) -> Vec<PluginStatus> {

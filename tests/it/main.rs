@@ -25,6 +25,7 @@ mod run_command;
 mod secrets;
 mod serve;
 mod soak;
+mod stopping;
 mod swap;
 mod wrong_requests;
 mod zoo;

@@ -7,7 +7,7 @@ use std::{
     io::{BufRead, BufReader},
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, mpsc},
     thread,
     time::{Duration, Instant},
@@ -69,6 +69,16 @@ impl Place {
     /// Where it does not come up; its lines are in the message.
     pub fn serve(&self) -> Serving {
         self.start(Command::new(crate::host()))
+    }
+
+    /// As [`Place::serve`], with these variables set.
+    ///
+    /// # Panics
+    /// As [`Place::serve`].
+    pub fn serve_with(&self, variables: &[(&str, &str)]) -> Serving {
+        let mut command = Command::new(crate::host());
+        command.envs(variables.iter().copied());
+        self.start(command)
     }
 
     /// As [`Place::serve`], on one core alone where `taskset` is at hand.
@@ -200,6 +210,41 @@ impl Serving {
                 return record;
             }
             assert!(Instant::now() < deadline, "the job does not end: {record}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Sends the process a signal, by its name without `SIG`.
+    ///
+    /// # Panics
+    /// Where the process is gone.
+    pub fn signal(&self, name: &str) {
+        let id = self.id().to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &id])
+            .status();
+        assert!(sent.expect("kill is at hand").success(), "SIG{name}");
+    }
+
+    /// Waits until the process has ended by itself.
+    ///
+    /// # Panics
+    /// Where it does not end in time.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + START;
+        loop {
+            if let Some(status) = self
+                .process
+                .try_wait()
+                .expect("the process can be waited for")
+            {
+                return status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the host does not end:\n{}",
+                self.lines().join("\n")
+            );
             thread::sleep(Duration::from_millis(10));
         }
     }

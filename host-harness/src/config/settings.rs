@@ -88,7 +88,11 @@ pub struct Limits {
     pub running_per_user: usize,
     /// `max_queued_jobs`: async jobs that wait.
     pub queued: usize,
-    /// `shutdown_grace_seconds`: how long running jobs may go on after SIGTERM.
+    /// `min_free_bytes`: with less room on the disk no job is taken.
+    pub min_free: u64,
+    /// `shutdown_delay_seconds`: how long new jobs are still taken after SIGTERM, while `/readyz` says no.
+    pub shutdown_delay: Duration,
+    /// `shutdown_grace_seconds`: how long running jobs may go on after that.
     pub grace: Duration,
 }
 
@@ -181,6 +185,8 @@ const LIMITS: Keys = Keys {
         "max_running_jobs",
         "max_running_jobs_per_user",
         "max_queued_jobs",
+        "min_free_bytes",
+        "shutdown_delay_seconds",
         "shutdown_grace_seconds",
     ],
     meaningless: &[],
@@ -332,13 +338,16 @@ fn health_timeout(root: &mut Fields<'_>) -> Duration {
 
 fn limits(root: &mut Fields<'_>) -> Limits {
     let mut fields = inner(root, "limits", &LIMITS);
-    let grace = fields.integer("shutdown_grace_seconds", 0).unwrap_or(30);
+    let delay = fields.integer("shutdown_delay_seconds", 0).unwrap_or(0);
+    let grace = fields.integer("shutdown_grace_seconds", 0).unwrap_or(20);
     Limits {
         body_bytes: count(&mut fields, "max_body_bytes", 1 << 20),
         connections: count(&mut fields, "max_connections", 4_096),
         running: count(&mut fields, "max_running_jobs", 256),
         running_per_user: count(&mut fields, "max_running_jobs_per_user", 128),
         queued: count(&mut fields, "max_queued_jobs", 10_000),
+        min_free: fields.integer("min_free_bytes", 0).unwrap_or(4 << 20),
+        shutdown_delay: Duration::from_secs(delay),
         grace: Duration::from_secs(grace),
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Active {
     state: Mutex<State>,
     /// Wakes whoever waits for the end.
     pub(super) ended: Notify,
+    /// Wakes the caller of a sync job that the host no longer waits for.
+    pub(super) given_up: Notify,
 }
 
 struct State {
@@ -24,7 +26,21 @@ struct State {
     job: Option<Job>,
     lease: Option<Arc<dyn Lease>>,
     canceled_by: Option<String>,
+    /// Whether the host, which is stopping, has asked the job to stop.
+    stopped: bool,
     ended: bool,
+    /// Whether the job's run ended without an end of the job.
+    put_back: bool,
+}
+
+/// Who asked a job to stop before it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Nobody,
+    /// A caller: the job is cancelled, whatever the plugin answers.
+    Caller,
+    /// The host, which is stopping. A job that ended all the same has ended.
+    Host,
 }
 
 /// What became of a cancel.
@@ -51,9 +67,12 @@ impl Active {
                 job,
                 lease,
                 canceled_by: None,
+                stopped: false,
                 ended: false,
+                put_back: false,
             }),
             ended: Notify::new(),
+            given_up: Notify::new(),
         })
     }
 
@@ -93,8 +112,17 @@ impl Active {
         }))
     }
 
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.state().canceled_by.is_some()
+    /// Asks the job to stop because the host stops. False: it has ended.
+    pub(super) fn stop(&self) -> bool {
+        let mut state = self.state();
+        state.stopped = true;
+        !state.ended
+    }
+
+    /// Whether anybody has asked the job to stop.
+    pub(super) fn is_asked_to_stop(&self) -> bool {
+        let state = self.state();
+        state.stopped || state.canceled_by.is_some()
     }
 
     /// The version that runs the job, once one does and until the end.
@@ -112,6 +140,11 @@ impl Active {
         self.state().ended
     }
 
+    /// Whether the job waits for the host's next start.
+    pub(super) fn was_put_back(&self) -> bool {
+        self.state().put_back
+    }
+
     /// The job is gone from the host, whether or not its end could be stored.
     pub(super) fn close(&self) {
         let mut state = self.state();
@@ -121,15 +154,20 @@ impl Active {
         self.ended.notify_waiters();
     }
 
-    /// Ends the job: `settle` is told whether it was cancelled and sets the final status. Nothing changes the record after.
-    pub(super) fn end(&self, settle: impl FnOnce(&mut Job, bool)) -> Option<Arc<Job>> {
+    /// Ends the job's run: `settle` is told who asked it to stop and sets the status. Nothing changes the record after.
+    pub(super) fn end(&self, settle: impl FnOnce(&mut Job, Asked)) -> Option<Arc<Job>> {
         let mut state = self.state();
         state.ended = true;
         state.lease = None;
-        let cancelled = state.canceled_by.is_some();
+        let asked = match (&state.canceled_by, state.stopped) {
+            (Some(_), _) => Asked::Caller,
+            (None, true) => Asked::Host,
+            (None, false) => Asked::Nobody,
+        };
         let mut job = state.job.take()?;
         job.updated_at = now();
-        settle(&mut job, cancelled);
+        settle(&mut job, asked);
+        state.put_back = job.status == JobStatus::New;
         Some(Arc::new(job))
     }
 }

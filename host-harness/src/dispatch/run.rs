@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::active::Active;
-use super::{Dispatch, Submitted, Waiting, store_failed};
+use super::active::{Active, Asked};
+use super::{Dispatch, Submitted, Waiting};
 use crate::catalog::LiveCommand;
 use crate::error::{Code, HostError};
 use crate::job::{Job, JobStatus};
@@ -58,8 +58,9 @@ impl Dispatch {
             active: Arc::clone(&active),
             waits: true,
         };
-        let dispatch = Arc::clone(self);
+        let (dispatch, running) = (Arc::clone(self), Arc::clone(&active));
         let task = tokio::spawn(async move {
+            let active = running;
             // The lease is taken now: the version that is active at acceptance runs the job.
             let lease = dispatch.lease(&pair.0);
             let job = active.start(job, lease.as_ref().ok().cloned());
@@ -68,7 +69,13 @@ impl Dispatch {
             let ending = dispatch.call(&active, job, pair, lease, timeout).await;
             dispatch.finish(&active, ending, true).await
         });
-        let ended = task.await;
+        let ended = tokio::select! {
+            ended = task => ended,
+            () = active.given_up.notified() => {
+                caller.waits = false;
+                return Err(host_stopped().about(active.id.as_str()));
+            }
+        };
         caller.waits = false;
         let ended = ended.map_err(|_| {
             self.leave(&caller.active, true);
@@ -130,7 +137,7 @@ impl Dispatch {
         self.store
             .put(Put::record(Arc::clone(&job)))
             .await
-            .map_err(|error| store_failed(&error))?;
+            .map_err(|error| self.storage.store_failed(&error))?;
         let pair = (Arc::clone(command), Arc::clone(cluster));
         let ending = self.call(active, job, pair, lease, None).await;
         self.finish(active, ending, false).await.map(drop)
@@ -169,7 +176,7 @@ impl Dispatch {
                 timeout,
                 progress: None,
             };
-            let answer = if running.is_cancelled() {
+            let answer = if running.is_asked_to_stop() {
                 Err(Error::new(
                     ErrorCode::CANCELLED,
                     "the job was cancelled before it began",
@@ -191,23 +198,9 @@ impl Dispatch {
     fn end(&self, active: &Active, outcome: Outcome) -> Option<Ending> {
         let stderr = self.log.end_job(&active.id);
         let (outcome, in_file) = self.write_large(active, outcome);
-        let (result, error) = match outcome {
-            Ok(result) => (Some(result), None),
-            Err(error) => (None, Some(error)),
-        };
-        let mut cancelled = false;
-        let job = active.end(|job, was_asked| {
-            cancelled = was_asked
-                || error
-                    .as_ref()
-                    .is_some_and(|error| error.code == Code::Plugin(ErrorCode::CANCELLED));
-            settle(job, cancelled, error.as_ref());
-        })?;
-        let (result, error) = if cancelled {
-            (None, None)
-        } else {
-            (result, error)
-        };
+        let mut left = (None, None);
+        let job = active.end(|job, asked| left = settle(job, asked, outcome))?;
+        let (result, error) = left;
         if in_file && result.is_none() {
             self.store.remove_result_file(job.seq);
         }
@@ -242,14 +235,18 @@ impl Dispatch {
         let stored = stored.await;
         self.metrics.committed(began.elapsed().as_secs_f64());
         let Ended { job, result, error } = &ended;
-        let outcome = error
-            .as_ref()
-            .map_or(job.status.as_str(), |error| error.code.as_str());
-        self.log_end(job, outcome, elapsed(job), result.as_deref());
+        if job.status == JobStatus::New {
+            self.log_put_back(job);
+        } else {
+            let outcome = error
+                .as_ref()
+                .map_or(job.status.as_str(), |error| error.code.as_str());
+            self.log_end(job, outcome, elapsed(job), result.as_deref());
+        }
         if is_sync {
             self.leave(active, true);
         }
-        stored.map_err(|error| store_failed(&error).about(job.id.as_str()))?;
+        stored.map_err(|error| self.storage.store_failed(&error).about(job.id.as_str()))?;
         Ok(ended)
     }
 
@@ -263,12 +260,12 @@ impl Dispatch {
         };
         match self.store.write_result_file(seq, result) {
             Ok(()) => (outcome, true),
-            Err(error) => (Err(store_failed(&error)), false),
+            Err(error) => (Err(self.storage.store_failed(&error)), false),
         }
     }
 
     /// Frees a job's place and starts what waits for one.
-    fn leave(self: &Arc<Self>, active: &Arc<Active>, is_sync: bool) {
+    pub(super) fn leave(self: &Arc<Self>, active: &Arc<Active>, is_sync: bool) {
         {
             let mut jobs = self.jobs();
             if jobs.active.remove(&active.id).is_none() {
@@ -278,6 +275,14 @@ impl Dispatch {
         }
         active.close();
         self.start_waiting();
+    }
+
+    pub(super) fn log_put_back(&self, job: &Job) {
+        self.log.event(
+            plugin_api::Level::Info,
+            "job stopped with the host; it waits for the next start",
+            &[("id", json!(job.id)), ("user", json!(job.user))],
+        );
     }
 
     /// Counts an ended job and writes its line.
@@ -324,20 +329,52 @@ impl Drop for Caller {
     }
 }
 
-fn settle(job: &mut Job, cancelled: bool, error: Option<&HostError>) {
-    if cancelled {
-        job.status = JobStatus::Canceled;
-        return;
-    }
-    match error {
-        None => job.status = JobStatus::Succeeded,
-        Some(error) => {
-            job.status = JobStatus::Failed;
-            job.error = Some(error.message.clone());
-            job.error_document =
-                String::from_utf8(error.clone().about(job.id.as_str()).to_json()).ok();
+/// Decides what a job's run comes to; gives the result and the error that count.
+fn settle(job: &mut Job, asked: Asked, outcome: Outcome) -> (Option<Bytes>, Option<HostError>) {
+    let was_stopped =
+        matches!(&outcome, Err(error) if error.code == Code::Plugin(ErrorCode::CANCELLED));
+    match (asked, outcome) {
+        (Asked::Caller, _) => job.status = JobStatus::Canceled,
+        (Asked::Host, Err(_)) if was_stopped => return stopped_by_host(job),
+        (Asked::Nobody, Err(_)) if was_stopped => job.status = JobStatus::Canceled,
+        (_, Ok(result)) => {
+            job.status = JobStatus::Succeeded;
+            return (Some(result), None);
+        }
+        (_, Err(error)) => {
+            fail(job, &error);
+            return (None, Some(error));
         }
     }
+    (None, None)
+}
+
+/// What a stopping host makes of a job that it did not wait for: an async one waits for the next start, as if this run had not
+/// been; a sync one has run out of time.
+pub(super) fn stopped_by_host(job: &mut Job) -> (Option<Bytes>, Option<HostError>) {
+    if job.is_sync {
+        let error = host_stopped();
+        fail(job, &error);
+        return (None, Some(error));
+    }
+    job.status = JobStatus::New;
+    job.attempts -= 1;
+    job.plugin_version = None;
+    (None, None)
+}
+
+fn host_stopped() -> HostError {
+    let error = Error::new(
+        ErrorCode::TIMEOUT,
+        "the host is stopping, and the job had not ended within its grace time",
+    );
+    error.hint("submit the job again").into()
+}
+
+fn fail(job: &mut Job, error: &HostError) {
+    job.status = JobStatus::Failed;
+    job.error = Some(error.message.clone());
+    job.error_document = String::from_utf8(error.clone().about(job.id.as_str()).to_json()).ok();
 }
 
 fn elapsed(job: &Job) -> f64 {

@@ -216,15 +216,10 @@ async fn beyond_a_limit_the_host_is_busy_and_says_which() {
             break;
         }
     }
-    let drained = host.dispatch.drain(Duration::ZERO).await;
+    let drained = host.dispatch.drain(std::future::ready(())).await;
     assert_eq!(
-        (
-            drained.running,
-            drained.cancelled,
-            drained.left,
-            drained.queued
-        ),
-        (2, 2, 0, 3)
+        (drained.running, drained.stopped, drained.queued),
+        (2, 2, 3)
     );
     let error = refused(host.submit("sync", "rows", "carol").await);
     assert_eq!(error.code.as_str(), "SHUTTING_DOWN");
@@ -241,7 +236,88 @@ async fn draining_lets_running_jobs_finish_in_their_grace_time() {
     });
     host.running().await;
     // The job ends by its own deadline of a second.
-    let drained = host.dispatch.drain(Duration::from_secs(30)).await;
-    assert_eq!((drained.running, drained.cancelled), (1, 0));
+    let drained = host.dispatch.drain(std::future::pending()).await;
+    assert_eq!((drained.running, drained.stopped), (1, 0));
     assert_eq!(caller.await.unwrap().unwrap_err().code.as_str(), "TIMEOUT");
+}
+
+#[tokio::test]
+async fn a_stopping_host_puts_async_jobs_back_and_sync_ones_have_run_out_of_time() {
+    let mut host = Host::new();
+    let Ok(Submitted::Queued(waiting)) = host.submit("async", "wait", "alice").await else {
+        panic!("the job is async");
+    };
+    let running = |job: &Job| job.status == JobStatus::Running;
+    assert_eq!(host.reaches(&waiting.id, running).await.attempts, 1);
+    let (dispatch, submission) = (
+        Arc::clone(&host.dispatch),
+        crate::testing::submission("sync", "wait"),
+    );
+    let caller = tokio::spawn(async move { dispatch.submit(submission, "bob").await.map(drop) });
+    while host.dispatch.load().0 < 2 {
+        tokio::task::yield_now().await;
+    }
+    let drained = host.dispatch.drain(std::future::ready(())).await;
+    assert_eq!(
+        (drained.running, drained.stopped, drained.queued),
+        (2, 2, 1)
+    );
+    let error = caller.await.unwrap().unwrap_err();
+    assert_eq!(error.code.as_str(), "TIMEOUT");
+    let sync = host.ended(error.id.as_deref().unwrap()).await;
+    assert_eq!((sync.status, sync.canceled_by), (JobStatus::Failed, None));
+    let stored = host.store.job(&waiting.id).unwrap().unwrap();
+    assert_eq!(
+        (stored.status, stored.attempts, stored.plugin_version),
+        (JobStatus::New, 0, None)
+    );
+
+    host.restart();
+    let recovered = crate::recover::recover(&host.store, &host.dispatch)
+        .await
+        .unwrap();
+    assert_eq!((recovered.waiting, recovered.failed), (1, 0));
+    assert_eq!(host.reaches(&waiting.id, running).await.attempts, 1);
+    host.dispatch.drain(std::future::ready(())).await;
+}
+
+#[tokio::test]
+async fn a_job_that_a_caller_cancelled_is_cancelled_also_while_the_host_stops() {
+    let host = Host::new();
+    let Ok(Submitted::Queued(job)) = host.submit("async", "wait", "alice").await else {
+        panic!("the job is async");
+    };
+    host.reaches(&job.id, |job| job.status == JobStatus::Running)
+        .await;
+    host.dispatch
+        .cancel(&job.id, "bob", |_| true)
+        .await
+        .unwrap();
+    host.dispatch.drain(std::future::ready(())).await;
+    let job = host.ended(&job.id).await;
+    assert_eq!(
+        (job.status, job.canceled_by.as_deref()),
+        (JobStatus::Canceled, Some("bob"))
+    );
+}
+
+#[tokio::test]
+async fn a_job_whose_plugin_does_not_stop_is_given_up_and_its_record_says_what_happens_next() {
+    let host = Host::new();
+    let Ok(Submitted::Queued(deaf)) = host.submit("async", "deaf 4", "alice").await else {
+        panic!("the job is async");
+    };
+    host.reaches(&deaf.id, |job| job.status == JobStatus::Running)
+        .await;
+    let dispatch = Arc::clone(&host.dispatch);
+    let submission = crate::testing::submission("sync", "deaf 4");
+    let caller = tokio::spawn(async move { dispatch.submit(submission, "bob").await.map(drop) });
+    while host.dispatch.load().0 < 2 {
+        tokio::task::yield_now().await;
+    }
+    let drained = host.dispatch.drain(std::future::ready(())).await;
+    assert_eq!((drained.stopped, drained.queued), (2, 1));
+    assert_eq!(caller.await.unwrap().unwrap_err().code.as_str(), "TIMEOUT");
+    let stored = host.store.job(&deaf.id).unwrap().unwrap();
+    assert_eq!((stored.status, stored.attempts), (JobStatus::New, 0));
 }

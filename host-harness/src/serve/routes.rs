@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, Router, get, post};
 use tower_http::compression::CompressionLayer;
 
-use super::{Shared, admin, auth, jobs, objects};
+use super::{Shared, admin, auth, jobs, objects, ready};
 use crate::error::{Code, HostError};
 
 /// A path, its methods, and their handlers.
@@ -50,6 +50,8 @@ pub(super) fn table() -> Vec<Route> {
         ("/api/v1/plugins", GET, get(admin::plugins)),
         ("/api/v1/plugins/reload", POST, post(admin::reload)),
         ("/api/v1/plugins/{id}/use", POST, post(admin::use_version)),
+        ("/livez", GET, get(ready::livez)),
+        ("/readyz", GET, get(ready::readyz)),
         ("/metrics", GET, get(admin::metrics)),
         ("/openapi.json", GET, get(admin::openapi)),
     ]);

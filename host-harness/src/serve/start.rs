@@ -7,16 +7,20 @@ use std::time::Duration;
 
 use plugin_api::Level;
 use plugin_host::LogSink;
+use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::auth::Gate;
 use super::listen::{self, Place, Timeouts};
+use super::ready::Readiness;
+use super::stop::{self, End};
 use super::tokens::{self, TokenError, Tokens};
 use super::{App, Shared, routes};
 use crate::catalog::Catalog;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Limits};
 use crate::dispatch::{Dispatch, Parts};
 use crate::error::HostError;
 use crate::health::Checker;
@@ -29,9 +33,11 @@ use crate::recover;
 use crate::store::{Store, StoreError};
 
 /// How long answers under way may take once all jobs have ended.
-const LINGER: Duration = Duration::from_secs(5);
+const LINGER: Duration = Duration::from_secs(3);
+/// The same where the operator does not want to wait.
+const LINGER_HURRIED: Duration = Duration::from_millis(250);
 /// How long plugins have to close.
-const CLOSE: Duration = Duration::from_secs(5);
+const CLOSE: Duration = Duration::from_secs(2);
 
 /// What `serve` is started with.
 #[derive(Debug, Clone, clap::Args)]
@@ -122,19 +128,21 @@ pub fn run<E: std::fmt::Display>(
         config,
         gate,
         place,
-        store,
+        Arc::clone(&store),
         Arc::clone(&plugins),
         Arc::clone(&log),
     ));
     log.flush();
-    ended?;
+    let hurried = ended?;
     // A job that does not end must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    plugins.close(CLOSE);
+    store.close();
+    plugins.close(if hurried { Duration::ZERO } else { CLOSE });
     log.flush();
     Ok(ExitCode::SUCCESS)
 }
 
+/// Serves; whether it was asked to end at once.
 async fn live(
     config: Config,
     gate: Gate,
@@ -142,16 +150,18 @@ async fn live(
     store: Arc<Store>,
     plugins: Arc<dyn Plugins>,
     log: Arc<Log>,
-) -> Result<(), ServeError> {
+) -> Result<bool, ServeError> {
     // Before anything else, so that no signal ends the host halfway.
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let end = End::listen()?;
     let hangup = signal(SignalKind::hangup())?;
     let listener = bind(&place.addresses).await?;
     let app = assemble(&config, gate, store, plugins, log).await?;
     let (log, dispatch) = (Arc::clone(&app.log), Arc::clone(&app.dispatch));
+    tokio::spawn(stop::watchdog({
+        let dispatch = Arc::clone(&dispatch);
+        // A host whose jobs are locked up must not look alive.
+        move || _ = dispatch.load()
+    }));
     let recovered = recover::recover(&app.store, &dispatch).await?;
     if recovered != recover::Recovered::default() {
         let fields = [
@@ -159,11 +169,7 @@ async fn live(
             ("failed", json!(recovered.failed)),
             ("cancelled", json!(recovered.cancelled)),
         ];
-        log.event(
-            Level::Warn,
-            "the last host was killed; its jobs are settled",
-            &fields,
-        );
+        log.event(Level::Warn, "jobs of the last run are settled", &fields);
     }
     tokio::spawn(janitor::run(
         Arc::clone(&app.store),
@@ -187,34 +193,54 @@ async fn live(
         head: config.server.head_timeout,
         write: config.server.write_timeout,
     };
-    let stop = async {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        log.event(
-            Level::Info,
-            "shutting down: no new jobs",
-            &[("grace_seconds", json!(config.limits.grace.as_secs()))],
-        );
-        // While running jobs have their grace time, statuses and results can still be asked for.
-        let drained = dispatch.drain(config.limits.grace).await;
-        let fields = [
-            ("running", json!(drained.running)),
-            ("cancelled", json!(drained.cancelled)),
-            ("left", json!(drained.left)),
-            ("waiting", json!(drained.queued)),
-        ];
-        log.event(Level::Info, "jobs drained", &fields);
-    };
-    listen::serve(
+    stop::tell_manager(&[NotifyState::Ready]);
+    let drained = drain(&end, &app, config.limits);
+    let (all_ended, hurry) = (CancellationToken::new(), end.clone());
+    let served = listen::serve(
         listener,
-        routes::router(app),
+        routes::router(Arc::clone(&app)),
         timeouts,
         config.limits.connections,
-        stop,
+        async {
+            drained.await;
+            all_ended.cancel();
+        },
         LINGER,
-    )
-    .await;
+    );
+    tokio::select! {
+        () = served => {}
+        () = async {
+            tokio::join!(all_ended.cancelled(), hurry.hurried());
+            tokio::time::sleep(LINGER_HURRIED).await;
+        } => {}
+    }
     log.info("stopped");
-    Ok(())
+    Ok(end.is_hurried())
+}
+
+/// Waits for the operator's word, and then until no job runs. Meanwhile statuses and results can still be asked for.
+async fn drain(end: &End, app: &Shared, limits: Limits) {
+    end.asked().await;
+    app.ready.stop();
+    stop::tell_manager(&[NotifyState::Stopping]);
+    if !limits.shutdown_delay.is_zero() {
+        let fields = [("delay_seconds", json!(limits.shutdown_delay.as_secs()))];
+        let message = "stopping: /readyz says so, and jobs are still taken during the delay";
+        app.log.event(Level::Info, message, &fields);
+        end.patience(limits.shutdown_delay).await;
+    }
+    app.log.event(
+        Level::Info,
+        "shutting down: no new jobs",
+        &[("grace_seconds", json!(limits.grace.as_secs()))],
+    );
+    let drained = app.dispatch.drain(end.patience(limits.grace)).await;
+    let fields = [
+        ("running", json!(drained.running)),
+        ("stopped", json!(drained.stopped)),
+        ("waiting", json!(drained.queued)),
+    ];
+    app.log.event(Level::Info, "jobs drained", &fields);
 }
 
 async fn bind(addresses: &[std::net::SocketAddr]) -> Result<TcpListener, ServeError> {
@@ -258,6 +284,7 @@ async fn assemble(
         metrics,
         log,
         gate,
+        ready: Readiness::default(),
         limits: config.limits,
         read_timeout: config.server.read_timeout,
         changing: tokio::sync::Mutex::new(()),
@@ -267,6 +294,7 @@ async fn assemble(
 /// SIGHUP: commands, clusters and tokens are read again, and the plugin directory is looked at again.
 async fn reload_on(mut hangup: Signal, path: PathBuf, app: Shared) {
     while hangup.recv().await.is_some() {
+        stop::tell_reloading();
         match reload(&path, &app).await {
             Ok((commands, clusters)) => {
                 let fields = [("commands", json!(commands)), ("clusters", json!(clusters))];
@@ -299,6 +327,7 @@ async fn reload_on(mut hangup: Signal, path: PathBuf, app: Shared) {
                 &[("error", json!(error.message))],
             ),
         }
+        stop::tell_manager(&[NotifyState::Ready]);
     }
 }
 
@@ -338,6 +367,7 @@ pub(super) async fn app_of(host: &crate::testing::Host) -> Shared {
         metrics: Arc::clone(&host.metrics),
         log: Arc::clone(&host.log),
         gate,
+        ready: Readiness::default(),
         limits: host.config.limits,
         read_timeout: host.config.server.read_timeout,
         changing: tokio::sync::Mutex::new(()),

@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod jobs;
 mod objects;
+mod ready;
 mod refusals;
 
 use axum::Router;

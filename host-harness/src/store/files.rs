@@ -32,6 +32,10 @@ impl Files {
         })
     }
 
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     fn path(&self, seq: i64) -> PathBuf {
         self.directory.join(format!("{seq}.result.json"))
     }

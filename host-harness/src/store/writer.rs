@@ -60,6 +60,7 @@ enum Order {
     Delete(Vec<i64>, Ack<()>),
     SyncObjects(Vec<(Kind, String, Status)>, i64, Ack<Objects>),
     SetStatus(Kind, String, Status, i64, Ack<()>),
+    Check(Ack<()>),
 }
 
 #[derive(Default)]
@@ -118,7 +119,7 @@ impl Shared {
 /// The writer thread and the way to it. Dropping it commits what waits and joins the thread.
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// A connection whose commits are on disk when they return.
@@ -148,11 +149,13 @@ impl Writer {
                 while let Some(group) = next_group(&work) {
                     commit(&mut connection, group);
                 }
+                // So that the file alone is the whole store. Where that fails, the log beside it still is the rest of it.
+                let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
             })
             .expect("a process that cannot start one thread cannot run jobs");
         Self {
             shared,
-            thread: Some(thread),
+            thread: Mutex::new(Some(thread)),
         }
     }
 
@@ -220,14 +223,30 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
-    fn drop(&mut self) {
+impl Writer {
+    pub(super) async fn check(&self) -> Result<(), StoreError> {
+        self.order(Order::Check).await
+    }
+
+    /// Commits what waits and ends the thread.
+    pub(super) fn close(&self) {
         self.shared.queue().closed = true;
         self.shared.work.notify_one();
-        if let Some(thread) = self.thread.take() {
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
             // A writer that panicked has dropped its acks, which told every waiter already.
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -291,6 +310,11 @@ fn carry_out(
         }
         Order::SetStatus(kind, id, status, now, ack) => {
             later(set_status(connection, kind, &id, status, now), ack, pending)
+        }
+        Order::Check(ack) => {
+            // The number that is there already: a page is written all the same.
+            let written = connection.pragma_update(None, "user_version", super::FORMAT);
+            later(written.map_err(StoreError::from), ack, pending)
         }
     }
 }

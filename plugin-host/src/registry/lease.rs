@@ -43,6 +43,18 @@ impl Lease {
         })
     }
 
+    pub(super) fn available(
+        core: &Core,
+        plugin: &str,
+        requirement: Option<&semver::VersionReq>,
+    ) -> Result<(), Unavailable> {
+        let state = core.lock();
+        if state.closed {
+            return Err(Unavailable::ShuttingDown);
+        }
+        choose(&state, plugin, requirement).map(drop)
+    }
+
     /// The plugin's name.
     #[must_use]
     pub fn name(&self) -> &str {

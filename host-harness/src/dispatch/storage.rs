@@ -1,0 +1,109 @@
+//! Room on the disk: a job is taken only where its end can be kept.
+//!
+//! In: the free space of the store's directories, and what the store's writes come to. Out: a refusal, and one log line each time
+//! that the state changes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use plugin_api::{ErrorCode, Level};
+use serde_json::json;
+
+use super::{Dispatch, blocking};
+use crate::error::{Code, HostError};
+use crate::log::Log;
+use crate::store::{Store, StoreError};
+
+/// What is known about the room for jobs and results.
+pub(super) struct Storage {
+    min_free: u64,
+    is_full: AtomicBool,
+    log: Arc<Log>,
+}
+
+impl Storage {
+    pub(super) fn new(min_free: u64, log: Arc<Log>) -> Self {
+        Self {
+            min_free,
+            is_full: AtomicBool::new(false),
+            log,
+        }
+    }
+
+    /// Whether a job may be taken.
+    fn room(&self, store: &Store) -> Result<(), HostError> {
+        let free = store
+            .free_bytes()
+            .map_err(|error| self.store_failed(&error))?;
+        if free < self.min_free {
+            let message = format!(
+                "the disk of the job store has {free} bytes free, less than limits.min_free_bytes ({})",
+                self.min_free
+            );
+            return Err(self.full(message));
+        }
+        if self.is_full.swap(false, Ordering::AcqRel) {
+            let fields = [("free_bytes", json!(free))];
+            let message = "the disk has room again; jobs are taken";
+            self.log.event(Level::Warn, message, &fields);
+        }
+        Ok(())
+    }
+
+    /// The error of a write or read that failed; a full disk is noted in the log.
+    pub(super) fn store_failed(&self, error: &StoreError) -> HostError {
+        if error.is_full() {
+            return self.full(error.to_string());
+        }
+        store_failed(error)
+    }
+
+    fn full(&self, message: String) -> HostError {
+        if !self.is_full.swap(true, Ordering::AcqRel) {
+            let fields = [("error", json!(message))];
+            let text = "the disk is full; new jobs are refused until it has room";
+            self.log.event(Level::Error, text, &fields);
+        }
+        storage_full(message)
+    }
+}
+
+impl Dispatch {
+    /// Whether the store has room for another job.
+    ///
+    /// # Errors
+    /// `STORAGE_FULL`, or the disk refuses to say.
+    pub(super) fn has_space(&self) -> Result<(), HostError> {
+        self.storage.room(&self.store)
+    }
+
+    /// Whether jobs could be kept now: writes to the disk and waits for it.
+    ///
+    /// # Errors
+    /// They could not.
+    pub async fn check_store(&self) -> Result<(), HostError> {
+        self.has_space()?;
+        let store = Arc::clone(&self.store);
+        let results = blocking(move || store.check_result_directory()).await;
+        let written = self.store.check_writable().await;
+        results.and(written.map_err(|error| self.storage.store_failed(&error)))
+    }
+}
+
+/// The store's disk is the operator's to repair, and the request may then succeed.
+pub(crate) fn store_failed(error: &StoreError) -> HostError {
+    if error.is_full() {
+        return storage_full(error.to_string());
+    }
+    HostError::new(Code::Plugin(ErrorCode::UNAVAILABLE), error.to_string())
+        .hint("the host's disk needs its operator: room, permissions, health")
+}
+
+fn storage_full(message: String) -> HostError {
+    HostError {
+        details: Some(json!({"retryable": true})),
+        ..HostError::new(Code::StorageFull, message).hint(
+            "send it again when the operator has made room; janitor.max_stored_bytes bounds what results take",
+        )
+    }
+}

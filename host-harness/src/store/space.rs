@@ -1,0 +1,33 @@
+//! Whether the store's directories can be written to, and how much room they have.
+
+use std::path::Path;
+
+use super::{Store, StoreError};
+
+impl Store {
+    /// The bytes that may still be written, in whichever of the two directories has less.
+    ///
+    /// # Errors
+    /// The system refuses to say.
+    pub fn free_bytes(&self) -> Result<u64, StoreError> {
+        let jobs = free(self.database.parent().unwrap_or(&self.database))?;
+        Ok(jobs.min(free(self.files.directory())?))
+    }
+
+    /// Whether result files may be made.
+    ///
+    /// # Errors
+    /// They may not.
+    pub fn check_result_directory(&self) -> Result<(), StoreError> {
+        use rustix::fs::Access;
+        let directory = self.files.directory();
+        rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK)
+            .map_err(|error| StoreError::file(directory, error.into()))
+    }
+}
+
+fn free(directory: &Path) -> Result<u64, StoreError> {
+    let found = rustix::fs::statvfs(directory)
+        .map_err(|error| StoreError::file(directory, error.into()))?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
