@@ -226,7 +226,7 @@ impl Submission {
 }
 
 /// System tags are the server's to set; a resubmitted record may carry an older job's.
-fn is_system_tag(tag: &str) -> bool {
+pub(crate) fn is_system_tag(tag: &str) -> bool {
     ["_id:", "_name:", "_version:"]
         .iter()
         .any(|prefix| tag.starts_with(prefix))
@@ -291,6 +291,23 @@ struct Body<'a> {
 }
 
 impl Job {
+    /// About how many bytes its record has.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let fixed = 512;
+        let texts = [
+            Some(self.name.as_str()),
+            self.description.as_deref(),
+            self.error.as_deref(),
+            self.error_document.as_deref(),
+            self.context.as_deref().map(RawValue::get),
+            Some(self.tags.get()),
+            Some(self.command_criteria.get()),
+            Some(self.cluster_criteria.get()),
+        ];
+        fixed + texts.into_iter().flatten().map(str::len).sum::<usize>()
+    }
+
     /// The job as JSON, without a result.
     #[must_use]
     pub fn to_json(&self, view: View) -> Vec<u8> {

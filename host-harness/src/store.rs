@@ -7,7 +7,10 @@
 mod files;
 mod filter;
 mod list;
+mod page;
+mod private;
 mod rows;
+mod schema;
 mod space;
 mod writer;
 
@@ -47,6 +50,14 @@ pub enum StoreError {
         path: PathBuf,
         /// What the system said.
         source: Arc<std::io::Error>,
+    },
+    /// A file or directory of the store is not the host's alone.
+    #[error("cannot use {path}: {reason}")]
+    Untrusted {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
     },
     /// SQLite refused.
     #[error("the job store failed: {0}")]
@@ -93,6 +104,13 @@ impl StoreError {
             source: Arc::new(source),
         }
     }
+
+    fn untrusted(path: &Path, reason: &str) -> Self {
+        Self::Untrusted {
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
 }
 
 /// A stored result.
@@ -111,29 +129,10 @@ pub struct Store {
     writer: writer::Writer,
     readers: Mutex<Vec<Connection>>,
     next_seq: AtomicI64,
+    notes: Vec<String>,
     // Last, so that the lock is given back when everything else is closed.
     _lock: File,
 }
-
-/// Bumped when the tables change in a way that an older host cannot read.
-const FORMAT: i64 = 1;
-
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS jobs (
-    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, version TEXT NOT NULL, description TEXT, user TEXT NOT NULL,
-    tags TEXT NOT NULL, context TEXT, command_criteria TEXT NOT NULL, cluster_criteria TEXT NOT NULL, is_sync INTEGER NOT NULL,
-    command_id TEXT NOT NULL, command_name TEXT NOT NULL, cluster_id TEXT NOT NULL, cluster_name TEXT NOT NULL, plugin TEXT NOT NULL,
-    status INTEGER NOT NULL, error TEXT, error_document TEXT, plugin_version TEXT, canceled_by TEXT,
-    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, attempts INTEGER NOT NULL, result_bytes INTEGER);
-CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs (status);
-CREATE INDEX IF NOT EXISTS jobs_by_user ON jobs (user);
-CREATE INDEX IF NOT EXISTS jobs_by_created_at ON jobs (created_at);
-CREATE INDEX IF NOT EXISTS jobs_by_updated_at ON jobs (updated_at);
-CREATE TABLE IF NOT EXISTS payloads (seq INTEGER PRIMARY KEY, stderr TEXT NOT NULL, result BLOB);
-CREATE TABLE IF NOT EXISTS objects (
-    kind TEXT NOT NULL, id TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
-    file_status TEXT NOT NULL, status TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
-";
 
 impl Store {
     /// Opens the store in `jobs_directory`, making what is missing, and removes files that no job owns.
@@ -141,22 +140,26 @@ impl Store {
     /// # Errors
     /// Another host uses it, or the disk refuses.
     pub fn open(jobs_directory: &Path, result_directory: &Path) -> Result<Self, StoreError> {
-        files::make_private_directory(jobs_directory)?;
-        let lock = lock(jobs_directory)?;
-        let database = jobs_directory.join("jobs.sqlite");
-        let connection = writer::open_for_writing(&database)?;
-        let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if found > FORMAT {
-            return Err(StoreError::Format {
-                found,
-                known: FORMAT,
-            });
+        let mut jobs = private::directory(jobs_directory)?;
+        let lock = lock(&jobs.path)?;
+        let database = jobs.path.join("jobs.sqlite");
+        for name in ["jobs.sqlite-wal", "jobs.sqlite-shm", "jobs.sqlite-journal"] {
+            private::check_if_there(&jobs.path.join(name))?;
         }
-        connection.execute_batch(SCHEMA)?;
-        connection.pragma_update(None, "user_version", FORMAT)?;
+        // SQLite gives its other files the mode of this one.
+        private::file(&database)?;
+        let mut connection = writer::open_for_writing(&database)?;
+        let opened = schema::open(&mut connection)?;
         let last: Option<i64> =
             connection.query_row("SELECT max(seq) FROM jobs", [], |row| row.get(0))?;
-        let files = files::Files::open(result_directory)?;
+        let results = private::directory(result_directory)?;
+        jobs.notes.extend(results.notes);
+        let files = files::Files::new(results.path, opened.id);
+        if opened.was_format_1 {
+            for seq in list::with_files(&connection)? {
+                files.adopt(seq)?;
+            }
+        }
         files.sweep(|seq| {
             let mut statement = connection
                 .prepare_cached("SELECT 1 FROM jobs WHERE seq = ? AND result_bytes IS NOT NULL")?;
@@ -168,8 +171,15 @@ impl Store {
             files,
             readers: Mutex::new(Vec::new()),
             next_seq: AtomicI64::new(last.unwrap_or(0) + 1),
+            notes: jobs.notes,
             _lock: lock,
         })
+    }
+
+    /// What the operator is to be told about the store's directories, one sentence each.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The number of the next job.
@@ -275,7 +285,7 @@ impl Store {
     /// # Errors
     /// The disk refuses.
     pub fn jobs(&self, query: &JobQuery) -> Result<JobsPage, StoreError> {
-        self.read(|connection| list::page(connection, query))
+        self.read(|connection| page::page(connection, query))
     }
 
     /// Some of the finished jobs that ended before `cutoff`, with whether each has a result file. This question and the next two run
@@ -418,12 +428,7 @@ impl Store {
 
 fn lock(directory: &Path) -> Result<File, StoreError> {
     let path = directory.join("lock");
-    let open = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path);
-    let file = open.map_err(|source| StoreError::file(&path, source))?;
+    let file = private::file(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked {

@@ -174,10 +174,11 @@ impl Parameters {
         )?;
         let cursor = self.get("cursor").map(|text| {
             let wrong = || {
-                invalid("invalid pagination cursor")
-                    .hint("send next_cursor of the page before, with the same order_by")
+                invalid("invalid pagination cursor").hint(
+                    "send next_cursor of the page before, with the same order_by and direction",
+                )
             };
-            Cursor::decode(text, order).ok_or_else(wrong)
+            Cursor::decode(text, order, direction).ok_or_else(wrong)
         });
         let tags = self.list("tags", |tag| Ok(tag.to_owned()))?;
         if tags.len() > 20 {

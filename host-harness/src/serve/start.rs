@@ -113,6 +113,9 @@ pub fn run<E: std::fmt::Display>(
         &config.jobs_directory,
         &config.result_directory,
     )?);
+    for note in store.notes() {
+        log.event(Level::Warn, note, &[]);
+    }
     let directory = options
         .plugin_dir
         .as_deref()

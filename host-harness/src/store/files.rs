@@ -5,31 +5,20 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{StoreError, StoredResult};
+use super::{StoreError, StoredResult, private};
 
-/// The directory of result files.
+/// The result files of one store. Others may have theirs in the same directory: each store's begin with its id.
 pub(super) struct Files {
     directory: PathBuf,
-}
-
-/// Makes a directory that only its owner can read: jobs and results are the callers' data.
-pub(super) fn make_private_directory(path: &Path) -> Result<(), StoreError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| StoreError::file(path, source))
+    store: String,
 }
 
 impl Files {
-    pub(super) fn open(directory: &Path) -> Result<Self, StoreError> {
-        make_private_directory(directory)?;
-        Ok(Self {
-            directory: directory.to_owned(),
-        })
+    /// The files of a store in a directory that is private already.
+    pub(super) fn new(directory: PathBuf, store: String) -> Self {
+        Self { directory, store }
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -37,21 +26,16 @@ impl Files {
     }
 
     fn path(&self, seq: i64) -> PathBuf {
-        self.directory.join(format!("{seq}.result.json"))
+        self.directory
+            .join(format!("{}-{seq}.result.json", self.store))
     }
 
     /// Bytes, then name, then directory: after a crash at any point there is the whole file or none.
     pub(super) fn write(&self, seq: i64, bytes: &[u8]) -> Result<(), StoreError> {
-        let temporary = self.directory.join(format!("{seq}.result.tmp"));
         let path = self.path(seq);
+        let temporary = path.with_extension("tmp");
         let write = || {
-            let mut options = File::options();
-            let mut file = options
-                .create(true)
-                .truncate(true)
-                .write(true)
-                .mode(0o600)
-                .open(&temporary)?;
+            let mut file = private::create(&temporary)?;
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&temporary, &path)?;
@@ -64,10 +48,21 @@ impl Files {
         })
     }
 
+    /// Gives a result file of format 1, which had no store in its name, the name of this one.
+    pub(super) fn adopt(&self, seq: i64) -> Result<(), StoreError> {
+        let old = self.directory.join(format!("{seq}.result.json"));
+        match fs::rename(&old, self.path(seq)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError::file(&old, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn read(&self, seq: i64) -> Result<StoredResult, StoreError> {
         let path = self.path(seq);
         let open = || {
-            let file = File::open(&path)?;
+            let file = private::open_for_reading(&path)?;
             let length = file.metadata()?.len();
             Ok((file, length))
         };
@@ -89,7 +84,10 @@ impl Files {
             .map_err(|source| StoreError::file(&self.directory, source))?;
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let Some((seq, kind)) = name.to_str().and_then(|name| name.split_once('.')) else {
+            let own = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(self.store.as_str())?.strip_prefix('-'));
+            let Some((seq, kind)) = own.and_then(|name| name.split_once('.')) else {
                 continue;
             };
             let Ok(seq) = seq.parse::<i64>() else {

@@ -11,6 +11,8 @@ pub enum Pattern {
     Exact(String),
     /// With wildcards.
     Wild {
+        /// The text before the first wildcard.
+        prefix: String,
         /// For SQLite's `GLOB`, which is case-sensitive as the filters are.
         glob: String,
         /// For text in memory.
@@ -18,33 +20,37 @@ pub enum Pattern {
     },
 }
 
-/// A filter that is too large to be meant.
+/// A filter that is too large to be meant, or would cost more than a list may.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the filter is too long")]
+#[error("the filter is longer than {LONGEST} bytes or has more than {MOST_WILDCARDS} wildcards")]
 pub struct PatternError;
+
+const LONGEST: usize = 1_000;
+const MOST_WILDCARDS: usize = 16;
 
 impl Pattern {
     /// Reads a filter: `%` stands for any text, `_` for one character, a backslash makes either literal.
     ///
     /// # Errors
-    /// The text is over 1,000 bytes.
+    /// The text is over 1,000 bytes or has more than 16 wildcards.
     pub fn new(text: &str) -> Result<Self, PatternError> {
-        if text.len() > 1_000 {
+        if text.len() > LONGEST {
             return Err(PatternError);
         }
         let (mut exact, mut glob, mut regex) =
             (String::new(), String::new(), String::from("(?s)^"));
-        let mut wild = false;
+        let mut prefix = String::new();
+        let mut wildcards = 0;
         let mut characters = text.chars();
         while let Some(character) = characters.next() {
             match character {
                 '%' => {
-                    wild = true;
+                    wildcards += 1;
                     glob.push('*');
                     regex.push_str(".*");
                 }
                 '_' => {
-                    wild = true;
+                    wildcards += 1;
                     glob.push('?');
                     regex.push('.');
                 }
@@ -54,6 +60,9 @@ impl Pattern {
                         other => other,
                     };
                     exact.push(literal);
+                    if wildcards == 0 {
+                        prefix.push(literal);
+                    }
                     if matches!(literal, '*' | '?' | '[') {
                         glob.extend(['[', literal, ']']);
                     } else {
@@ -63,12 +72,19 @@ impl Pattern {
                 }
             }
         }
-        if !wild {
+        if wildcards == 0 {
             return Ok(Self::Exact(exact));
+        }
+        if wildcards > MOST_WILDCARDS {
+            return Err(PatternError);
         }
         regex.push('$');
         let regex = Regex::new(&regex).map_err(|_| PatternError)?;
-        Ok(Self::Wild { glob, regex })
+        Ok(Self::Wild {
+            prefix,
+            glob,
+            regex,
+        })
     }
 
     /// Whether a text passes.
@@ -81,7 +97,8 @@ impl Pattern {
     }
 
     /// The operator and the value for SQLite.
-    pub(super) fn condition(&self) -> (&'static str, &str) {
+    #[cfg(test)]
+    fn condition(&self) -> (&'static str, &str) {
         match self {
             Self::Exact(exact) => ("=", exact),
             Self::Wild { glob, .. } => ("GLOB", glob),
@@ -125,5 +142,6 @@ mod tests {
             );
         }
         assert!(Pattern::new(&"x".repeat(2_000)).is_err());
+        assert!(Pattern::new(&"%a".repeat(17)).is_err());
     }
 }

@@ -1,14 +1,13 @@
-//! Lists of jobs: filtered, ordered, a page at a time.
+//! Lists of jobs: what is asked, the place in a list, and the janitor's own lists. A page is found in `page.rs`.
 //!
-//! In: a checked query. Out: one page and whether there is more. A cursor names the last row that was seen, by its sort value
-//! and its number, so that nothing is left out or repeated while jobs come and go.
+//! A cursor names the last job that was seen, by the value it is ordered by and its number, so that nothing is left out or repeated
+//! while jobs come and go. It belongs to its order.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use rusqlite::types::{ToSql, Value};
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::Connection;
 
-use super::{Pattern, StoreError, rows};
+use super::{Pattern, StoreError};
 use crate::job::{Job, JobStatus};
 
 /// How many jobs one round of the janitor removes, so that it never holds up a commit for long.
@@ -17,12 +16,10 @@ const BATCH: u64 = 200;
 /// What jobs are ordered by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OrderBy {
-    /// The order of acceptance.
-    #[default]
-    Acceptance,
     /// The id.
     Id,
-    /// When they were accepted, in seconds.
+    /// When they were accepted: in seconds, and within one in the order of acceptance.
+    #[default]
     CreatedAt,
     /// When they last changed, in seconds.
     UpdatedAt,
@@ -38,17 +35,30 @@ pub enum Direction {
     Descending,
 }
 
-/// The place after a job in a list.
+/// The place after a job in a list of one order and direction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cursor {
     pub(super) value: serde_json::Value,
     pub(super) seq: i64,
+    order: &'static str,
+}
+
+/// The word in a cursor that ties it to its order.
+fn order_word(order: OrderBy, direction: Direction) -> &'static str {
+    match (order, direction) {
+        (OrderBy::Id, Direction::Ascending) => "id+",
+        (OrderBy::Id, Direction::Descending) => "id-",
+        (OrderBy::CreatedAt, Direction::Ascending) => "created+",
+        (OrderBy::CreatedAt, Direction::Descending) => "created-",
+        (OrderBy::UpdatedAt, Direction::Ascending) => "updated+",
+        (OrderBy::UpdatedAt, Direction::Descending) => "updated-",
+    }
 }
 
 impl Cursor {
-    /// Reads a cursor; `None` where it is none, or belongs to another order.
+    /// Reads a cursor; `None` where it is none, or belongs to another order or direction.
     #[must_use]
-    pub fn decode(text: &str, order: OrderBy) -> Option<Self> {
+    pub fn decode(text: &str, order: OrderBy, direction: Direction) -> Option<Self> {
         let unpadded = text.trim_end_matches('=');
         let bytes = URL_SAFE_NO_PAD
             .decode(unpadded)
@@ -58,31 +68,34 @@ impl Cursor {
         struct Parts {
             v: serde_json::Value,
             i: i64,
+            o: String,
         }
-        let Parts { v: value, i: seq } = serde_json::from_slice(&bytes).ok()?;
+        let Parts {
+            v: value,
+            i: seq,
+            o: found,
+        } = serde_json::from_slice(&bytes).ok()?;
         let fits = match order {
             OrderBy::Id => value.is_string(),
-            OrderBy::Acceptance | OrderBy::CreatedAt | OrderBy::UpdatedAt => value.is_i64(),
+            OrderBy::CreatedAt | OrderBy::UpdatedAt => value.is_i64(),
         };
-        fits.then_some(Self { value, seq })
+        let order = order_word(order, direction);
+        (fits && found == order).then_some(Self { value, seq, order })
     }
 
     /// The cursor as text that fits into a URL as it is.
     #[must_use]
     pub fn encode(&self) -> String {
-        URL_SAFE_NO_PAD.encode(serde_json::json!({"v": self.value, "i": self.seq}).to_string())
+        let parts = serde_json::json!({"v": self.value, "i": self.seq, "o": self.order});
+        URL_SAFE_NO_PAD.encode(parts.to_string())
     }
 
-    fn after(job: &Job, order: OrderBy) -> Self {
-        let value = match order {
-            OrderBy::Acceptance => job.seq.into(),
-            OrderBy::Id => job.id.clone().into(),
-            OrderBy::CreatedAt => job.created_at.into(),
-            OrderBy::UpdatedAt => job.updated_at.into(),
-        };
+    /// The place after a job in a query's order.
+    pub(super) fn at(query: &JobQuery, value: serde_json::Value, seq: i64) -> Self {
         Self {
             value,
-            seq: job.seq,
+            seq,
+            order: order_word(query.order, query.direction),
         }
     }
 }
@@ -119,83 +132,6 @@ pub struct JobsPage {
     pub next: Option<Cursor>,
 }
 
-pub(super) fn page(connection: &Connection, query: &JobQuery) -> Result<JobsPage, StoreError> {
-    let (sql, values) = statement(query);
-    let mut statement = connection.prepare_cached(&sql)?;
-    let parameters = params_from_iter(values.iter().map(|value| value as &dyn ToSql));
-    let mut jobs: Vec<Job> = statement
-        .query_map(parameters, rows::read)?
-        .collect::<Result<_, _>>()?;
-    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    let more = jobs.len() > limit;
-    jobs.truncate(limit);
-    let next = jobs
-        .last()
-        .filter(|_| more)
-        .map(|job| Cursor::after(job, query.order));
-    Ok(JobsPage { jobs, next })
-}
-
-/// Column names come from this file alone; everything that a client wrote is a bound value.
-fn statement(query: &JobQuery) -> (String, Vec<Value>) {
-    let mut conditions: Vec<String> = Vec::new();
-    let mut values: Vec<Value> = Vec::new();
-    for (column, pattern) in &query.patterns {
-        let (operator, value) = pattern.condition();
-        conditions.push(format!("{column} {operator} ?"));
-        values.push(value.to_owned().into());
-    }
-    if !query.statuses.is_empty() {
-        let numbers: Vec<_> = query
-            .statuses
-            .iter()
-            .map(|status| status.number().to_string())
-            .collect();
-        conditions.push(format!("status IN ({})", numbers.join(", ")));
-    }
-    for tag in &query.tags {
-        conditions.push(
-            "EXISTS (SELECT 1 FROM json_each(jobs.tags) WHERE json_each.value = ?)".to_owned(),
-        );
-        values.push(tag.clone().into());
-    }
-    for (operator, time) in [(">=", query.created_after), ("<", query.created_before)] {
-        if let Some(time) = time {
-            conditions.push(format!("created_at {operator} ?"));
-            values.push(time.into());
-        }
-    }
-    let column = match query.order {
-        OrderBy::Acceptance => "seq",
-        OrderBy::Id => "id",
-        OrderBy::CreatedAt => "created_at",
-        OrderBy::UpdatedAt => "updated_at",
-    };
-    let (word, beyond) = match query.direction {
-        Direction::Ascending => ("ASC", ">"),
-        Direction::Descending => ("DESC", "<"),
-    };
-    if let Some(cursor) = &query.cursor {
-        conditions.push(format!("({column}, seq) {beyond} (?, ?)"));
-        values.push(match &cursor.value {
-            serde_json::Value::String(text) => text.clone().into(),
-            number => number.as_i64().unwrap_or_default().into(),
-        });
-        values.push(cursor.seq.into());
-    }
-    let filter = if conditions.is_empty() {
-        String::new()
-    } else {
-        format!("WHERE {}", conditions.join(" AND "))
-    };
-    values.push((i64::from(query.limit) + 1).into());
-    let sql = format!(
-        "SELECT {} FROM jobs {filter} ORDER BY {column} {word}, seq {word} LIMIT ?",
-        rows::COLUMNS
-    );
-    (sql, values)
-}
-
 /// A status that a job ends with.
 const FINISHED: &str = "status IN (4, 5, 6, 8)";
 
@@ -229,6 +165,13 @@ pub(super) fn oldest(
         connection,
         &format!("{FINISHED} ORDER BY seq LIMIT {n_jobs}"),
     )
+}
+
+/// The jobs whose results are files.
+pub(super) fn with_files(connection: &Connection) -> Result<Vec<i64>, StoreError> {
+    let jobs = seqs(connection, "result_bytes IS NOT NULL")?;
+    let jobs = jobs.into_iter().filter(|(_, has_file)| *has_file);
+    Ok(jobs.map(|(seq, _)| seq).collect())
 }
 
 fn seqs(connection: &Connection, rest: &str) -> Result<Vec<(i64, bool)>, StoreError> {

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::types::Type;
-use rusqlite::{Connection, OpenFlags, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use serde_json::value::RawValue;
 
 use super::StoreError;
-use crate::job::{Job, JobStatus, Route};
+use crate::job::{Job, JobStatus, Route, is_system_tag};
 
 /// The columns that [`read`] expects, in its order.
 pub(super) const COLUMNS: &str = "seq, id, name, version, description, user, tags, context, command_criteria, cluster_criteria, is_sync, \
@@ -66,7 +66,37 @@ pub(super) fn write(
         job.attempts,
         result_bytes,
     ])?;
+    for tag in own_tags(job.tags.get()) {
+        connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO job_tags (tag, created_at, seq) VALUES (?, ?, ?)",
+            )?
+            .execute(params![tag, job.created_at, job.seq])?;
+    }
     Ok(())
+}
+
+/// Takes a job's tags out of their index; its row must still be there.
+pub(super) fn delete_tags(connection: &Connection, seq: i64) -> Result<(), StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT tags, created_at FROM jobs WHERE seq = ?")?;
+    let row = statement.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?)));
+    let Some((tags, created_at)): Option<(String, i64)> = row.optional()? else {
+        return Ok(());
+    };
+    for tag in own_tags(&tags) {
+        connection
+            .prepare_cached("DELETE FROM job_tags WHERE tag = ? AND created_at = ? AND seq = ?")?
+            .execute(params![tag, created_at, seq])?;
+    }
+    Ok(())
+}
+
+/// A job's tags without the system's own, which say what columns say.
+fn own_tags(tags: &str) -> Vec<String> {
+    let mut tags: Vec<String> = serde_json::from_str(tags).unwrap_or_default();
+    tags.retain(|tag| !is_system_tag(tag));
+    tags
 }
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Job> {

@@ -313,7 +313,7 @@ fn carry_out(
         }
         Order::Check(ack) => {
             // The number that is there already: a page is written all the same.
-            let written = connection.pragma_update(None, "user_version", super::FORMAT);
+            let written = connection.pragma_update(None, "user_version", super::schema::FORMAT);
             later(written.map_err(StoreError::from), ack, pending)
         }
     }
@@ -360,6 +360,7 @@ fn write_put(connection: &Connection, put: &Put) -> Result<(), StoreError> {
 
 fn delete(connection: &Connection, jobs: &[i64]) -> Result<(), StoreError> {
     for seq in jobs {
+        rows::delete_tags(connection, *seq)?;
         connection
             .prepare_cached("DELETE FROM jobs WHERE seq = ?")?
             .execute([seq])?;

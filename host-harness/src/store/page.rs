@@ -1,0 +1,534 @@
+//! One page of a list of jobs, found by an index, in bounded time and memory.
+//!
+//! In: a checked query. Out: the jobs of one page, and the place after it where there may be more. Three ways lead to a page:
+//! - a filter that fits few jobs: they are gathered and sorted;
+//! - the order of acceptance and a filter with few values: its index has the jobs of each value in that order, and these are merged;
+//! - else the jobs are walked through in the order that is asked for, so far and no further: the page then ends early, and its cursor
+//!   leads on.
+//!
+//! Column names come from this file alone; everything that a client wrote is a bound value.
+
+use std::cmp::Ordering;
+use std::time::{Duration, Instant};
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use super::list::{Cursor, Direction, JobQuery, JobsPage, OrderBy};
+use super::{Pattern, StoreError, rows};
+use crate::job::Job;
+
+/// A filter that fits so many jobs at most has them gathered and sorted.
+const FEW: i64 = 5_000;
+/// So many values of a column at most are merged.
+const LANES: usize = 64;
+/// So many different values of a column at most are compared with a filter.
+const DISTINCT: usize = 1_000;
+/// So many jobs are looked at for one page at most.
+const VISITS: usize = 5_000;
+/// How long a page may take that looks at thousands of jobs.
+const LONGEST: Duration = Duration::from_millis(250);
+/// The most bytes of records on one page; one job is always there.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// What a client asks in terms of SQL.
+struct Search<'a> {
+    connection: &'a Connection,
+    query: &'a JobQuery,
+    filters: Vec<Filter>,
+    /// Conditions on a column that jobs may be ordered by: a walk in that order begins and ends where they do.
+    bounds: Vec<(OrderBy, String)>,
+    values: Vec<Value>,
+}
+
+/// One filter.
+struct Filter {
+    /// The condition on a row of `jobs`.
+    condition: String,
+    /// The jobs that fit it, by an index.
+    source: Option<Source>,
+    /// The same jobs by value, each lane in the order of acceptance; empty where there are too many or there is no such index.
+    lanes: Vec<Source>,
+}
+
+/// Rows in the order of an index.
+#[derive(Clone)]
+struct Source {
+    from: String,
+    condition: String,
+}
+
+/// A job's place: the value that it is ordered by, and its number.
+#[derive(Clone, PartialEq)]
+struct Place {
+    value: Value,
+    seq: i64,
+}
+
+impl Place {
+    fn compare(&self, other: &Self) -> Ordering {
+        let by_value = match (&self.value, &other.value) {
+            (Value::Integer(one), Value::Integer(two)) => one.cmp(two),
+            (Value::Text(one), Value::Text(two)) => one.cmp(two),
+            _ => Ordering::Equal,
+        };
+        by_value.then(self.seq.cmp(&other.seq))
+    }
+}
+
+/// The places of a page's jobs, and the place after which the next page begins.
+struct Found {
+    places: Vec<Place>,
+    next: Option<Place>,
+}
+
+pub(super) fn page(connection: &Connection, query: &JobQuery) -> Result<JobsPage, StoreError> {
+    // One moment of the store for all questions.
+    let _snapshot = connection.unchecked_transaction()?;
+    let mut search = Search {
+        connection,
+        query,
+        filters: Vec::new(),
+        bounds: Vec::new(),
+        values: Vec::new(),
+    };
+    search.read()?;
+    let found = search.find()?;
+    search.fetch(found)
+}
+
+impl Search<'_> {
+    /// A value as a parameter of the statements to come.
+    fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("?{}", self.values.len())
+    }
+
+    fn read(&mut self) -> Result<(), StoreError> {
+        for (column, pattern) in &self.query.patterns {
+            let filter = self.text(column, pattern)?;
+            self.filters.push(filter);
+        }
+        if !self.query.statuses.is_empty() {
+            let numbers = self.query.statuses.iter();
+            let values = numbers.map(|status| status.number().into()).collect();
+            let filter = self.one_of("status", values);
+            self.filters.push(filter);
+        }
+        for tag in &self.query.tags {
+            let filter = self.tag(tag)?;
+            self.filters.push(filter);
+        }
+        let times = [
+            (">=", self.query.created_after),
+            ("<", self.query.created_before),
+        ];
+        let mut conditions = Vec::new();
+        for (operator, time) in times {
+            if let Some(time) = time {
+                conditions.push(format!("jobs.created_at {operator} {}", self.bind(time)));
+            }
+        }
+        if !conditions.is_empty() {
+            self.bounds
+                .push((OrderBy::CreatedAt, conditions.join(" AND ")));
+            let source = Source {
+                from: "jobs INDEXED BY jobs_by_created_at".to_owned(),
+                condition: conditions.join(" AND "),
+            };
+            self.filters.push(Filter {
+                condition: source.condition.clone(),
+                lanes: vec![source.clone()],
+                source: Some(source),
+            });
+        }
+        Ok(())
+    }
+
+    /// A filter on a column of texts.
+    fn text(&mut self, column: &str, pattern: &Pattern) -> Result<Filter, StoreError> {
+        match pattern {
+            Pattern::Exact(text) => Ok(self.one_of(column, vec![text.clone().into()])),
+            Pattern::Wild { glob, prefix, .. } => {
+                // Ids are all different.
+                if column != "id"
+                    && let Some(values) = self.values_that_fit(column, pattern, prefix)?
+                {
+                    return Ok(self.one_of(column, values));
+                }
+                let glob = self.bind(glob.clone());
+                let condition = format!("jobs.{column} GLOB {glob}");
+                let source = if prefix.is_empty() {
+                    None
+                } else {
+                    let (from, to) = (
+                        self.bind(prefix.clone()),
+                        self.bind(format!("{prefix}{}", char::MAX)),
+                    );
+                    let range = format!("jobs.{column} >= {from} AND jobs.{column} < {to}");
+                    if column == "id" {
+                        self.bounds.push((OrderBy::Id, range.clone()));
+                    }
+                    Some(Source {
+                        from: format!("jobs INDEXED BY jobs_by_{column}"),
+                        condition: format!("{range} AND {condition}"),
+                    })
+                };
+                Ok(Filter {
+                    condition,
+                    source,
+                    lanes: Vec::new(),
+                })
+            }
+        }
+    }
+
+    fn one_of(&mut self, column: &str, values: Vec<Value>) -> Filter {
+        let from = format!("jobs INDEXED BY jobs_by_{column}");
+        let names: Vec<_> = values.into_iter().map(|value| self.bind(value)).collect();
+        let condition = format!("jobs.{column} IN ({})", names.join(", "));
+        let lane = |name: &String| Source {
+            from: from.clone(),
+            condition: format!("jobs.{column} = {name}"),
+        };
+        let lanes = if column == "id" || names.len() > LANES {
+            Vec::new()
+        } else {
+            names.iter().map(lane).collect()
+        };
+        Filter {
+            source: Some(Source {
+                from: from.clone(),
+                condition: condition.clone(),
+            }),
+            condition,
+            lanes,
+        }
+    }
+
+    /// A filter by tag. The system's own tags say what columns say.
+    fn tag(&mut self, tag: &str) -> Result<Filter, StoreError> {
+        for (prefix, column) in [("_id:", "id"), ("_name:", "name"), ("_version:", "version")] {
+            if let Some(text) = tag.strip_prefix(prefix) {
+                return self.text(column, &Pattern::Exact(text.to_owned()));
+            }
+        }
+        let tag = self.bind(tag.to_owned());
+        let source = Source {
+            from: "job_tags CROSS JOIN jobs ON jobs.seq = job_tags.seq".to_owned(),
+            condition: format!("job_tags.tag = {tag}"),
+        };
+        Ok(Filter {
+            condition: format!(
+                "EXISTS (SELECT 1 FROM job_tags WHERE tag = {tag} AND created_at = jobs.created_at AND seq = jobs.seq)"
+            ),
+            source: Some(source.clone()),
+            lanes: vec![source],
+        })
+    }
+
+    /// The values of a column that fit a filter; `None` where there are too many values to look at them all.
+    fn values_that_fit(
+        &self,
+        column: &str,
+        pattern: &Pattern,
+        prefix: &str,
+    ) -> Result<Option<Vec<Value>>, StoreError> {
+        let next = |operator: &str| {
+            format!(
+                "SELECT {column} FROM jobs INDEXED BY jobs_by_{column} WHERE {column} {operator} ? ORDER BY {column} LIMIT 1"
+            )
+        };
+        let mut first = self.connection.prepare(&next(">="))?;
+        let mut later = self.connection.prepare(&next(">"))?;
+        let mut fitting = Vec::new();
+        let mut value: Option<String> = one(&mut first, prefix)?;
+        for _ in 0..DISTINCT {
+            match value.take().filter(|value| value.starts_with(prefix)) {
+                None => return Ok(Some(fitting)),
+                Some(found) => {
+                    value = one(&mut later, &found)?;
+                    if pattern.matches(&found) {
+                        fitting.push(found.into());
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn find(&mut self) -> Result<Found, StoreError> {
+        if let Some(at) = self.few()? {
+            let source = self.filters[at].source.clone();
+            return self.gather(source.as_ref());
+        }
+        let lanes = self
+            .filters
+            .iter()
+            .position(|filter| !filter.lanes.is_empty())
+            .filter(|_| self.query.order == OrderBy::CreatedAt);
+        match lanes {
+            Some(at) => {
+                let lanes = std::mem::take(&mut self.filters[at].lanes);
+                self.walk(&lanes, Some(at))
+            }
+            None => {
+                let all = Source {
+                    from: format!("jobs INDEXED BY jobs_by_{}", column(self.query.order)),
+                    condition: "1".to_owned(),
+                };
+                self.walk(&[all], None)
+            }
+        }
+    }
+
+    /// The filter that fits the fewest jobs, where these are few.
+    fn few(&self) -> Result<Option<usize>, StoreError> {
+        let mut least: Option<(i64, usize)> = None;
+        for (at, filter) in self.filters.iter().enumerate() {
+            let Some(source) = &filter.source else {
+                continue;
+            };
+            let sql = format!(
+                "SELECT count(*) FROM (SELECT 1 FROM {} WHERE {} LIMIT {})",
+                source.from,
+                source.condition,
+                FEW + 1
+            );
+            let count: i64 = self.one(&sql, |row| row.get(0))?;
+            if count <= FEW && least.is_none_or(|(fewest, _)| count < fewest) {
+                least = Some((count, at));
+            }
+        }
+        Ok(least.map(|(_, at)| at))
+    }
+
+    /// The jobs of a source that pass every filter, sorted.
+    fn gather(&mut self, source: Option<&Source>) -> Result<Found, StoreError> {
+        let Some(source) = source else {
+            return Ok(Found {
+                places: Vec::new(),
+                next: None,
+            });
+        };
+        let order = column(self.query.order);
+        let mut conditions = vec![source.condition.clone()];
+        conditions.extend(self.filters.iter().map(|filter| filter.condition.clone()));
+        let (word, beyond) = words(self.query.direction);
+        if let Some(place) = self.after() {
+            let (value, seq) = (self.bind(place.value), self.bind(place.seq));
+            conditions.push(format!(
+                "(jobs.{order}, jobs.seq) {beyond} ({value}, {seq})"
+            ));
+        }
+        let limit = self.limit();
+        let sql = format!(
+            "SELECT jobs.{order}, jobs.seq FROM {} WHERE {} ORDER BY 1 {word}, 2 {word} LIMIT {}",
+            source.from,
+            conditions.join(" AND "),
+            limit + 1
+        );
+        let mut statement = self.connection.prepare(&sql)?;
+        let rows = statement.query_map(self.parameters(&sql), place)?;
+        let mut places = rows.collect::<Result<Vec<_>, _>>()?;
+        let more = places.len() > limit;
+        places.truncate(limit);
+        let next = places.last().filter(|_| more).cloned();
+        Ok(Found { places, next })
+    }
+
+    /// Goes through sources in the order asked for; `done` is the filter that they fulfil.
+    fn walk(&mut self, lanes: &[Source], done: Option<usize>) -> Result<Found, StoreError> {
+        let others = self.filters.iter().enumerate();
+        let others: Vec<_> = others
+            .filter(|(at, _)| Some(*at) != done)
+            .map(|(_, filter)| format!("({})", filter.condition))
+            .collect();
+        let hit = if others.is_empty() {
+            "1".to_owned()
+        } else {
+            others.join(" AND ")
+        };
+        let after = self
+            .after()
+            .map(|place| (self.bind(place.value), self.bind(place.seq)));
+        let sqls: Vec<_> = lanes
+            .iter()
+            .map(|lane| self.lane(lane, &hit, after.as_ref()))
+            .collect();
+        let mut statements = Vec::with_capacity(sqls.len());
+        for sql in &sqls {
+            statements.push(self.connection.prepare(sql)?);
+        }
+        let mut lanes = Vec::with_capacity(sqls.len());
+        for (statement, sql) in statements.iter_mut().zip(&sqls) {
+            let mut rows = statement.query(self.parameters(sql))?;
+            if let Some(head) = head(&mut rows)? {
+                lanes.push((head, rows));
+            }
+        }
+        let (limit, began) = (self.limit(), Instant::now());
+        let mut places: Vec<Place> = Vec::new();
+        for visit in 1.. {
+            let first = (0..lanes.len()).min_by(|&one, &two| {
+                let order = lanes[one].0.0.compare(&lanes[two].0.0);
+                match self.query.direction {
+                    Direction::Ascending => order,
+                    Direction::Descending => order.reverse(),
+                }
+            });
+            let Some(first) = first else { break };
+            let (ref here, hit) = lanes[first].0;
+            let here = here.clone();
+            if hit && places.len() == limit {
+                let next = places.last().cloned();
+                return Ok(Found { places, next });
+            }
+            if hit {
+                places.push(here.clone());
+            }
+            let late = visit % 1_000 == 0 && began.elapsed() > LONGEST;
+            if visit >= VISITS || late {
+                return Ok(Found {
+                    places,
+                    next: Some(here),
+                });
+            }
+            match head(&mut lanes[first].1)? {
+                Some(head) => lanes[first].0 = head,
+                None => drop(lanes.swap_remove(first)),
+            }
+        }
+        Ok(Found { places, next: None })
+    }
+
+    /// The statement of one lane. Jobs with the cursor's own value come first, so that both parts are found by the index.
+    fn lane(&self, lane: &Source, hit: &str, after: Option<&(String, String)>) -> String {
+        let order = column(self.query.order);
+        let table = if lane.from.starts_with("job_tags") {
+            "job_tags"
+        } else {
+            "jobs"
+        };
+        let (word, beyond) = words(self.query.direction);
+        let bounds = self.bounds.iter();
+        let bounds: String = bounds
+            .filter(|(of, _)| *of == self.query.order)
+            .map(|(_, bound)| format!(" AND {}", bound.replace("jobs.", &format!("{table}."))))
+            .collect();
+        let part = |after: &str| {
+            format!(
+                "SELECT {table}.{order} AS value, {table}.seq AS seq, {hit} AS hit FROM {} WHERE {}{bounds}{after}",
+                lane.from, lane.condition
+            )
+        };
+        let parts = match after {
+            None => part(""),
+            Some((value, seq)) => format!(
+                "{} UNION ALL {}",
+                part(&format!(
+                    " AND {table}.{order} = {value} AND {table}.seq {beyond} {seq}"
+                )),
+                part(&format!(" AND {table}.{order} {beyond} {value}"))
+            ),
+        };
+        format!("{parts} ORDER BY value {word}, seq {word}")
+    }
+
+    /// The records of a page's jobs, as many as fit.
+    fn fetch(&self, found: Found) -> Result<JobsPage, StoreError> {
+        let sql = format!("SELECT {} FROM jobs WHERE seq = ?", rows::COLUMNS);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let (mut jobs, mut bytes, mut next) = (Vec::new(), 0, found.next);
+        let mut last = None;
+        for place in found.places {
+            let job: Job = statement.query_row([place.seq], rows::read)?;
+            bytes += job.bytes();
+            if bytes > PAGE_BYTES && !jobs.is_empty() {
+                next = last;
+                break;
+            }
+            jobs.push(job);
+            last = Some(place);
+        }
+        let next = next.map(|place| {
+            let value = match place.value {
+                Value::Text(text) => text.into(),
+                Value::Integer(number) => number.into(),
+                _ => serde_json::Value::Null,
+            };
+            Cursor::at(self.query, value, place.seq)
+        });
+        Ok(JobsPage { jobs, next })
+    }
+
+    /// The place of the query's cursor.
+    fn after(&self) -> Option<Place> {
+        let cursor = self.query.cursor.as_ref()?;
+        Some(Place {
+            value: match &cursor.value {
+                serde_json::Value::String(text) => text.clone().into(),
+                number => number.as_i64().unwrap_or_default().into(),
+            },
+            seq: cursor.seq,
+        })
+    }
+
+    fn limit(&self) -> usize {
+        usize::try_from(self.query.limit).unwrap_or(usize::MAX - 1)
+    }
+
+    /// The bound values as far as a statement names them.
+    fn parameters(&self, sql: &str) -> impl rusqlite::Params {
+        let named = (1..=self.values.len())
+            .rev()
+            .find(|number| sql.contains(&format!("?{number}")))
+            .unwrap_or(0);
+        params_from_iter(self.values[..named].to_vec())
+    }
+
+    fn one<T>(
+        &self,
+        sql: &str,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let mut statement = self.connection.prepare(sql)?;
+        Ok(statement.query_row(self.parameters(sql), read)?)
+    }
+}
+
+fn column(order: OrderBy) -> &'static str {
+    match order {
+        OrderBy::Id => "id",
+        OrderBy::CreatedAt => "created_at",
+        OrderBy::UpdatedAt => "updated_at",
+    }
+}
+
+fn words(direction: Direction) -> (&'static str, &'static str) {
+    match direction {
+        Direction::Ascending => ("ASC", ">"),
+        Direction::Descending => ("DESC", "<"),
+    }
+}
+
+fn place(row: &Row<'_>) -> rusqlite::Result<Place> {
+    Ok(Place {
+        value: row.get(0)?,
+        seq: row.get(1)?,
+    })
+}
+
+/// A lane's next job, and whether it passes the other filters.
+fn head(rows: &mut rusqlite::Rows<'_>) -> Result<Option<(Place, bool)>, StoreError> {
+    let row = rows.next()?;
+    Ok(row
+        .map(|row| Ok::<_, rusqlite::Error>((place(row)?, row.get(2)?)))
+        .transpose()?)
+}
+
+fn one(statement: &mut rusqlite::Statement<'_>, text: &str) -> Result<Option<String>, StoreError> {
+    let mut rows = statement.query([text])?;
+    let row = rows.next()?;
+    Ok(row.map(|row| row.get(0)).transpose()?)
+}

@@ -1,0 +1,223 @@
+//! Pages of a list against the plain truth: every filter, order and direction finds what a look at each job finds.
+
+use super::*;
+
+/// Some hundred jobs with few and many values in each column, and clocks that went back once.
+async fn filled(store: &Store) -> Vec<Arc<Job>> {
+    let (mut jobs, mut stored) = (Vec::new(), Vec::new());
+    let mut users = ["alice", "bob", "böb"].into_iter().cycle();
+    for n in 0..400_i64 {
+        let status = match n % 7 {
+            0 => JobStatus::Failed,
+            1 => JobStatus::Running,
+            _ => JobStatus::Succeeded,
+        };
+        let mut made = (*job(store, users.next().unwrap(), status)).clone();
+        made.name = format!("job-{}", n % 150);
+        made.route.command_name = format!("c-{}", n % 2);
+        made.created_at = if n < 200 {
+            5_000 + n / 20
+        } else {
+            4_000 + n / 20
+        };
+        made.updated_at = 9_000 - n / 3;
+        let mut tags = BTreeSet::from([
+            format!("_id:{}", made.id),
+            format!("_name:{}", made.name),
+            format!("_version:{}", made.version),
+        ]);
+        tags.insert(format!("group:{}", n % 5));
+        if n % 90 == 0 {
+            tags.insert("rare".into());
+        }
+        made.tags = raw(&tags);
+        let made = Arc::new(made);
+        stored.push(store.put(Put::record(Arc::clone(&made))));
+        jobs.push(made);
+    }
+    for stored in stored {
+        stored.await.unwrap();
+    }
+    jobs
+}
+
+fn fits(job: &Job, query: &JobQuery) -> bool {
+    let tags: Vec<String> = serde_json::from_str(job.tags.get()).unwrap();
+    query.patterns.iter().all(|(column, pattern)| {
+        pattern.matches(match *column {
+            "id" => &job.id,
+            "name" => &job.name,
+            "version" => &job.version,
+            "user" => &job.user,
+            "command_name" => &job.route.command_name,
+            _ => &job.route.cluster_name,
+        })
+    }) && (query.statuses.is_empty() || query.statuses.contains(&job.status))
+        && query.tags.iter().all(|tag| tags.contains(tag))
+        && query
+            .created_after
+            .is_none_or(|time| job.created_at >= time)
+        && query
+            .created_before
+            .is_none_or(|time| job.created_at < time)
+}
+
+fn expected(jobs: &[Arc<Job>], query: &JobQuery) -> Vec<i64> {
+    let mut found: Vec<_> = jobs.iter().filter(|job| fits(job, query)).collect();
+    found.sort_by(|one, two| match query.order {
+        OrderBy::Id => one.id.cmp(&two.id),
+        OrderBy::CreatedAt => (one.created_at, one.seq).cmp(&(two.created_at, two.seq)),
+        OrderBy::UpdatedAt => (one.updated_at, one.seq).cmp(&(two.updated_at, two.seq)),
+    });
+    if query.direction == Direction::Descending {
+        found.reverse();
+    }
+    found.into_iter().map(|job| job.seq).collect()
+}
+
+/// The jobs of all pages, one after the other.
+fn all_pages(store: &Store, query: &JobQuery) -> Vec<i64> {
+    let (mut query, mut seen) = (query.clone(), Vec::new());
+    loop {
+        let page = store.jobs(&query).unwrap();
+        assert!(page.jobs.len() <= query.limit as usize);
+        seen.extend(ids(&page));
+        let Some(next) = page.next else { return seen };
+        query.cursor = Cursor::decode(&next.encode(), query.order, query.direction);
+    }
+}
+
+#[tokio::test]
+async fn every_filter_finds_what_a_look_at_each_job_finds() {
+    let place = place();
+    let store = open(&place);
+    let jobs = filled(&store).await;
+    let text = |column, pattern: &str| JobQuery {
+        patterns: vec![(column, Pattern::new(pattern).unwrap())],
+        ..JobQuery::default()
+    };
+    let tags = |tags: &[&str]| JobQuery {
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        ..JobQuery::default()
+    };
+    let mut queries = vec![
+        JobQuery::default(),
+        text("name", "job-7"),
+        text("name", "job-1%"),
+        text("name", "%-14_"),
+        text("name", "none%"),
+        text("id", "id-7"),
+        text("id", "id-1%"),
+        text("id", "%9"),
+        text("user", "b_b"),
+        text("version", "0.0.1"),
+        text("command_name", "c-%"),
+        text("cluster_name", "l"),
+        tags(&["rare"]),
+        tags(&["group:1"]),
+        tags(&["group:1", "rare"]),
+        tags(&["_name:job-3", "_version:0.0.1"]),
+        tags(&["_id:id-5"]),
+        tags(&["nowhere"]),
+        JobQuery {
+            statuses: vec![JobStatus::Failed, JobStatus::Running],
+            ..JobQuery::default()
+        },
+        JobQuery {
+            created_after: Some(4_012),
+            created_before: Some(5_003),
+            ..JobQuery::default()
+        },
+    ];
+    queries.push(JobQuery {
+        statuses: vec![JobStatus::Succeeded],
+        tags: vec!["group:2".into()],
+        created_before: Some(5_006),
+        ..text("user", "alice")
+    });
+    for query in queries {
+        for order in [OrderBy::Id, OrderBy::CreatedAt, OrderBy::UpdatedAt] {
+            for direction in [Direction::Ascending, Direction::Descending] {
+                for limit in [7, 101] {
+                    let query = JobQuery {
+                        order,
+                        direction,
+                        limit,
+                        ..query.clone()
+                    };
+                    assert_eq!(
+                        all_pages(&store, &query),
+                        expected(&jobs, &query),
+                        "{query:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_large_records_is_shorter_and_leads_on() {
+    let place = place();
+    let store = open(&place);
+    for _ in 0..12 {
+        let mut large = (*job(&store, "alice", JobStatus::Failed)).clone();
+        large.context = Some(raw(&serde_json::json!({"query": "x".repeat(1 << 20)})));
+        store.put(Put::record(Arc::new(large))).await.unwrap();
+    }
+    let query = JobQuery {
+        direction: Direction::Ascending,
+        limit: 101,
+        ..JobQuery::default()
+    };
+    let page = store.jobs(&query).unwrap();
+    assert_eq!(ids(&page), [1, 2, 3], "as many as 4 MiB hold");
+    assert!(page.next.is_some());
+    assert_eq!(all_pages(&store, &query), (1..=12).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_filter_that_few_of_many_jobs_fit_ends_its_page_early_and_leads_on() {
+    let place = place();
+    let store = open(&place);
+    let first = job(&store, "alice", JobStatus::Succeeded);
+    store.put(Put::record(Arc::clone(&first))).await.unwrap();
+    // Made in the store's own tables: it is how they look after months.
+    let connection = rusqlite::Connection::open(place.jobs.join("jobs.sqlite")).unwrap();
+    connection
+        .execute_batch(
+            "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)
+             INSERT INTO jobs SELECT i, 'id-' || i, 'n' || i, version, user, is_sync, command_id, command_name, cluster_id, cluster_name,
+                plugin, status, plugin_version, canceled_by, created_at + i, updated_at, attempts, result_bytes, command_criteria,
+                cluster_criteria, '[]', description, error, error_document, context FROM n, jobs WHERE seq = 1",
+        )
+        .unwrap();
+    let query = JobQuery {
+        patterns: vec![("name", Pattern::new("%-items-%").unwrap())],
+        limit: 101,
+        ..JobQuery::default()
+    };
+    let page = store.jobs(&query).unwrap();
+    assert_eq!((page.jobs.len(), page.next.is_some()), (0, true));
+    assert_eq!(all_pages(&store, &query), [1]);
+}
+
+#[tokio::test]
+async fn a_deleted_job_is_in_no_index() {
+    let place = place();
+    let store = open(&place);
+    let one = job(&store, "alice", JobStatus::Succeeded);
+    store.put(Put::record(Arc::clone(&one))).await.unwrap();
+    store.delete(vec![(one.seq, false)]).await.unwrap();
+    let query = JobQuery {
+        tags: vec!["team:a".into()],
+        limit: 10,
+        ..JobQuery::default()
+    };
+    assert!(store.jobs(&query).unwrap().jobs.is_empty());
+    let connection = rusqlite::Connection::open(place.jobs.join("jobs.sqlite")).unwrap();
+    let left: i64 = connection
+        .query_row("SELECT count(*) FROM job_tags", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 0);
+}
