@@ -10,7 +10,9 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use plugin_host::LogSink;
 
-use crate::{check, demo, explain, inspect, plugins, run, serve};
+use heimdall_server::{check, plugins, serve};
+
+use crate::{explain, inspect, run};
 
 /// Runs jobs through plugins that are loaded at run time.
 #[derive(Debug, Parser)]
@@ -34,8 +36,6 @@ enum Command {
     Probe(inspect::ProbeArgs),
     /// Explain an error code
     Explain(explain::ExplainArgs),
-    /// Show it all on an embedded DynamoDB
-    Demo(demo::DemoArgs),
 }
 
 /// What `plugins` takes.
@@ -140,7 +140,6 @@ impl Cli {
                 Exit::Usage.into()
             }),
             Command::Explain(args) => explain::run(&args).into(),
-            Command::Demo(args) => demo::run(&args).into(),
         }
     }
 }

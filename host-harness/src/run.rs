@@ -15,10 +15,9 @@ use clap::Args;
 use plugin_api::Error;
 use plugin_host::{CallOptions, Document, Lease, Registry, RegistryOptions};
 
-use crate::{
-    cli::{Exit, default_plugin_dir},
-    error::{Code, HostError},
-};
+use heimdall_server::error::{Code, HostError};
+
+use crate::cli::{Exit, default_plugin_dir};
 use document::Routed;
 pub use output::Format;
 use report::Report;
@@ -81,7 +80,7 @@ pub(crate) enum RunError {
     Failed(Error),
     /// A host's refusal, such as `NO_ROUTE`: exit status 1.
     #[error("{0}")]
-    Refused(crate::error::HostError),
+    Refused(HostError),
 }
 
 /// Runs one job.

@@ -13,7 +13,7 @@ use engines::{
     replay::chain,
     sample,
 };
-use harness_tests::{host, library};
+use harness_tests::{built, host, library};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -325,12 +325,41 @@ fn an_interrupt_cancels_the_job_first_and_is_exit_status_130() {
 #[test]
 fn the_demo_prints_the_source_documents_two_books() {
     let place = Place::new();
-    let output = Command::new(host())
-        .args(["demo", "--plugin-dir"])
+    let output = Command::new(built().join("engines-demo"))
+        .arg(host())
         .arg(place.folder.path().join("plugins"))
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let shown = text(&output.stdout);
     assert!(shown.contains("category  id   price\n--------  ---  -----\nbooks     123  12.99\nbooks     124  15.5\n"), "{shown}");
+}
+
+#[test]
+fn a_kept_demo_prints_a_command_that_its_database_answers() {
+    use std::io::{BufRead, BufReader};
+    let place = Place::new();
+    let mut demo = Command::new(built().join("engines-demo"))
+        .arg(host())
+        .arg(place.folder.path().join("plugins"))
+        .arg("--keep")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Kept until the end: the demo goes on writing.
+    let mut lines = BufReader::new(demo.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let command = lines
+        .find(|line| line.trim_start().starts_with("AWS_ACCESS_KEY_ID="))
+        .expect("it prints a command");
+    let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stdout).contains("12.99"),
+        "{}",
+        text(&output.stdout)
+    );
 }

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  demo          build, and show it all on an embedded DynamoDB
+  demo [--keep] build, and show it all on an embedded DynamoDB; --keep leaves it running and says how to ask it something
   test [ARGS]   run every test; ARGS go to `cargo test`
   lint          formatting and clippy, warnings are errors
   bench [--costs] [--sizes] [--pages] [--jobs] [--host] [--all] [--rounds N] [--mb N] [--seconds N] [--write]
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         .split_first()
         .map(|(command, rest)| (command.as_str(), rest))
     {
-        Some(("demo", [])) => tasks::demo(),
+        Some(("demo", rest)) => tasks::demo(rest),
         Some(("test", rest)) => tasks::test(rest),
         Some(("lint", [])) => tasks::lint(),
         Some(("bench", rest)) => bench::bench(rest),

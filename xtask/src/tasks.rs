@@ -54,11 +54,18 @@ fn build() -> anyhow::Result<()> {
     run(&mut cargo(&["build", "--workspace"]))
 }
 
-pub(crate) fn demo() -> anyhow::Result<()> {
+pub(crate) fn demo(args: &[String]) -> anyhow::Result<()> {
+    // `cargo xtask demo -- --keep` hands the two dashes over as well.
+    let args: Vec<&String> = args.iter().filter(|arg| *arg != "--").collect();
+    ensure!(
+        args.iter().all(|arg| *arg == "--keep"),
+        "demo takes nothing but --keep"
+    );
     build()?;
-    run(Command::new(target().join("debug/host-harness"))
-        .args(["demo", "--plugin-dir"])
-        .arg(stage_plugin()?))
+    run(Command::new(target().join("debug/engines-demo"))
+        .arg(target().join("debug/host-harness"))
+        .arg(stage_plugin()?)
+        .args(args))
 }
 
 /// The plugin alone in a folder, as a host has it; the build's folder holds the tests' plugins as well.

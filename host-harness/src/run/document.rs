@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize, ser::SerializeMap};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{RunArgs, RunError};
-use crate::{
+use heimdall_server::{
     catalog::Catalog,
     config::Config,
     error::{Code, HostError},

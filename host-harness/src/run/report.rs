@@ -14,10 +14,9 @@ use plugin_host::{Document, LogSink, Progress};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{
-    cli::Exit,
-    error::{Code, HostError},
-};
+use heimdall_server::error::{Code, HostError};
+
+use crate::cli::Exit;
 
 /// No more often than this is progress told.
 const EVERY: Duration = Duration::from_secs(1);
