@@ -9,11 +9,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Skip, local, moto};
+use crate::{Skip, local, moto, readers};
 
 /// Installs every engine that can be had; gives what cannot, and why.
 pub fn install_all() -> Vec<Skip> {
-    let installed = [local::install(), moto::install()];
+    let installed = [local::install(), moto::install(), readers::install()];
     installed.into_iter().filter_map(Result::err).collect()
 }
 
@@ -63,6 +63,30 @@ pub(crate) fn run(engine: &'static str, command: &mut Command) -> Result<(), Ski
         engine,
         format!("`{program}` failed ({}): {last}", output.status),
     ))
+}
+
+/// Makes a Python environment in `folder` with these packages.
+pub(crate) fn python_environment(
+    engine: &'static str,
+    folder: &Path,
+    packages: &[&str],
+) -> Result<(), Skip> {
+    let environment = ["-m", "venv", "."];
+    run(
+        engine,
+        Command::new("python3")
+            .args(environment)
+            .current_dir(folder),
+    )?;
+    // Run as a module: the scripts of an environment name the folder that it was made in.
+    let install = ["-m", "pip", "install", "--quiet", "--retries", "1"];
+    run(
+        engine,
+        Command::new(folder.join("bin/python"))
+            .args(install)
+            .args(packages)
+            .current_dir(folder),
+    )
 }
 
 /// Cargo's target folder: what the environment says, else the workspace's.

@@ -11,13 +11,14 @@
 //! | [`tls`] | any of these over TLS, under a private CA | `ca_bundle`, TLS failures |
 //! | [`local`] | Amazon's own DynamoDB Local | the reference for grammar, errors and pages |
 //! | [`moto`] | moto's STS | a second opinion on assumed roles |
+//! | [`readers`] | pyarrow, duckdb and polars | what others read in our files |
 //! | [`endpoints`] | nobody: refused, unresolvable, mute | connection errors |
 //! | [`replay`] | ready-made pages, byte for byte | odd bodies, benchmarks |
 //!
 //! Every engine listens on 127.0.0.1 at a port of its own choice, runs on a thread of its own (callers stay
 //! synchronous), and is gone, threads and sockets included, when its handle is dropped. None of them reaches
-//! beyond loopback; the two of
-//! other people's making ([`local`], [`moto`]) are fetched once into the target folder by [`install_all`].
+//! beyond loopback; what is of
+//! other people's making ([`local`], [`moto`], [`readers`]) is fetched once into the target folder by [`install_all`].
 #![forbid(unsafe_code)]
 
 pub mod client;
@@ -34,6 +35,7 @@ pub mod metadata;
 pub mod moto;
 pub mod paging;
 pub mod proxy;
+pub mod readers;
 pub mod replay;
 pub mod sample;
 mod scripted_body;

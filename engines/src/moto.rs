@@ -4,7 +4,6 @@
 //! pages nothing and is not for use here.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::OnceLock;
 
 use hyper::Method;
@@ -27,28 +26,7 @@ pub struct Moto {
 /// What is missing on this machine.
 pub fn install() -> Result<PathBuf, Skip> {
     install::installed(ENGINE, "moto-5.2", |folder| {
-        let environment = ["-m", "venv", "."];
-        install::run(
-            ENGINE,
-            Command::new("python3")
-                .args(environment)
-                .current_dir(folder),
-        )?;
-        // Run as a module: the scripts of an environment name the folder that it was made in.
-        let packages = [
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--retries",
-            "1",
-            "moto[server]==5.2.*",
-        ];
-        let python = folder.join("bin/python");
-        install::run(
-            ENGINE,
-            Command::new(python).args(packages).current_dir(folder),
-        )
+        install::python_environment(ENGINE, folder, &["moto[server]==5.2.*"])
     })
 }
 

@@ -11,6 +11,7 @@ mod chameleon;
 mod child;
 mod corpus;
 mod faults;
+mod formats;
 mod health;
 mod hosts;
 mod hosts_c;
