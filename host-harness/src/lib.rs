@@ -8,3 +8,4 @@ pub mod explain;
 pub mod inspect;
 pub mod render;
 pub mod run;
+pub mod worker;

@@ -42,6 +42,7 @@
 )]
 mod ffi;
 pub mod inspect;
+mod instance;
 mod load;
 pub mod probe;
 pub mod refusal;
@@ -50,10 +51,11 @@ pub mod residue;
 pub mod testing;
 mod verify;
 mod watch;
+pub mod worker;
 
 pub use ffi::{
     library::{CallOptions, Document, Info, Library, LoadError, LogSink, Progress},
     process::{free_thread_keys, glibc_version},
 };
 pub use load::raise_file_limit;
-pub use registry::{Lease, Registry, RegistryError, RegistryOptions};
+pub use registry::{Lease, Names, Place, Registry, RegistryError, RegistryOptions};

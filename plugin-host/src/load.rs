@@ -65,16 +65,7 @@ pub(crate) fn library(
 ) -> Result<(Library, semver::Version), Refusal> {
     let library = Library::load(copy, log).map_err(refused)?;
     let info = library.info();
-    let version = semver::Version::parse(&info.version).map_err(|error| {
-        Refusal::new(
-            RefusalCode::BadHandshake,
-            format!(
-                "its version '{}' is no semantic version: {error}",
-                info.version
-            ),
-            "give the plugin's crate a version such as 1.2.3",
-        )
-    })?;
+    let version = version(&info.version)?;
     if info.name.chars().any(char::is_control) {
         return Err(Refusal::new(
             RefusalCode::BadHandshake,
@@ -83,6 +74,17 @@ pub(crate) fn library(
         ));
     }
     Ok((library, version))
+}
+
+/// The version that a library says of itself.
+pub(crate) fn version(text: &str) -> Result<semver::Version, Refusal> {
+    semver::Version::parse(text).map_err(|error| {
+        Refusal::new(
+            RefusalCode::BadHandshake,
+            format!("its version '{text}' is no semantic version: {error}"),
+            "give the plugin's crate a version such as 1.2.3",
+        )
+    })
 }
 
 fn refused(error: LoadError) -> Refusal {

@@ -253,6 +253,17 @@ fn died(step: Step, timed_out: Option<Duration>, status: ExitStatus) -> Refusal 
     )
 }
 
+/// How a process ended, as the end of a sentence.
+pub(crate) fn end_of(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(signal) => format!("was ended by {}", signal_name(signal)),
+        None => format!(
+            "ended with exit status {}",
+            status.code().unwrap_or_default()
+        ),
+    }
+}
+
 fn signal_name(number: i32) -> String {
     let name = match number {
         4 => "SIGILL",

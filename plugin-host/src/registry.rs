@@ -15,6 +15,7 @@ mod state;
 mod status;
 
 use std::{
+    collections::BTreeSet,
     io,
     path::PathBuf,
     sync::{Arc, Condvar, Mutex},
@@ -24,7 +25,7 @@ use std::{
 
 use plugin_api::Level;
 
-use crate::{LogSink, verify::Copies};
+use crate::{LogSink, verify::Copies, worker::WorkerOptions};
 pub use lease::Lease;
 pub use status::{Kept, PluginState, PluginStatus, ReloadReport};
 
@@ -54,6 +55,45 @@ pub struct RegistryOptions {
     pub key_floor: usize,
     /// Where the private directory of copies is made; it must allow execution.
     pub copies_in: PathBuf,
+    /// Where the versions run.
+    pub place: Place,
+    /// Which plugins of the directory are served; the others are left alone.
+    pub names: Names,
+}
+
+/// Where the versions of a registry run.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// In the host's own process.
+    InProcess,
+    /// Each in a worker process of its own, which the host outlives whatever the library does.
+    Worker(WorkerOptions),
+}
+
+/// A choice of plugins by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Names {
+    /// All but these.
+    AllBut(BTreeSet<String>),
+    /// None but these.
+    Only(BTreeSet<String>),
+}
+
+impl Names {
+    /// Whether a plugin of that name is chosen.
+    #[must_use]
+    pub fn includes(&self, name: &str) -> bool {
+        match self {
+            Self::AllBut(names) => !names.contains(name),
+            Self::Only(names) => names.contains(name),
+        }
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::AllBut(BTreeSet::new())
+    }
 }
 
 impl RegistryOptions {
@@ -73,6 +113,8 @@ impl RegistryOptions {
             probe_limit: Duration::from_secs(4),
             key_floor: 64,
             copies_in: std::env::temp_dir(),
+            place: Place::InProcess,
+            names: Names::default(),
         }
     }
 }
@@ -227,10 +269,14 @@ impl Registry {
             source,
         })?;
         let watch = options.watch;
+        let state = State {
+            names: options.names.clone(),
+            ..State::default()
+        };
         let core = Arc::new(Core {
             options,
             copies,
-            state: Mutex::new(State::default()),
+            state: Mutex::new(state),
             changed: Condvar::new(),
         });
         let registry = Self {
@@ -311,6 +357,19 @@ impl Registry {
         let mut state = self.core.lock();
         let news = std::mem::take(&mut state.news);
         Ok(status::report(&state, &news))
+    }
+
+    /// Serves another choice of plugins from now on; answers when it is decided what serves. Versions that are no longer chosen take
+    /// no new job and end as retired ones do.
+    ///
+    /// # Errors
+    /// As [`Registry::reload`].
+    pub fn serve(&self, names: Names) -> Result<(), RegistryError> {
+        self.core.lock().names = names;
+        self.core.rescan(true)?;
+        let _turn = self.core.turn().ok_or(RegistryError::Closed)?;
+        self.core.switch();
+        Ok(())
     }
 
     /// Sends new jobs of a plugin to that version, until told otherwise; `None`: to the newest again.

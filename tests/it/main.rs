@@ -18,6 +18,7 @@ mod hosts_c;
 mod hosts_examples;
 mod hosts_template;
 mod identity;
+mod isolation;
 mod kill;
 mod library;
 mod query;

@@ -118,6 +118,12 @@ pub struct CallOptions {
 /// A document in the plugin's memory; freed there when dropped. Reads as bytes.
 pub struct Document(RVec<u8>);
 
+impl From<Vec<u8>> for Document {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
 impl Deref for Document {
     type Target = [u8];
     fn deref(&self) -> &[u8] {

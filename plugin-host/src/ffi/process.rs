@@ -36,6 +36,20 @@ pub fn glibc_version() -> Option<&'static str> {
     None
 }
 
+/// Makes this process deaf to the signals that operators and terminals send to a host: it ends when the host says so.
+pub(crate) fn ignore_signals_of_the_host() {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: SIG_IGN is no function of ours, and no other thread of this process runs yet.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
+/// Closes every file from 3 on. For a child process that has opened nothing yet: what is there was left open by mistake.
+pub(crate) fn close_inherited_files() {
+    // SAFETY: nothing in this process owns a file handle from 3 on yet; the caller says so. Where the system refuses, they stay.
+    unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

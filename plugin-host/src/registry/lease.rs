@@ -72,12 +72,21 @@ impl Lease {
     /// # Errors
     /// The job's own error; `SHUTTING_DOWN` where the version was closed, its grace being over.
     pub fn run_job(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
-        self.call(|| self.version.library.run_job(job, call))
+        self.call(|| self.version.instance.run_job(job, call))
+    }
+
+    /// Runs one job as [`Lease::run_job`] does, but where the version runs in a worker process, in one that is started for this job
+    /// and ends with it; one such job at a time. For a job whose worker died under it: if it was the cause, it harms no other.
+    ///
+    /// # Errors
+    /// As [`Lease::run_job`].
+    pub fn run_job_alone(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
+        self.call(|| self.version.instance.run_alone(job, call))
     }
 
     /// Asks every job under that id on this version to stop; whether there was one.
     pub fn cancel_job(&self, id: &str) -> bool {
-        self.version.library.cancel_job(id)
+        self.version.instance.cancel_job(id)
     }
 
     /// Asks whether a cluster can be worked with: the job document's `cluster` object. Blocks.
@@ -85,7 +94,7 @@ impl Lease {
     /// # Errors
     /// What a job on that cluster would fail with.
     pub fn check_health(&self, cluster: &[u8], call: &CallOptions) -> Result<Document, Error> {
-        self.call(|| self.version.library.check_health(cluster, call))
+        self.call(|| self.version.instance.check_health(cluster, call))
     }
 
     fn call(&self, call: impl FnOnce() -> Result<Document, Error>) -> Result<Document, Error> {

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     refusal::{Refusal, RefusalCode},
-    residue,
+    residue::{self, Residue},
 };
 
 /// How long whoever needs a version open waits for a close of it that is under way.
@@ -57,7 +57,7 @@ impl Core {
         state.held[index].phase = Phase::Opening;
         let version = Arc::clone(&state.held[index].version);
         drop(state);
-        let opened = version.library.open("{}");
+        let opened = version.instance.open("{}");
         let mut state = self.lock();
         let held = &mut state.held[index];
         held.phase = if opened.is_ok() {
@@ -203,19 +203,24 @@ impl Core {
     pub(super) fn close_version(&self, index: usize) {
         let version = Arc::clone(&self.lock().held[index].version);
         let label = format!("{} {}", version.name, version.version);
-        let mut closed = version.library.close(Duration::ZERO);
+        let mut closed = version.instance.close(Duration::ZERO);
         if let Err(error) = &closed {
             self.log(
                 Level::Warn,
                 &format!("{label} did not close in order: {}", error.message),
             );
             // A plugin whose own end failed is closed all the same, and says so when asked again; one with jobs left is not.
-            closed = version.library.close(Duration::ZERO);
+            closed = version.instance.close(Duration::ZERO);
         }
-        let residue = residue::of_library(&version.copy).ok().map(|mut residue| {
-            residue.thread_keys = version.thread_keys;
-            residue
-        });
+        let residue = if version.instance.is_in_process() {
+            residue::of_library(&version.copy).ok().map(|mut residue| {
+                residue.thread_keys = version.thread_keys;
+                residue
+            })
+        } else {
+            // A worker took everything with it.
+            Some(Residue::default())
+        };
         let mut state = self.lock();
         let held = &mut state.held[index];
         held.since = Instant::now();

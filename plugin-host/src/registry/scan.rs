@@ -14,15 +14,17 @@ use std::{
 use plugin_api::Level;
 
 use super::{
-    RegistryError,
+    Place, RegistryError,
     state::{Core, Held, Phase, Standing, Version},
 };
 use crate::{
+    instance::Instance,
     load,
-    probe::{self, ProbeFailure},
+    probe::{self, ProbeFailure, ProbeReport},
     refusal::Refusal,
     verify::{self, Digest, Look, Sums, elf},
     watch::Watch,
+    worker::Worker,
 };
 
 /// How many files are examined at once: one that hangs must not keep the others waiting.
@@ -42,6 +44,8 @@ pub(super) struct FileRecord {
     pub(super) refusal: Option<Refusal>,
     /// What a refused library calls itself: name and version.
     pub(super) says: Option<(String, String)>,
+    /// The plugin's name, where this registry does not serve it.
+    pub(super) left_out: Option<String>,
     /// When it came, as a running number.
     pub(super) arrived: u64,
 }
@@ -63,6 +67,8 @@ struct Examined {
 enum Found {
     Held(usize),
     New(Box<Version>),
+    /// It is a plugin of that name, which this registry does not serve.
+    LeftOut(String),
 }
 
 impl Core {
@@ -124,7 +130,9 @@ impl Core {
         let mut fresh = Vec::new();
         for (name, look) in present {
             let same = state.files.get(&name).is_some_and(|file| {
+                let wanted = file.left_out.as_ref();
                 file.look == look
+                    && !wanted.is_some_and(|name| state.names.includes(name))
                     && file
                         .refusal
                         .as_ref()
@@ -193,25 +201,27 @@ impl Core {
             }
             drop(state);
             elf::check(&taken.copy)?;
-            load::ensure_keys(self.options.key_floor)?;
             load::ensure_files(FILE_FLOOR)?;
             let report = probe::run(&self.options.probe, &taken.copy, self.options.probe_limit)?;
-            let (library, version) = load::library(&taken.copy, Some(self.options.log.clone()))?;
+            if !self.lock().names.includes(&report.name) {
+                return Ok(Found::LeftOut(report.name));
+            }
+            let (instance, version) = self.instance(&report, &taken.copy)?;
             self.log(
                 Level::Info,
                 &format!(
                     "loaded {} {version} from {} in {} ms (sha256 {})",
-                    library.info().name,
+                    report.name,
                     fresh.name,
                     started.elapsed().as_millis(),
                     taken.digest
                 ),
             );
             Ok(Found::New(Box::new(Version {
-                name: library.info().name.clone(),
+                name: report.name,
                 version,
                 digest: taken.digest,
-                library,
+                instance,
                 copy: taken.copy,
                 loaded_at: SystemTime::now(),
                 thread_keys: report.thread_keys,
@@ -222,6 +232,28 @@ impl Core {
             fresh: Fresh { look, ..fresh },
             digest,
             outcome,
+        }
+    }
+
+    /// The version behind a library that passed its probe, in the place where this registry runs them.
+    fn instance(
+        &self,
+        report: &ProbeReport,
+        copy: &Path,
+    ) -> Result<(Instance, semver::Version), Refusal> {
+        let log = self.options.log.clone();
+        match &self.options.place {
+            Place::InProcess => {
+                load::ensure_keys(self.options.key_floor)?;
+                let (library, version) = load::library(copy, Some(log))?;
+                Ok((Instance::InProcess(library), version))
+            }
+            Place::Worker(options) => {
+                let version = load::version(&report.version)?;
+                let label = format!("{} {version}", report.name);
+                let worker = Worker::new(options.clone(), copy.to_owned(), label, log);
+                Ok((Instance::Worker(worker), version))
+            }
         }
     }
 
@@ -240,19 +272,19 @@ impl Core {
             backs: None,
             refusal: None,
             says: None,
+            left_out: None,
             arrived: fresh.arrived,
         };
         let mut to_log = None;
         match outcome {
-            Ok(found) => {
-                let index = match found {
-                    Found::Held(index) => index,
-                    // Two files with the same bytes, examined at once.
-                    Found::New(version) => state.index_of(&version.digest).unwrap_or_else(|| {
-                        state.held.push(Held::new(*version, fresh.name.clone()));
-                        state.held.len() - 1
-                    }),
-                };
+            Ok(Found::LeftOut(name)) => record.left_out = Some(name),
+            Ok(Found::Held(index)) => record.backs = Some(index),
+            Ok(Found::New(version)) => {
+                // Two files with the same bytes may have been examined at once.
+                let index = state.index_of(&version.digest).unwrap_or_else(|| {
+                    state.held.push(Held::new(*version, fresh.name.clone()));
+                    state.held.len() - 1
+                });
                 record.backs = Some(index);
             }
             Err(failure) => {

@@ -13,9 +13,9 @@ use std::{
 
 use plugin_api::Level;
 
-use super::{RegistryOptions, decide, scan::FileRecord};
+use super::{Names, RegistryOptions, decide, scan::FileRecord};
 use crate::{
-    Library,
+    instance::Instance,
     refusal::Refusal,
     residue::Residue,
     verify::{Copies, Digest},
@@ -26,7 +26,7 @@ pub(super) struct Version {
     pub(super) name: String,
     pub(super) version: semver::Version,
     pub(super) digest: Digest,
-    pub(super) library: Library,
+    pub(super) instance: Instance,
     /// The private copy that it was loaded from.
     pub(super) copy: PathBuf,
     pub(super) loaded_at: SystemTime,
@@ -93,6 +93,8 @@ pub(super) struct State {
     pub(super) held: Vec<Held>,
     /// Per name, what serves: the active version first, then the others from new to old.
     pub(super) serving: BTreeMap<String, Vec<usize>>,
+    /// Which plugins are served.
+    pub(super) names: Names,
     /// What operators chose.
     pub(super) pins: HashMap<String, semver::Version>,
     /// Bytes that were found bad.
@@ -128,6 +130,7 @@ impl State {
             .files
             .values()
             .filter_map(|file| Some(candidate(file.backs?, file.arrived)))
+            .filter(|candidate| self.names.includes(candidate.name))
             .collect();
         // In memory the order of loading is the order of arrival.
         let loaded: Vec<_> = (0..self.held.len())

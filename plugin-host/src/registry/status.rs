@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 
 use super::state::{Held, News, Phase, Standing, State};
-use crate::{refusal::Refusal, residue::Residue};
+use crate::{refusal::Refusal, residue::Residue, worker::WorkerStatus};
 
 /// How things stand with a version or a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -46,6 +46,8 @@ pub struct PluginStatus {
     pub jobs_running: u64,
     /// Anonymous memory that its mappings keep; `None` until it is retired.
     pub residue_bytes: Option<u64>,
+    /// Its worker process, where it runs in one.
+    pub worker: Option<WorkerStatus>,
     /// Why it was refused, or why it does not close.
     pub error: Option<Refusal>,
 }
@@ -80,6 +82,7 @@ pub(super) fn rows(state: &State) -> Vec<PluginStatus> {
             loaded_at: None,
             jobs_running: 0,
             residue_bytes: None,
+            worker: None,
             error: Some(file.refusal.clone()?),
         })
     });
@@ -106,6 +109,7 @@ fn row(held: &Held) -> PluginStatus {
             .residue
             .filter(|_| state == PluginState::Retired)
             .map(|residue| residue.anonymous_bytes),
+        worker: version.instance.worker(),
         error: held.trouble.clone(),
     }
 }

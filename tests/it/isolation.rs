@@ -1,0 +1,240 @@
+//! Versions in worker processes: whatever the library does to its process, the host lives, and every job ends truthfully.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper that fails fails the test that called it"
+)]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use harness_tests::{host, library};
+use plugin_host::{
+    CallOptions, Names, Place,
+    registry::{PluginState, RegistryOptions},
+    residue,
+    worker::WorkerOptions,
+};
+use serde_json::{Value, json};
+
+use crate::chameleon::{Stage, chameleon, slim, version};
+
+fn in_workers(memory_bytes: Option<u64>) -> impl FnOnce(&mut RegistryOptions) {
+    move |options| {
+        options.place = Place::Worker(WorkerOptions {
+            program: host(),
+            memory_bytes,
+            overtime: Duration::from_millis(100),
+        });
+    }
+}
+
+/// The echo fixture in a worker.
+fn echo(memory_bytes: Option<u64>) -> Stage {
+    Stage::over(slim(&library("echo_plugin")), in_workers(memory_bytes))
+}
+
+fn job(context: Value) -> Vec<u8> {
+    json!({"id": "job", "context": context})
+        .to_string()
+        .into_bytes()
+}
+
+fn code(stage: &Stage, context: Value) -> Result<Value, String> {
+    let lease = stage.registry.lease("echo", None).unwrap();
+    lease
+        .run_job(&job(context), &CallOptions::default())
+        .map(|document| serde_json::from_slice(&document).unwrap())
+        .map_err(|error| format!("{}: {}", error.code, error.message))
+}
+
+fn maps(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default()
+}
+
+#[test]
+fn a_job_runs_in_the_worker_with_progress_and_log_and_the_library_is_never_in_the_host() {
+    let stage = echo(None);
+    let pages = Arc::new(AtomicU64::new(0));
+    let told = Arc::clone(&pages);
+    let mut call = CallOptions::default();
+    call.progress = Some(Arc::new(move |_, pages, _| {
+        told.store(pages, Ordering::Relaxed)
+    }));
+    let lease = stage.registry.lease("echo", None).unwrap();
+    let answer = lease.run_job(&job(json!({"n": 1})), &call).unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!(answer["data"][0][1], json!({"n": 1}));
+    assert_eq!(pages.load(Ordering::Relaxed), 1);
+    stage.wait_for("the plugin's log line", |stage| {
+        stage.logged("answered") > 0
+    });
+
+    let row = &stage.registry.list()[0];
+    let worker = row.worker.unwrap();
+    assert_eq!((row.state, worker.restarts), (PluginState::Active, 0));
+    // The private copy keeps its digest's name wherever it is mapped.
+    let digest = row.sha256.clone().unwrap();
+    assert!(maps(worker.pid).contains(&digest));
+    assert!(!maps(std::process::id()).contains(&digest));
+}
+
+#[test]
+fn a_worker_that_dies_fails_its_jobs_truthfully_and_is_started_again() {
+    let stage = echo(None);
+    for (how, end) in [
+        ("segfault", "SIGSEGV"),
+        ("abort", "SIGABRT"),
+        ("exit", "exit status 3"),
+    ] {
+        // A neighbour of the job that ends the process.
+        let neighbour = thread::scope(|scope| {
+            let neighbour = scope.spawn(|| code(&stage, json!({"sleep_ms": 600_000})));
+            stage.wait_for("the neighbour", |stage| {
+                stage.registry.list()[0].jobs_running == 1
+            });
+            let error = code(&stage, json!({"crash": how})).unwrap_err();
+            assert!(error.starts_with("PLUGIN_CRASHED: "), "{error}");
+            assert!(
+                error.contains(end) && error.contains("echo 1.0.0"),
+                "{error}"
+            );
+            neighbour.join().unwrap()
+        });
+        assert!(
+            neighbour.unwrap_err().starts_with("PLUGIN_CRASHED: "),
+            "{how}"
+        );
+        // After the second death in a row it pauses, and says for how long.
+        stage.wait_for("the next start", |stage| match code(stage, json!({})) {
+            Ok(_) => true,
+            Err(error) => {
+                assert!(error.starts_with("PLUGIN_UNAVAILABLE: "), "{error}");
+                assert!(
+                    error.contains("in a row") && error.contains(" s"),
+                    "{error}"
+                );
+                false
+            }
+        });
+    }
+    assert_eq!(stage.registry.list()[0].worker.unwrap().restarts, 3);
+}
+
+#[test]
+fn a_job_that_may_crash_again_runs_alone_and_leaves_the_others_in_peace() {
+    let stage = echo(None);
+    let before = stage.registry.list()[0].worker.unwrap().pid;
+    let lease = stage.registry.lease("echo", None).unwrap();
+    let error = lease
+        .run_job_alone(&job(json!({"crash": "abort"})), &CallOptions::default())
+        .unwrap_err();
+    assert_eq!(error.code, "PLUGIN_CRASHED");
+    assert!(error.retryable);
+    let answer = lease.run_job_alone(&job(json!({"n": 2})), &CallOptions::default());
+    assert!(answer.is_ok(), "{answer:?}");
+    assert_eq!(stage.registry.list()[0].worker.unwrap().pid, before);
+}
+
+#[test]
+fn a_job_that_heeds_nothing_is_killed_with_its_worker_after_its_deadline() {
+    let stage = echo(None);
+    let mut call = CallOptions::default();
+    call.timeout = Some(Duration::from_millis(50));
+    let lease = stage.registry.lease("echo", None).unwrap();
+    let error = lease
+        .run_job(&job(json!({"crash": "hang"})), &call)
+        .unwrap_err();
+    assert_eq!(error.code, "TIMEOUT");
+    assert!(error.message.contains("killed"), "{error}");
+}
+
+#[test]
+fn a_worker_that_takes_too_much_memory_dies_alone_and_the_message_names_the_limit() {
+    let limit = 256 << 20;
+    let stage = echo(Some(limit));
+    let error = code(&stage, json!({"crash": "allocate"})).unwrap_err();
+    assert!(error.starts_with("PLUGIN_CRASHED: "), "{error}");
+    assert!(
+        error.contains(&format!("{limit} bytes (limits.worker_memory_bytes)")),
+        "{error}"
+    );
+    assert!(code(&stage, json!({})).is_ok());
+}
+
+#[test]
+fn a_job_is_cancelled_by_its_id() {
+    let stage = echo(None);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| code(&stage, json!({"sleep_ms": 600_000})));
+        let lease = stage.registry.lease("echo", None).unwrap();
+        stage.wait_for("the job", |_| lease.cancel_job("job"));
+        assert!(
+            waiting
+                .join()
+                .unwrap()
+                .unwrap_err()
+                .starts_with("CANCELLED: ")
+        );
+        assert!(!lease.cancel_job("job"), "it is over");
+    });
+}
+
+#[test]
+fn a_swap_starts_a_worker_of_the_new_version_and_ends_the_old_one_without_a_trace() {
+    let stage = Stage::with(in_workers(None));
+    assert_eq!(stage.ask(), version(100));
+    let files = residue::open_files().unwrap();
+    let threads = residue::threads().unwrap();
+    let keys = plugin_host::free_thread_keys(900);
+    let first = stage.registry.list()[0].worker.unwrap().pid;
+    for number in 101..121 {
+        stage.put("first.so", &chameleon(number, "good"));
+        stage.registry.reload().unwrap();
+        assert_eq!(stage.ask(), version(number));
+    }
+    stage.wait_for("the end of the retired workers", |stage| {
+        (100..120).all(|number| {
+            let row = stage.row(number);
+            row.state == PluginState::Retired && row.worker.is_none()
+        })
+    });
+    assert!(!Path::new(&format!("/proc/{first}")).exists());
+    stage.wait_for("handles and threads as before", |_| {
+        residue::open_files().unwrap() <= files && residue::threads().unwrap() <= threads
+    });
+    assert_eq!(plugin_host::free_thread_keys(900), keys);
+    assert!(
+        !maps(std::process::id()).contains("chameleon") && stage.row(110).residue_bytes == Some(0)
+    );
+}
+
+#[test]
+fn a_worker_ends_with_the_registry() {
+    let stage = echo(None);
+    let pid = stage.registry.list()[0].worker.unwrap().pid;
+    stage.registry.close(Duration::ZERO);
+    assert!(!Path::new(&format!("/proc/{pid}")).exists());
+}
+
+#[test]
+fn a_plugin_that_is_not_chosen_is_left_alone_until_it_is() {
+    let only = |name: &str| Names::Only(BTreeSet::from([name.to_owned()]));
+    let stage = Stage::with(|options| options.names = only("another"));
+    assert!(stage.registry.list().is_empty());
+    assert!(stage.registry.lease("chameleon", None).is_err());
+    stage.registry.serve(only("chameleon")).unwrap();
+    assert_eq!(stage.ask(), version(100));
+    stage.registry.serve(only("another")).unwrap();
+    assert!(stage.registry.lease("chameleon", None).is_err());
+    stage.wait_for("its end", |stage| stage.state(100) == PluginState::Retired);
+}
