@@ -12,7 +12,7 @@ use plugin_host::LogSink;
 
 use heimdall_server::{check, plugins, serve};
 
-use crate::{explain, inspect, run, worker};
+use crate::{explain, inspect, run};
 
 /// Runs jobs through plugins that are loaded at run time.
 #[derive(Debug, Parser)]
@@ -34,8 +34,6 @@ enum Command {
     Plugins(PluginsArgs),
     /// Try one plugin library in a process of its own
     Probe(inspect::ProbeArgs),
-    #[command(hide = true)]
-    Worker(worker::WorkerArgs),
     /// Explain an error code
     Explain(explain::ExplainArgs),
 }
@@ -141,7 +139,6 @@ impl Cli {
                 eprintln!("error: {error}");
                 Exit::Usage.into()
             }),
-            Command::Worker(args) => ended(worker::run(&args)),
             Command::Explain(args) => explain::run(&args).into(),
         }
     }

@@ -7,19 +7,13 @@ use std::{
 };
 
 use clap::Args;
-use plugin_host::{
-    inspect::{self, PluginRow},
-    probe,
-};
+use plugin_host::inspect::{self, PluginRow};
 
 /// `probe FILE`.
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
     /// The library.
     file: PathBuf,
-    /// Run the library in this very process: what the probe itself calls.
-    #[arg(long, hide = true)]
-    child: bool,
 }
 
 /// Checks one file as if it lay in the plugin directory, in a child process, and prints one line of JSON. Exit status 0 where it
@@ -28,10 +22,6 @@ pub struct ProbeArgs {
 /// # Errors
 /// Where nothing can be printed, or no private copy can be made.
 pub fn probe(args: &ProbeArgs) -> io::Result<ExitCode> {
-    if args.child {
-        let passed = probe::child::run(&args.file)?;
-        return Ok(ExitCode::from(u8::from(!passed)));
-    }
     let verdict = inspect::file(&args.file)?;
     let mut line = serde_json::to_vec(&verdict)?;
     line.push(b'\n');

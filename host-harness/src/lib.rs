@@ -8,4 +8,3 @@ pub mod explain;
 pub mod inspect;
 pub mod render;
 pub mod run;
-pub mod worker;

@@ -7,6 +7,10 @@ use clap::Parser;
 use host_harness::cli::Cli;
 
 fn main() -> ExitCode {
+    // The host starts itself again to try plugin libraries.
+    if let Some(exit) = plugin_host::child::run_if_asked() {
+        return exit;
+    }
     // Wrong usage ends here with status 2, help and version with 0.
     Cli::parse().run()
 }

@@ -332,11 +332,21 @@ impl Error {
     }
 
     /// Reads an error document; `None` where the bytes are not one.
+    ///
+    /// A document with a code and a message is one, whatever its other fields became in a plugin that is newer than this host: of
+    /// such a one the code, the message, the hint and `retryable` are kept.
     #[must_use]
     pub fn from_json(document: &[u8]) -> Option<Self> {
-        serde_json::from_slice::<Document<Self>>(document)
-            .ok()
-            .map(|document| document.error)
+        if let Ok(document) = serde_json::from_slice::<Document<Self>>(document) {
+            return Some(document.error);
+        }
+        let document: serde_json::Value = serde_json::from_slice(document).ok()?;
+        let error = &document["error"];
+        let text = |field: &str| error[field].as_str().map(str::to_owned);
+        let mut known = Self::new(ErrorCode::from(text("code")?), text("message")?);
+        known.hint = text("hint");
+        known.retryable = error["retryable"].as_bool().unwrap_or(false);
+        Some(known)
     }
 }
 
@@ -356,17 +366,21 @@ mod tests {
 
     #[test]
     fn a_code_from_the_future_keeps_its_word_message_hint_and_retryable() {
-        let document = br#"{"error":{"code":"QUOTA_OF_2031","message":"m","hint":"h","retryable":true,"new_field":[1]}}"#;
-        let error = Error::from_json(document).unwrap();
-        assert_eq!(error.code, "QUOTA_OF_2031");
-        assert_eq!(
-            (
-                error.message.as_str(),
-                error.hint.as_deref(),
-                error.retryable
-            ),
-            ("m", Some("h"), true)
-        );
+        for document in [
+            r#"{"error":{"code":"QUOTA_OF_2031","message":"m","hint":"h","retryable":true,"new_field":[1]}}"#,
+            r#"{"error":{"code":"QUOTA_OF_2031","message":"m","hint":"h","retryable":true,"line":"two","partial":null}}"#,
+        ] {
+            let error = Error::from_json(document.as_bytes()).unwrap();
+            assert_eq!(error.code, "QUOTA_OF_2031");
+            assert_eq!(
+                (
+                    error.message.as_str(),
+                    error.hint.as_deref(),
+                    error.retryable
+                ),
+                ("m", Some("h"), true)
+            );
+        }
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //! while jobs run.
 //!
 //! - [`Library`] loads one library and calls it through safe functions. It trusts the file.
-//! - [`Registry`] keeps a whole directory of libraries. Each file is verified, tried in a child process ([`probe`]),
+//! - [`Registry`] keeps a whole directory of libraries. Each file is verified, tried in a child process
 //!   and loaded beside the versions that are already there; a job takes a [`Lease`] on one version and finishes on it.
+//!   A program that opens a registry calls [`child::run_if_asked`] first in its `main`; `examples/swap.rs` is a whole host.
+//! - [`inspect`] says whether a file would be accepted, and what lies in a directory.
 //!
 //! The crate has no HTTP server, no database and no command line. `docs/ABI.md` says what crosses the interface.
 //!
@@ -36,6 +38,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+pub mod child;
 #[expect(
     unsafe_code,
     reason = "the fence: calls into loaded libraries and into the C library"
@@ -44,7 +47,7 @@ mod ffi;
 pub mod inspect;
 mod instance;
 mod load;
-pub mod probe;
+mod probe;
 pub mod refusal;
 pub mod registry;
 pub mod residue;
@@ -58,4 +61,5 @@ pub use ffi::{
     process::{free_thread_keys, glibc_version},
 };
 pub use load::raise_file_limit;
+pub use probe::ProbeReport;
 pub use registry::{Lease, Names, Place, Registry, RegistryError, RegistryOptions};

@@ -4,7 +4,7 @@
 //! its lines, and ends it when its time is over; [`child`] is the other side. The child's standard output belongs to the probe:
 //! what the library itself writes there never reaches it.
 
-pub mod child;
+pub(crate) mod child;
 
 use std::{
     io::{self, BufRead, BufReader, Read},
@@ -94,14 +94,14 @@ enum Line {
     Refused(Refusal),
 }
 
-/// Tries the library at `copy` in a child: `program probe --child COPY`.
+/// Tries the library at `copy` in a child process of `program` (see [`crate::child`]).
 pub(crate) fn run(
     program: &Path,
     copy: &Path,
     limit: Duration,
 ) -> Result<ProbeReport, ProbeFailure> {
     let mut child = Command::new(program)
-        .args(["probe", "--child"])
+        .arg(child::ARGUMENT)
         .arg(copy)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -283,7 +283,7 @@ fn unavailable(reason: &str) -> Refusal {
     Refusal::new(
         RefusalCode::ProbeUnavailable,
         format!("the process that tries libraries {reason}"),
-        "it is tried again by itself; check the limits on processes, and that the host's own program is in place",
+        "it is tried again automatically; check the limits on processes, that the host's own program is in place, and that its main begins with plugin_host::child::run_if_asked",
     )
 }
 

@@ -47,7 +47,7 @@ pub struct RegistryOptions {
     pub poll: Duration,
     /// How long a file must not have changed before it counts as whole.
     pub settle: Duration,
-    /// The program that runs a probe, called as `PROGRAM probe --child FILE`.
+    /// The program that tries libraries: one whose `main` begins with [`crate::child::run_if_asked`].
     pub probe: PathBuf,
     /// How long a probe may take.
     pub probe_limit: Duration,
@@ -146,6 +146,9 @@ pub enum RegistryError {
         /// The system's reason.
         source: io::Error,
     },
+    /// This process was started to try a library. Author of the host: call [`crate::child::run_if_asked`] first in `main`.
+    #[error("this process was started to try a plugin library, not to be a host")]
+    IsChild,
     /// A thread could not be started. Operator: the machine's limits.
     #[error("cannot start a thread for the plugin registry: {0}")]
     Thread(io::Error),
@@ -168,6 +171,7 @@ impl RegistryError {
             Self::Copies { .. } => {
                 "set TMPDIR to a directory that the host may write and execute in"
             }
+            Self::IsChild => "begin the host's main with plugin_host::child::run_if_asked",
             Self::Thread(_) => "raise the limit on processes and threads of the host's user",
             Self::Closed => "start the host again",
         }
@@ -264,6 +268,9 @@ impl Registry {
     /// # Errors
     /// A directory that is missing or that others may write to, or no place for the private copies.
     pub fn open(options: RegistryOptions) -> Result<Arc<Self>, RegistryError> {
+        if crate::child::was_asked() {
+            return Err(RegistryError::IsChild);
+        }
         let copies = Copies::make(&options.copies_in).map_err(|source| RegistryError::Copies {
             path: options.copies_in.clone(),
             source,

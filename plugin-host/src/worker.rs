@@ -4,7 +4,7 @@
 //! started when the version is opened, and started again by the first call after it died: at once the first time, then after
 //! pauses that double. `wire` is what both sides say · `process` one process · `child` its own side · `memory` its bound.
 
-pub mod child;
+pub(crate) mod child;
 mod memory;
 mod process;
 mod wire;
@@ -47,7 +47,7 @@ const STABLE: Duration = Duration::from_secs(60);
 /// How workers are run.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
-    /// The program, called as `PROGRAM worker --child FILE [--memory-bytes N]`, which must hand over to [`child::run`].
+    /// The program of the worker process: one whose `main` begins with [`crate::child::run_if_asked`].
     pub program: PathBuf,
     /// The most memory that a worker may use for its data; `None`: no bound.
     pub memory_bytes: Option<u64>,

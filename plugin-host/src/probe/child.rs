@@ -24,6 +24,9 @@ use crate::{
     refusal::{Refusal, RefusalCode},
 };
 
+/// The first argument of a process that is to try a library; the library's file follows.
+pub(crate) const ARGUMENT: &str = "plugin-host-probe";
+
 /// A job that every plugin answers at once: with a result, or with the error that says what is missing.
 const SELF_TEST: &[u8] = br#"{"id":"self-test","context":{}}"#;
 
@@ -37,7 +40,7 @@ const ALL_KEYS: usize = 4096;
 ///
 /// # Errors
 /// Where the process itself cannot be prepared.
-pub fn run(copy: &Path) -> io::Result<bool> {
+pub(crate) fn run(copy: &Path) -> io::Result<bool> {
     let mut out = Out::take()?;
     let verdict = try_out(copy, &mut out);
     let passed = verdict.is_ok();

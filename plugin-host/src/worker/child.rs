@@ -19,6 +19,9 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, kill_process, setrl
 use super::wire::{self, Order, Report};
 use crate::{CallOptions, Document, Library, ffi::process, load};
 
+/// The first argument of a worker process; the library's file follows, and how many bytes of memory it may have, if that is limited.
+pub(crate) const ARGUMENT: &str = "plugin-host-worker";
+
 /// Runs a worker on the library at `copy`, with at most so much memory for data; `None` is without bound.
 ///
 /// Standard input must be the socket that the host made. Does not return before the host has ended the worker in order; where
@@ -26,7 +29,7 @@ use crate::{CallOptions, Document, Library, ffi::process, load};
 ///
 /// # Errors
 /// Where the process itself cannot be prepared.
-pub fn run(copy: &Path, memory_bytes: Option<u64>) -> io::Result<()> {
+pub(crate) fn run(copy: &Path, memory_bytes: Option<u64>) -> io::Result<()> {
     let socket = prepare(memory_bytes)?;
     let channel = Channel(Arc::new(Mutex::new(socket.try_clone()?)));
     let log = channel.clone();

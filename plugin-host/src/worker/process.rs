@@ -80,10 +80,10 @@ impl Process {
     ) -> io::Result<Arc<Self>> {
         let (ours, theirs) = UnixStream::pair()?;
         let mut command = Command::new(&options.program);
-        command.args(["worker", "--child"]).arg(copy);
+        command.arg(super::child::ARGUMENT).arg(copy);
         let group = options.memory_bytes.and_then(memory::Group::make);
         if let (Some(bytes), None) = (options.memory_bytes, &group) {
-            command.arg("--memory-bytes").arg(bytes.to_string());
+            command.arg(bytes.to_string());
         }
         let mut child = command
             .stdin(Stdio::from(OwnedFd::from(theirs)))
