@@ -63,7 +63,7 @@ pub const ERRORS: &[ErrorInfo] = &[
     ErrorInfo::new(
         ACCESS_DENIED,
         "DynamoDB refused the caller",
-        "The operator: allow dynamodb:PartiQLSelect on the table and its indexes for the identity.",
+        "The operator: allow the action that the message or its hint names, usually dynamodb:PartiQLSelect, on the table and its indexes.",
     ),
     ErrorInfo::new(
         NOT_FOUND,

@@ -9,14 +9,12 @@
 //! [`run`] draws that line; `failure` turns what the SDK says into the contract's errors, `audit` writes the operator's line.
 //! The crate owns no runtime and no thread: `dynamo-plugin` does.
 #![forbid(unsafe_code)]
-#![allow(
-    dead_code,
-    reason = "EXPLAIN and the reader of segments will use the translation into a Scan"
-)]
 
 mod audit;
 pub mod codes;
 pub mod decode;
+mod describe;
+mod explain;
 mod failure;
 pub mod job;
 mod page_size;

@@ -10,11 +10,13 @@ use plugin_api::{Error, ErrorCode, JobCtx};
 
 use crate::{
     audit::Audit,
-    codes, failure,
+    codes,
+    describe::{Attempts, Descriptions},
+    explain, failure,
     job::{Cluster, Job},
     pages::Pages,
     session::{Environment, Session, Sessions},
-    statement::Statement,
+    statement::{Instruction, Statement},
 };
 
 /// How long a health check may take where the caller sets no time.
@@ -28,6 +30,7 @@ const HEALTH_QUERY: &str = r#"SELECT * FROM "heimdall.health-check" WHERE id = '
 #[derive(Debug)]
 pub struct Queries {
     sessions: Sessions,
+    descriptions: Descriptions,
 }
 
 impl Queries {
@@ -36,6 +39,7 @@ impl Queries {
     pub fn new(environment: Environment) -> Self {
         Self {
             sessions: Sessions::new(environment),
+            descriptions: Descriptions::default(),
         }
     }
 
@@ -60,9 +64,22 @@ impl Queries {
     ) -> Result<Vec<u8>, Error> {
         let job = Job::parse(document)?;
         audit.job(&job);
-        let statement = checked_statement(&job)?;
-        audit.statement(&statement);
-        let mut pages = Pages::new(&job, &statement);
+        let instruction = checked_statement(&job)?;
+        audit.statement(instruction.statement());
+        match instruction {
+            Instruction::Read(statement) => self.read(&job, &statement, ctx, audit).await,
+            Instruction::Explain(statement) => self.explain(&job, &statement, ctx, audit).await,
+        }
+    }
+
+    async fn read(
+        &self,
+        job: &Job,
+        statement: &Statement,
+        ctx: &JobCtx,
+        audit: &mut Audit,
+    ) -> Result<Vec<u8>, Error> {
+        let mut pages = Pages::new(job, statement);
         // Pinned here, because it is large and would be moved several times.
         let outcome = in_time(
             deadline(ctx, job.timeout),
@@ -70,7 +87,7 @@ impl Queries {
             pin!(async {
                 let session = self.sessions.get(&job.cluster).await?;
                 audit.session(&session);
-                pages.read(&session, &job, &statement, ctx).await
+                pages.read(&session, job, statement, ctx).await
             }),
         )
         .await;
@@ -82,6 +99,31 @@ impl Queries {
             Err(error) => Err(error),
         }
         .map_err(|error| error.partial(partial))
+    }
+
+    /// Says what the statement would read; asks for nothing but the table's description.
+    async fn explain(
+        &self,
+        job: &Job,
+        statement: &Statement,
+        ctx: &JobCtx,
+        audit: &mut Audit,
+    ) -> Result<Vec<u8>, Error> {
+        explain::refuse_fields(job)?;
+        let attempts = Attempts::default();
+        let outcome = in_time(
+            deadline(ctx, job.timeout),
+            ctx,
+            pin!(async {
+                let session = self.sessions.get(&job.cluster).await?;
+                audit.session(&session);
+                explain::properties(&session, job, statement, &self.descriptions, &attempts).await
+            }),
+        )
+        .await;
+        let stats = explain::stats(&attempts, ctx);
+        audit.stats(&stats);
+        outcome.map(|properties| explain::document(&properties, &stats))
     }
 
     /// Asks DynamoDB one cheap question as a job on this cluster would: the document's `cluster` object in, status and latency out.
@@ -106,17 +148,10 @@ impl Queries {
     }
 }
 
-fn checked_statement(job: &Job) -> Result<Statement, Error> {
-    let statement = Statement::parse(&job.query)?;
-    let (wanted, given) = (statement.placeholders, job.parameters.len());
-    if wanted != given {
-        return Err(Error::new(
-            ErrorCode::INVALID_JOB,
-            format!("the statement has {wanted} ?, but parameters has {given} values"),
-        )
-        .field("context.parameters")
-        .hint("give one value per ?, in order"));
-    }
+fn checked_statement(job: &Job) -> Result<Instruction, Error> {
+    let instruction = Instruction::parse(&job.query)?;
+    let statement = instruction.statement();
+    statement.check_parameters(job.parameters.len())?;
     if !job.allows_table(&statement.table) {
         return Err(Error::new(
             codes::TABLE_NOT_ALLOWED,
@@ -124,7 +159,7 @@ fn checked_statement(job: &Job) -> Result<Statement, Error> {
         )
         .hint("use a command whose tables include it, or ask the operator to add it"));
     }
-    Ok(statement)
+    Ok(instruction)
 }
 
 /// The earliest of the job's, the command's and the caller's time.

@@ -29,6 +29,49 @@ pub use position::{caret, service_position};
 
 use lexer::{Kind, Lexed, Token};
 
+const GIVE_PARAMETERS: &str = "give one value per ?, in order";
+
+/// What a job's text asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Instruction {
+    /// Read what the SELECT selects.
+    Read(Statement),
+    /// `EXPLAIN SELECT …`: say what it would read. The statement's text has blanks where EXPLAIN stands, so that its positions are
+    /// the user's.
+    Explain(Statement),
+}
+
+impl Instruction {
+    /// Checks `query`, a SELECT with or without EXPLAIN as its first word.
+    ///
+    /// # Errors
+    /// As [`Statement::parse`]; lines and columns count EXPLAIN.
+    pub fn parse(query: &str) -> Result<Self, Error> {
+        let mut lexed = lexer::lex(query);
+        let explain = lexed
+            .tokens
+            .first()
+            .is_some_and(|first| first.is_word(query, "EXPLAIN"));
+        if !explain {
+            return Statement::of(query, lexed).map(Self::Read);
+        }
+        let word = lexed.tokens.remove(0);
+        let before = lexed
+            .comments
+            .partition_point(|&(start, _)| start < word.start);
+        lexed.comments.insert(before, (word.start, word.end));
+        Statement::of(query, lexed).map(Self::Explain)
+    }
+
+    /// The SELECT.
+    #[must_use]
+    pub fn statement(&self) -> &Statement {
+        match self {
+            Self::Read(statement) | Self::Explain(statement) => statement,
+        }
+    }
+}
+
 /// A SELECT that may be sent: the text is exactly what was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
@@ -57,7 +100,50 @@ impl Statement {
     /// whatever else is wrong with it; else `INVALID_QUERY` where it is malformed, more than one statement, or uses
     /// what DynamoDB's PartiQL lacks. Both carry line, column and a hint.
     pub fn parse(query: &str) -> Result<Self, Error> {
-        let lexed = lexer::lex(query);
+        Self::of(query, lexer::lex(query))
+    }
+
+    /// Checks that there is one parameter for each `?`.
+    ///
+    /// # Errors
+    /// `INVALID_JOB` with the place of the first `?` without a value, or the place behind the last `?` where values are left over.
+    /// Its message holds nothing of the statement.
+    pub fn check_parameters(&self, given: usize) -> Result<(), Error> {
+        let wanted = self.placeholders;
+        if wanted == given {
+            return Ok(());
+        }
+        let (at, hint) = if given < wanted {
+            let hint = format!("the ? at the position given has no value; {GIVE_PARAMETERS}");
+            (self.placeholder(given).map(|token| token.start), hint)
+        } else {
+            let left = given - wanted;
+            let hint = format!(
+                "no ? follows the position given for the last {left} of the values; {GIVE_PARAMETERS}"
+            );
+            let last = wanted
+                .checked_sub(1)
+                .and_then(|last| self.placeholder(last));
+            (last.map(|token| token.end), hint)
+        };
+        let (line, column) = position::of(&self.text, at.unwrap_or(self.text.trim_end().len()));
+        Err(Error::new(
+            ErrorCode::INVALID_JOB,
+            format!("the statement has {wanted} ?, but parameters has {given} values"),
+        )
+        .field("context.parameters")
+        .hint(hint)
+        .at(line, column))
+    }
+
+    /// The n-th `?` in the text, counted from 0.
+    fn placeholder(&self, n: usize) -> Option<Token> {
+        let placeholders = lexer::lex(&self.text).tokens.into_iter();
+        let mut placeholders = placeholders.filter(|token| token.kind == Kind::Placeholder);
+        placeholders.nth(n)
+    }
+
+    fn of(query: &str, lexed: Lexed) -> Result<Self, Error> {
         if let Some(write) = read_only::first_write(query, &lexed.tokens) {
             return Err(write.into_error(query));
         }
@@ -184,6 +270,73 @@ mod tests {
         assert_eq!((error.line, error.column), (Some(3), Some(1)));
         assert!(error.message.ends_with("\nLIMIT 5\n^"), "{}", error.message);
         assert!(error.hint.unwrap().contains("`limit`"));
+    }
+
+    #[test]
+    fn a_parameter_count_that_does_not_fit_is_told_with_its_place() {
+        for (query, given, place) in [
+            ("SELECT * FROM t WHERE a = ? AND\n b = ?", 0, (1, 27)),
+            ("SELECT * FROM t WHERE a = ? AND\n b = ?", 1, (2, 6)),
+            (
+                "SELECT * FROM t WHERE a = ? AND\n b = ? AND c = '?' -- ?",
+                3,
+                (2, 7),
+            ),
+            ("EXPLAIN SELECT * FROM t WHERE a = ?", 0, (1, 35)),
+            ("SELECT * FROM t ; ", 1, (1, 16)),
+        ] {
+            let instruction = Instruction::parse(query).unwrap();
+            let error = instruction.statement().check_parameters(given).unwrap_err();
+            assert_eq!(
+                (error.line, error.column),
+                (Some(place.0), Some(place.1)),
+                "{query}"
+            );
+            assert_eq!(error.code, ErrorCode::INVALID_JOB);
+            assert!(!error.message.contains("FROM"), "{}", error.message);
+        }
+        let statement = Statement::parse("SELECT * FROM t WHERE a = ?").unwrap();
+        assert!(statement.check_parameters(1).is_ok());
+    }
+
+    #[test]
+    fn explain_is_a_first_word_that_leaves_positions_as_they_are() {
+        for (query, text) in [
+            ("EXPLAIN SELECT * FROM t", "        SELECT * FROM t"),
+            (
+                "/* a */ explain\r\n-- b\nSELECT * FROM t;",
+                "               \r\n    \nSELECT * FROM t ",
+            ),
+        ] {
+            let Instruction::Explain(statement) = Instruction::parse(query).unwrap() else {
+                panic!("{query} is no EXPLAIN");
+            };
+            assert_eq!(statement.text, text);
+            assert_eq!(Statement::parse(&statement.text).unwrap(), statement);
+            assert!(Statement::parse(query).is_err(), "{query} is never sent");
+        }
+        let read = Instruction::parse("SELECT explain FROM t").unwrap();
+        assert!(matches!(read, Instruction::Read(_)));
+        for (query, code, column) in [
+            ("EXPLAIN UPDATE t SET a = 1", codes::NOT_READ_ONLY, 9),
+            ("EXPLAIN FROM t SET a = 1", codes::NOT_READ_ONLY, 9),
+            (
+                "EXPLAIN SELECT * FROM t WHERE set = 1",
+                codes::NOT_READ_ONLY,
+                31,
+            ),
+            ("EXPLAIN SELECT * FROM t LIMIT 5", codes::INVALID_QUERY, 25),
+            ("EXPLAIN EXPLAIN SELECT * FROM t", codes::INVALID_QUERY, 9),
+            ("\"EXPLAIN\" SELECT * FROM t", codes::INVALID_QUERY, 1),
+            ("EXPLAIN", codes::INVALID_QUERY, 1),
+        ] {
+            let error = Instruction::parse(query).unwrap_err();
+            assert_eq!(
+                (&error.code, error.column),
+                (&code, Some(column)),
+                "{query}: {error}"
+            );
+        }
     }
 
     #[test]

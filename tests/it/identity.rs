@@ -21,7 +21,7 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/HeimdallDynamoQueryRole";
 
 /// What the contract says a role session may do; the text is AWS's to read, so it is compared as JSON.
 const READ_ONLY: &str = r#"{"Version":"2012-10-17","Statement":[
-    {"Effect":"Allow","Action":"dynamodb:PartiQLSelect","Resource":"*"},
+    {"Effect":"Allow","Action":["dynamodb:PartiQLSelect","dynamodb:Scan","dynamodb:DescribeTable"],"Resource":"*"},
     {"Effect":"Allow","Action":["kms:Decrypt","kms:DescribeKey"],"Resource":"*",
      "Condition":{"StringLike":{"kms:ViaService":"dynamodb.*.amazonaws.com"}}}]}"#;
 

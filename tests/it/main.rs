@@ -10,6 +10,7 @@ mod abi_surface;
 mod chameleon;
 mod child;
 mod corpus;
+mod explain;
 mod faults;
 mod formats;
 mod future_code;

@@ -14,7 +14,7 @@ use super::{
 /// What keeps a role session from writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SessionPolicy {
-    /// The session may only `PartiQLSelect`, and decrypt via DynamoDB: AWS itself refuses a write.
+    /// The session may only `PartiQLSelect`, `Scan` and `DescribeTable`, and decrypt via DynamoDB: AWS itself refuses a write.
     ReadOnly,
     /// The role's own policy alone.
     None,

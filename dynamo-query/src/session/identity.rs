@@ -24,7 +24,7 @@ use crate::job::{Cluster, Role, SessionPolicy};
 /// encrypts, and count only where DynamoDB asks for them.
 pub(super) const READ_ONLY_POLICY: &str = concat!(
     r#"{"Version":"2012-10-17","Statement":["#,
-    r#"{"Effect":"Allow","Action":"dynamodb:PartiQLSelect","Resource":"*"},"#,
+    r#"{"Effect":"Allow","Action":["dynamodb:PartiQLSelect","dynamodb:Scan","dynamodb:DescribeTable"],"Resource":"*"},"#,
     r#"{"Effect":"Allow","Action":["kms:Decrypt","kms:DescribeKey"],"Resource":"*","#,
     r#""Condition":{"StringLike":{"kms:ViaService":"dynamodb.*.amazonaws.com"}}}]}"#
 );

@@ -96,6 +96,14 @@ impl Analysis {
         })
     }
 
+    /// Whether the WHERE is a single comparison, which leaves nothing to decide about how a Query is made of it.
+    pub(crate) fn is_plain_query(&self) -> bool {
+        matches!(
+            self.condition,
+            Some(Condition::Compare(..) | Condition::In(..))
+        )
+    }
+
     /// The names of the key attributes that narrow the read, partition key first; none for a Scan.
     pub(crate) fn key_conditions<'k>(&self, keys: &'k Keys) -> Vec<&'k str> {
         let Some(condition) = &self.condition else {
