@@ -156,6 +156,12 @@ impl Dispatch {
         (jobs.active.len(), jobs.queue.queued())
     }
 
+    /// How long the oldest async job has waited for a worker; `None` where none waits.
+    #[must_use]
+    pub fn oldest_queued(&self) -> Option<std::time::Duration> {
+        self.jobs().queue.first_of_each().map(run::age).max()
+    }
+
     /// The active commands whose plugin is not loaded in a version that they allow.
     #[must_use]
     pub fn commands_without_plugin(&self) -> Missing {
@@ -271,7 +277,7 @@ impl Dispatch {
                 updated_at: now(),
                 ..job
             };
-            self.log_end(&job, "CANCELED", 0.0, None);
+            self.log_end(&job, "CANCELED", 0.0, None, None);
             let put = self.store.put(Put::record(Arc::new(job)));
             return put.await.map_err(|error| store_failed(&error));
         }

@@ -203,10 +203,27 @@ impl From<plugin_api::Error> for HostError {
     }
 }
 
+/// What a refusing answer was made of: for the log and the metrics, which see answers only.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) code: Code,
+    pub(crate) message: String,
+    pub(crate) id: Option<String>,
+    /// Whether a job ran and failed, rather than the request.
+    pub(crate) is_of_a_job: bool,
+}
+
 impl IntoResponse for HostError {
     fn into_response(self) -> Response {
         let status = self.code.status();
         let mut response = (status, self.to_json()).into_response();
+        response.extensions_mut().insert(Refusal {
+            // A failed job has a line of its own.
+            is_of_a_job: self.id.is_some() && self.details.is_some(),
+            code: self.code.clone(),
+            message: self.message.clone(),
+            id: self.id.clone(),
+        });
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

@@ -1,7 +1,7 @@
 //! Removes finished jobs that are too old or too many, off the request path.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plugin_api::Level;
 use serde_json::json;
@@ -13,22 +13,58 @@ use crate::job::now;
 use crate::log::Log;
 use crate::store::{Store, StoreError};
 
-/// How often the janitor looks.
+/// How often the janitor looks for jobs that are too old or too many.
 const EVERY: Duration = Duration::from_secs(60);
+/// How often it compares what results take with what they may; that costs nothing.
+const OFTEN: Duration = Duration::from_secs(1);
 
-/// Looks once a minute, for as long as the future is polled.
+/// Looks again and again, for as long as the future is polled.
 pub async fn run(store: Arc<Store>, retention: Retention, log: Arc<Log>) {
+    let mut looked: Option<Instant> = None;
     loop {
-        match clean(&store, retention).await {
-            Ok(0) => {}
-            Ok(removed) => log.event(Level::Info, "old jobs removed", &[("jobs", json!(removed))]),
-            Err(error) => log.event(
-                Level::Error,
-                "old jobs could not be removed",
-                &[("error", json!(error.message))],
-            ),
+        if looked.is_none_or(|looked| looked.elapsed() >= EVERY) {
+            looked = Some(Instant::now());
+            let removed = clean(&store, retention).await;
+            tell(&log, "old jobs removed", removed);
         }
-        tokio::time::sleep(EVERY).await;
+        let removed = shrink(&store, retention).await;
+        tell(
+            &log,
+            "the oldest jobs removed: results take more than janitor.max_stored_bytes",
+            removed,
+        );
+        tokio::time::sleep(OFTEN).await;
+    }
+}
+
+fn tell(log: &Log, message: &str, removed: Result<usize, HostError>) {
+    match removed {
+        Ok(0) => {}
+        Ok(removed) => log.event(Level::Info, message, &[("jobs", json!(removed))]),
+        Err(error) => log.event(
+            Level::Error,
+            "old jobs could not be removed",
+            &[("error", json!(error.message))],
+        ),
+    }
+}
+
+/// Removes the oldest finished jobs until their results take no more than they may; gives how many jobs went.
+///
+/// # Errors
+/// The disk refuses.
+pub async fn shrink(store: &Arc<Store>, retention: Retention) -> Result<usize, HostError> {
+    let most = retention.bytes.unwrap_or(u64::MAX);
+    let mut removed = 0;
+    loop {
+        let surplus = store.result_bytes().saturating_sub(most);
+        if surplus == 0 {
+            return Ok(removed);
+        }
+        match remove(store, move |store| store.oldest_with_bytes(surplus)).await? {
+            0 => return Ok(removed),
+            n_jobs => removed += n_jobs,
+        }
     }
 }
 
@@ -108,7 +144,11 @@ mod tests {
             };
             host.store.put(Put::record(Arc::new(job))).await.unwrap();
         }
-        let keep = |days, jobs| Retention { days, jobs };
+        let keep = |days, jobs| Retention {
+            days,
+            jobs,
+            bytes: None,
+        };
         assert_eq!(clean(&host.store, keep(None, 100)).await.unwrap(), 0);
         assert_eq!(clean(&host.store, keep(Some(14), 100)).await.unwrap(), 1);
         assert_eq!(clean(&host.store, keep(Some(14), 1)).await.unwrap(), 2);
@@ -120,5 +160,43 @@ mod tests {
             .map(|(_, count)| count)
             .sum();
         assert_eq!(left, 2, "the running one and the newest finished one");
+    }
+
+    #[tokio::test]
+    async fn the_oldest_results_go_until_the_rest_fits() {
+        let host = Host::new();
+        let mut ids = Vec::new();
+        for query in ["large 200000", "large 100000", "large 1000", "rows"] {
+            let Ok(crate::dispatch::Submitted::Ended(job, _)) =
+                host.submit("sync", query, "alice").await
+            else {
+                panic!("the job is sync");
+            };
+            ids.push(job.id.clone());
+        }
+        let keep = |bytes| Retention {
+            days: None,
+            jobs: 100,
+            bytes,
+        };
+        let all = host.store.result_bytes();
+        assert!(all > 301_000, "{all}");
+        for (most, removed) in [
+            (None, 0),
+            (Some(all), 0),
+            (Some(150_000), 1),
+            (Some(1), 3),
+            (Some(1), 0),
+        ] {
+            assert_eq!(
+                shrink(&host.store, keep(most)).await.unwrap(),
+                removed,
+                "{most:?}"
+            );
+        }
+        assert_eq!(host.store.result_bytes(), 0);
+        for id in ids {
+            assert!(host.store.job(&id).unwrap().is_none());
+        }
     }
 }

@@ -176,6 +176,11 @@ fn level_word(level: Level) -> &'static str {
     }
 }
 
+/// What of an error's message may stand in a log line: the first line, since the lines below it show the statement.
+pub(crate) fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
+}
+
 /// A line break inside a message would let a client write log lines of its own.
 fn one_line(text: &str) -> String {
     text.chars()

@@ -1,13 +1,22 @@
 //! What the host counts, in Prometheus' text format.
 //!
 //! In: ended jobs, and the state at the moment of asking. Out: the text. Labels come from the configuration and from plugins,
-//! never from callers, so that their number stays small.
+//! never from callers, so that their number stays small. `state` is what the host finds at the moment of asking, `process` what the
+//! system knows of it, `names` what metrics were called before.
 
+mod names;
+mod process;
+mod state;
+
+use prometheus::core::Collector;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
-use serde_json::Value;
+
+use self::process::Process;
+pub use self::state::Snapshot;
+use self::state::State;
 
 use crate::job::Job;
 
@@ -24,11 +33,9 @@ pub struct Metrics {
     capacity: prometheus::Counter,
     refused: IntCounterVec,
     commit_seconds: Histogram,
-    running: IntGauge,
-    queued: IntGauge,
-    versions: IntGaugeVec,
-    residue: IntGaugeVec,
-    plugin_jobs: IntGaugeVec,
+    state: State,
+    process: Process,
+    old_names: bool,
 }
 
 /// What a result's `stats` say; unknown figures count as nothing.
@@ -43,7 +50,7 @@ pub struct ResultStats {
     /// Requests sent.
     #[serde(default)]
     pub requests: Option<u64>,
-    /// Those that repeated one.
+    /// Retried requests.
     #[serde(default)]
     pub retries: Option<u64>,
     /// As the service reports it.
@@ -65,86 +72,85 @@ impl ResultStats {
         let stats = stats.strip_suffix(b"}").unwrap_or(stats);
         serde_json::from_slice(stats).unwrap_or_default()
     }
+
+    /// The figures of a job that failed, as far as its error document has them.
+    #[must_use]
+    pub fn of_failure(details: &serde_json::Value) -> Self {
+        serde_json::from_value(details["partial"].clone()).unwrap_or_default()
+    }
 }
 
 impl Metrics {
-    /// All metrics at zero.
+    /// All metrics at zero. `old_names`: those of the release before are there as well.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(old_names: bool) -> Self {
         let seconds = [
             0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
             60.0, 300.0,
         ];
         let job_labels = ["command", "cluster", "plugin_version", "outcome"];
+        let registry = Registry::new();
         let metrics = Self {
-            registry: Registry::new(),
             jobs: counters(
-                "host_jobs_total",
+                "heimdall_host_jobs_total",
                 "Jobs that ended, by what ran them and how they ended.",
                 &job_labels,
             ),
             seconds: HistogramVec::new(
                 HistogramOpts::new(
-                    "host_job_duration_seconds",
+                    "heimdall_host_job_duration_seconds",
                     "From acceptance to the stored end.",
                 )
                 .buckets(seconds.to_vec()),
                 &["command"],
             )
             .expect(VALID),
-            rows: counter("host_result_rows_total", "Rows in results."),
-            result_bytes: counter("host_result_bytes_total", "Bytes of result documents."),
+            rows: counter("heimdall_host_result_rows_total", "Rows in results."),
+            result_bytes: counter(
+                "heimdall_host_result_bytes_total",
+                "Bytes of result documents.",
+            ),
             wire_bytes: counter(
-                "host_wire_bytes_total",
+                "heimdall_host_wire_bytes_total",
                 "Bytes that plugins read from services.",
             ),
             requests: counter(
-                "host_service_requests_total",
+                "heimdall_host_service_requests_total",
                 "Requests that plugins sent to services.",
             ),
-            retries: counter("host_service_retries_total", "Requests that repeated one."),
+            retries: counter(
+                "heimdall_host_service_retries_total",
+                "Retried requests to services.",
+            ),
             capacity: prometheus::Counter::new(
-                "host_consumed_capacity_units_total",
-                "Capacity as the service reports it.",
+                "heimdall_host_consumed_capacity_units_total",
+                "Capacity units that services reported as consumed.",
             )
             .expect(VALID),
             refused: counters(
-                "host_requests_refused_total",
+                "heimdall_host_requests_refused_total",
                 "Requests answered with an error, by code.",
                 &["code"],
             ),
             commit_seconds: Histogram::with_opts(
                 HistogramOpts::new(
-                    "host_store_commit_seconds",
+                    "heimdall_host_store_commit_seconds",
                     "Time a finished job waits to be on disk.",
                 )
                 .buckets(seconds.to_vec()),
             )
             .expect(VALID),
-            running: gauge("host_jobs_running", "Jobs with a plugin now."),
-            queued: gauge("host_jobs_queued", "Async jobs that wait for a worker."),
-            versions: gauges(
-                "host_plugin_state",
-                "1 for the state that a plugin version is in.",
-                &["plugin", "version", "state"],
-            ),
-            residue: gauges(
-                "host_plugin_residue_bytes",
-                "Memory that a retired version keeps.",
-                &["plugin", "version"],
-            ),
-            plugin_jobs: gauges(
-                "host_plugin_jobs_running",
-                "Jobs with a plugin version now.",
-                &["plugin", "version"],
-            ),
+            state: State::register(&registry),
+            process: Process::register(&registry),
+            old_names,
+            registry,
         };
         metrics.register();
         metrics
     }
 
     fn register(&self) {
-        let collectors: [Box<dyn prometheus::core::Collector>; 15] = [
+        let collectors: [Box<dyn Collector>; 10] = [
             Box::new(self.jobs.clone()),
             Box::new(self.seconds.clone()),
             Box::new(self.rows.clone()),
@@ -155,17 +161,8 @@ impl Metrics {
             Box::new(self.capacity.clone()),
             Box::new(self.refused.clone()),
             Box::new(self.commit_seconds.clone()),
-            Box::new(self.running.clone()),
-            Box::new(self.queued.clone()),
-            Box::new(self.versions.clone()),
-            Box::new(self.residue.clone()),
-            Box::new(self.plugin_jobs.clone()),
         ];
-        for collector in collectors {
-            self.registry
-                .register(collector)
-                .expect("each name is registered once");
-        }
+        register(&self.registry, collectors);
     }
 
     /// Counts a job that ended. `outcome` is its status, or the code of its error.
@@ -174,7 +171,7 @@ impl Metrics {
         job: &Job,
         outcome: &str,
         seconds: f64,
-        bytes: Option<usize>,
+        bytes: Option<u64>,
         stats: &ResultStats,
     ) {
         let version = job.plugin_version.as_deref().unwrap_or_default();
@@ -190,14 +187,15 @@ impl Metrics {
             .with_label_values(&[&job.route.command_name])
             .observe(seconds);
         if let Some(bytes) = bytes {
-            self.result_bytes.inc_by(bytes as u64);
+            self.result_bytes.inc_by(bytes);
             self.rows.inc_by(stats.rows.unwrap_or(0));
-            self.wire_bytes.inc_by(stats.wire_bytes.unwrap_or(0));
-            self.requests.inc_by(stats.requests.unwrap_or(0));
-            self.retries.inc_by(stats.retries.unwrap_or(0));
-            self.capacity
-                .inc_by(stats.consumed_capacity_units.unwrap_or(0.0).max(0.0));
         }
+        // A job that failed has asked and consumed as well.
+        self.wire_bytes.inc_by(stats.wire_bytes.unwrap_or(0));
+        self.requests.inc_by(stats.requests.unwrap_or(0));
+        self.retries.inc_by(stats.retries.unwrap_or(0));
+        self.capacity
+            .inc_by(stats.consumed_capacity_units.unwrap_or(0.0).max(0.0));
     }
 
     /// Counts a request that was refused.
@@ -210,41 +208,36 @@ impl Metrics {
         self.commit_seconds.observe(seconds);
     }
 
-    /// The text of `/metrics`; `plugins` holds the rows of the plugins' list.
+    /// Notes whether a configuration that was read again is in force.
+    pub fn reloaded(&self, is_in_force: bool) {
+        self.state.reloaded(is_in_force);
+    }
+
+    /// The text of `/metrics`.
     #[must_use]
-    pub fn text(&self, running: usize, queued: usize, plugins: &Value) -> Vec<u8> {
-        self.running.set(i64::try_from(running).unwrap_or(i64::MAX));
-        self.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
-        for family in [&self.versions, &self.residue, &self.plugin_jobs] {
-            family.reset();
-        }
-        for row in plugins.as_array().into_iter().flatten() {
-            let text = |key: &str| row[key].as_str().unwrap_or("unknown");
-            let version = [text("name"), text("version")];
-            self.versions
-                .with_label_values(&[version[0], version[1], text("state")])
-                .set(1);
-            if let Some(bytes) = row["residue_bytes"].as_i64() {
-                self.residue.with_label_values(&version).add(bytes);
-            }
-            if let Some(jobs) = row["jobs_running"].as_i64() {
-                self.plugin_jobs.with_label_values(&version).add(jobs);
-            }
+    pub fn text(&self, now: &Snapshot<'_>) -> Vec<u8> {
+        self.state.set(now);
+        self.process.set();
+        let mut families = self.registry.gather();
+        if self.old_names {
+            families.extend(names::old(&families));
         }
         let mut text = Vec::new();
         // Writing to memory cannot fail, and every family has a name.
-        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        let _ = TextEncoder::new().encode(&families, &mut text);
         text
     }
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
+const VALID: &str = "the name and labels are valid";
+
+fn register(registry: &Registry, collectors: impl IntoIterator<Item = Box<dyn Collector>>) {
+    for collector in collectors {
+        registry
+            .register(collector)
+            .expect("each name is registered once");
     }
 }
-
-const VALID: &str = "the name and labels are valid";
 
 fn counter(name: &str, help: &str) -> IntCounter {
     IntCounter::new(name, help).expect(VALID)
@@ -283,16 +276,64 @@ mod tests {
     }
 
     #[test]
-    fn plugins_appear_with_state_and_residue() {
-        let plugins = serde_json::json!([{"name": "dynamo", "version": "1.0.0", "state": "ACTIVE", "jobs_running": 2, "residue_bytes": 5},
-            {"name": null, "version": null, "state": "REFUSED", "jobs_running": 0, "residue_bytes": null}]);
-        let text = String::from_utf8(Metrics::new().text(1, 0, &plugins)).unwrap();
+    fn failed_jobs_have_consumed_what_their_error_says() {
+        let details = serde_json::json!({"partial": {"rows": 3, "pages": 1, "requests": 4, "retries": 2,
+            "wire_bytes": 99, "consumed_capacity_units": 1.5, "next_token": null}});
+        let expected = ResultStats {
+            rows: Some(3),
+            wire_bytes: Some(99),
+            requests: Some(4),
+            retries: Some(2),
+            consumed_capacity_units: Some(1.5),
+        };
+        assert_eq!(ResultStats::of_failure(&details), expected);
+        assert_eq!(
+            ResultStats::of_failure(&serde_json::Value::Null),
+            ResultStats::default()
+        );
+    }
+
+    #[test]
+    fn the_state_at_the_moment_of_asking_appears_and_old_names_where_asked_for() {
+        let plugins = serde_json::json!([
+            {"name": "dynamo", "version": "1.0.0", "state": "ACTIVE", "jobs_running": 2, "residue_bytes": 5, "pinned": true,
+             "worker": {"pid": 7, "restarts": 3}},
+            {"name": null, "version": null, "state": "REFUSED", "jobs_running": 0, "residue_bytes": null, "pinned": false,
+             "worker": null}]);
+        let now = Snapshot {
+            running: 1,
+            queued: 4,
+            oldest_queued_seconds: 2.5,
+            commands_without_plugin: 1,
+            result_bytes: 1000,
+            store_bytes: 4096,
+            free_bytes: Some(1 << 30),
+            plugins: &plugins,
+        };
+        let metrics = Metrics::new(true);
+        metrics.reloaded(false);
+        let text = String::from_utf8(metrics.text(&now)).unwrap();
         for line in [
-            "host_plugin_state{plugin=\"dynamo\",state=\"ACTIVE\",version=\"1.0.0\"} 1",
-            "host_plugin_residue_bytes{plugin=\"dynamo\",version=\"1.0.0\"} 5",
+            "heimdall_host_plugin_state{plugin=\"dynamo\",state=\"ACTIVE\",version=\"1.0.0\"} 1",
+            "heimdall_host_plugin_residue_bytes{plugin=\"dynamo\",version=\"1.0.0\"} 5",
+            "heimdall_host_plugin_pinned{plugin=\"dynamo\",version=\"1.0.0\"} 1",
+            "heimdall_host_plugin_pinned{plugin=\"unknown\",version=\"unknown\"} 0",
+            "heimdall_host_plugin_crashes_total{plugin=\"dynamo\",version=\"1.0.0\"} 3",
+            "heimdall_host_jobs_running 1",
+            "heimdall_host_oldest_queued_job_age_seconds 2.5",
+            "heimdall_host_commands_without_plugin 1",
+            "heimdall_host_stored_result_bytes 1000",
+            "heimdall_host_disk_free_bytes 1073741824",
+            "heimdall_host_config_last_reload_successful 0",
             "host_jobs_running 1",
+            "process_open_fds ",
         ] {
-            assert!(text.contains(line), "{text}");
+            assert!(
+                text.lines().any(|found| found.starts_with(line)),
+                "{line}\n{text}"
+            );
         }
+        let text = String::from_utf8(Metrics::new(false).text(&now)).unwrap();
+        assert!(!text.contains("\nhost_"), "{text}");
     }
 }

@@ -58,6 +58,9 @@ pub trait Plugins: Send + Sync {
     /// There is no such plugin or version.
     fn use_version(&self, plugin: &str, version: Option<&Version>) -> Result<Value, HostError>;
 
+    /// Puts the pins of an earlier run in force. One whose version is not there takes effect when it comes. Blocks.
+    fn restore_pins(&self, pins: Vec<(String, Version)>);
+
     /// Closes every version, at shutdown. Blocks.
     fn close(&self, within: Duration);
 }
@@ -154,6 +157,10 @@ impl Plugins for Registry {
         Self::use_version(self, plugin, version)
             .map(|list| rows(&list))
             .map_err(refused)
+    }
+
+    fn restore_pins(&self, pins: Vec<(String, Version)>) {
+        Self::restore_pins(self, pins);
     }
 
     fn close(&self, within: Duration) {

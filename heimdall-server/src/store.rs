@@ -8,6 +8,7 @@ mod files;
 mod filter;
 mod list;
 mod page;
+mod pins;
 mod private;
 mod rows;
 mod schema;
@@ -29,6 +30,7 @@ use crate::job::Job;
 
 pub use filter::{Pattern, PatternError};
 pub use list::{Cursor, Direction, JobQuery, JobsPage, OrderBy};
+pub use pins::Pin;
 pub use writer::Put;
 
 /// Results up to this size lie in the store itself; larger ones would be written twice by its journal.
@@ -165,8 +167,10 @@ impl Store {
                 .prepare_cached("SELECT 1 FROM jobs WHERE seq = ? AND result_bytes IS NOT NULL")?;
             Ok(statement.exists([seq])?)
         })?;
+        let stored: Option<i64> =
+            connection.query_row("SELECT sum(result_bytes) FROM jobs", [], |row| row.get(0))?;
         Ok(Self {
-            writer: writer::Writer::start(connection),
+            writer: writer::Writer::start(connection, stored.unwrap_or(0)),
             database,
             files,
             readers: Mutex::new(Vec::new()),
@@ -313,6 +317,14 @@ impl Store {
         self.read(|connection| list::oldest(connection, at_most))
     }
 
+    /// Some of the oldest finished jobs with results, as many as it takes to free so many bytes of results.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn oldest_with_bytes(&self, bytes: u64) -> Result<Vec<(i64, bool)>, StoreError> {
+        self.read(|connection| list::oldest_with_bytes(connection, bytes))
+    }
+
     /// Removes jobs, and then their result files.
     ///
     /// # Errors
@@ -388,7 +400,12 @@ impl Store {
     /// # Errors
     /// The disk refuses.
     pub async fn check_writable(&self) -> Result<(), StoreError> {
-        self.writer.check().await
+        // The number that is there already: a page is written all the same.
+        self.writer
+            .write(|connection| {
+                Ok(connection.pragma_update(None, "user_version", schema::FORMAT)?)
+            })
+            .await
     }
 
     /// Writes what waits, moves everything into the database's own file, and takes no more.

@@ -153,6 +153,7 @@ impl Plugins for Linked {
         };
         (plugin == "fake").then(|| self.list()).ok_or_else(unknown)
     }
+    fn restore_pins(&self, _pins: Vec<(String, Version)>) {}
     fn close(&self, _within: Duration) {}
 }
 
@@ -203,7 +204,7 @@ impl Host {
         );
         let log = Arc::new(Log::new(LogFormat::Text, Box::new(std::io::sink())));
         LOGS.lock().unwrap().push(log.sink());
-        let metrics = Arc::new(Metrics::new());
+        let metrics = Arc::new(Metrics::new(config.old_metric_names));
         let dispatch = Dispatch::new(Parts {
             store: Arc::clone(&store),
             plugins: Arc::new(Linked),

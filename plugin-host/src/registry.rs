@@ -382,7 +382,8 @@ impl Registry {
     /// Sends new jobs of a plugin to that version, until told otherwise; `None`: to the newest again.
     ///
     /// A version that was retired but is still in memory is opened again, not loaded again: this also takes back a library whose
-    /// file was overwritten. It holds while any file of that name is in the directory, and until the host restarts.
+    /// file was overwritten. It holds while any file of that name is in the directory. A host that wants it to outlast a restart keeps
+    /// it, and gives it to [`Registry::restore_pins`].
     ///
     /// # Errors
     /// See [`UseError`].
@@ -393,6 +394,12 @@ impl Registry {
     ) -> Result<Vec<PluginStatus>, UseError> {
         self.core.use_version(plugin, version)?;
         Ok(self.list())
+    }
+
+    /// Puts pins of an earlier run in force, as [`Registry::use_version`] did then. A version that is not there is not asked for now:
+    /// its pin takes effect when a file brings it.
+    pub fn restore_pins(&self, pins: impl IntoIterator<Item = (String, semver::Version)>) {
+        self.core.restore_pins(pins);
     }
 
     /// Takes no new lease, lets jobs finish for `within`, cancels the rest, closes every version, removes the private copies.

@@ -30,6 +30,8 @@ pub struct Config {
     pub health_timeout: Duration,
     /// `limits`: what keeps one caller, or all of them, from using everything up.
     pub limits: Limits,
+    /// `metrics.old_names`: whether `/metrics` has the names of the release before as well.
+    pub old_metric_names: bool,
     /// `commands`, in the file's order.
     pub commands: Vec<Command>,
     /// `clusters`, in the file's order.
@@ -73,6 +75,8 @@ pub struct Retention {
     pub days: Option<u64>,
     /// `max_finished_jobs`: the newest that are kept.
     pub jobs: u64,
+    /// `max_stored_bytes`: the most that results may take; `None` where nobody says.
+    pub bytes: Option<u64>,
 }
 
 /// `limits`.
@@ -110,6 +114,7 @@ const ROOT: Keys = Keys {
         "janitor",
         "health_check",
         "limits",
+        "metrics",
     ],
     meaningless: &[
         (
@@ -159,7 +164,11 @@ const POOL: Keys = Keys {
 };
 const JANITOR: Keys = Keys {
     what: "janitor",
-    known: &["finished_job_retention_days", "max_finished_jobs"],
+    known: &[
+        "finished_job_retention_days",
+        "max_finished_jobs",
+        "max_stored_bytes",
+    ],
     meaningless: &[
         (
             "keepalive",
@@ -175,6 +184,11 @@ const JANITOR: Keys = Keys {
 const HEALTH: Keys = Keys {
     what: "health_check",
     known: &["timeout_seconds"],
+    meaningless: &[],
+};
+const METRICS: Keys = Keys {
+    what: "metrics",
+    known: &["old_names"],
     meaningless: &[],
 };
 const LIMITS: Keys = Keys {
@@ -211,6 +225,7 @@ pub(super) fn read(path: &Path, root: &Node) -> Result<Config, Vec<Problem>> {
         retention: retention(&mut fields),
         health_timeout: health_timeout(&mut fields),
         limits: limits(&mut fields),
+        old_metric_names: old_metric_names(&mut fields),
         commands: objects::commands(&mut fields),
         clusters: objects::clusters(&mut fields),
         ignored: Vec::new(),
@@ -328,12 +343,18 @@ fn retention(root: &mut Fields<'_>) -> Retention {
             .integer("finished_job_retention_days", 0)
             .filter(|days| *days > 0),
         jobs: fields.integer("max_finished_jobs", 1).unwrap_or(1_000_000),
+        bytes: fields.integer("max_stored_bytes", 1),
     }
 }
 
 fn health_timeout(root: &mut Fields<'_>) -> Duration {
     let mut fields = inner(root, "health_check", &HEALTH);
     seconds(&mut fields, "timeout_seconds").unwrap_or(Duration::from_secs(30))
+}
+
+fn old_metric_names(root: &mut Fields<'_>) -> bool {
+    let mut fields = inner(root, "metrics", &METRICS);
+    fields.flag("old_names").unwrap_or(false)
 }
 
 fn limits(root: &mut Fields<'_>) -> Limits {

@@ -142,6 +142,13 @@ impl Queue {
         true
     }
 
+    /// The job of each caller that has waited the longest.
+    pub(super) fn first_of_each(&self) -> impl Iterator<Item = &str> {
+        self.waiting
+            .values()
+            .filter_map(|jobs| jobs.front().map(String::as_str))
+    }
+
     pub(super) fn queued(&self) -> usize {
         self.queued
     }

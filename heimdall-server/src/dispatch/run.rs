@@ -16,6 +16,7 @@ use super::{Dispatch, Submitted, Waiting};
 use crate::catalog::LiveCommand;
 use crate::error::{Code, HostError};
 use crate::job::{Job, JobStatus};
+use crate::log::first_line;
 use crate::metrics::ResultStats;
 use crate::plugins::{Lease, Unavailable};
 use crate::route::Pair;
@@ -241,7 +242,13 @@ impl Dispatch {
             let outcome = error
                 .as_ref()
                 .map_or(job.status.as_str(), |error| error.code.as_str());
-            self.log_end(job, outcome, elapsed(job), result.as_deref());
+            self.log_end(
+                job,
+                outcome,
+                elapsed(job),
+                result.as_deref(),
+                error.as_ref(),
+            );
         }
         if is_sync {
             self.leave(active, true);
@@ -286,9 +293,20 @@ impl Dispatch {
     }
 
     /// Counts an ended job and writes its line.
-    pub(super) fn log_end(&self, job: &Job, outcome: &str, seconds: f64, result: Option<&[u8]>) {
-        let stats = result.map(ResultStats::of).unwrap_or_default();
-        let bytes = result.map(<[u8]>::len);
+    pub(super) fn log_end(
+        &self,
+        job: &Job,
+        outcome: &str,
+        seconds: f64,
+        result: Option<&[u8]>,
+        error: Option<&HostError>,
+    ) {
+        let details = error.and_then(|error| error.details.as_ref());
+        let stats = match result {
+            Some(result) => ResultStats::of(result),
+            None => details.map(ResultStats::of_failure).unwrap_or_default(),
+        };
+        let bytes = result.map(|result| result.len() as u64);
         self.metrics.job_ended(job, outcome, seconds, bytes, &stats);
         self.log.event(
             plugin_api::Level::Info,
@@ -304,6 +322,7 @@ impl Dispatch {
                 ("outcome", json!(outcome)),
                 ("rows", json!(stats.rows)),
                 ("bytes", json!(bytes)),
+                ("error", json!(job.error.as_deref().map(first_line))),
                 ("elapsed_ms", json!((seconds * 1e3).round())),
             ],
         );
@@ -378,8 +397,12 @@ fn fail(job: &mut Job, error: &HostError) {
 }
 
 fn elapsed(job: &Job) -> f64 {
-    // Ids carry their time in milliseconds; records only in seconds.
-    let accepted = uuid::Uuid::parse_str(&job.id)
+    age(&job.id).as_secs_f64()
+}
+
+/// How long ago a job was accepted. Ids carry their time in milliseconds; records only in seconds.
+pub(super) fn age(id: &str) -> Duration {
+    let accepted = uuid::Uuid::parse_str(id)
         .ok()
         .and_then(|id| id.get_timestamp());
     let accepted = accepted.map(|time| {
@@ -389,7 +412,7 @@ fn elapsed(job: &Job) -> f64 {
     let now = std::time::SystemTime::UNIX_EPOCH
         .elapsed()
         .unwrap_or_default();
-    accepted.map_or(0.0, |accepted| now.saturating_sub(accepted).as_secs_f64())
+    accepted.map_or(Duration::ZERO, |accepted| now.saturating_sub(accepted))
 }
 
 /// The job document: what the user submitted, and what the host resolved for it.

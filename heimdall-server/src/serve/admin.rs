@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use plugin_api::Level;
 use semver::Version;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::auth::Caller;
 use super::query::Id;
 use super::{Shared, answer, body};
 use crate::error::{Code, HostError};
+use crate::job::now;
+use crate::metrics::Snapshot;
 use crate::plugins::Plugins;
+use crate::store::Pin;
 
 type Answer = Result<Response, HostError>;
 
@@ -30,7 +36,12 @@ pub(super) async fn reload(State(app): State<Shared>) -> Answer {
         .map(|report| answer::json(&report))
 }
 
-pub(super) async fn use_version(State(app): State<Shared>, Id(name): Id, body: Body) -> Answer {
+pub(super) async fn use_version(
+    State(app): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Id(name): Id,
+    body: Body,
+) -> Answer {
     /// `version` must be there: a body that forgot it would otherwise undo a pin.
     #[derive(Deserialize)]
     struct Wanted {
@@ -45,17 +56,56 @@ pub(super) async fn use_version(State(app): State<Shared>, Id(name): Id, body: B
         )
         .hint("send {\"version\": \"1.2.3\"}, or {\"version\": null} for the newest")
     })?;
+    let (plugin, wanted) = (name.clone(), version.clone());
     let rows = on_blocking(&app, move |plugins| {
-        plugins.use_version(&name, version.as_ref())
+        plugins.use_version(&plugin, wanted.as_ref())
     })
     .await?;
+    // Whoever may change the host is named.
+    let by = caller.name.unwrap_or_default();
+    let fields = [
+        ("plugin", json!(name)),
+        ("version", json!(version)),
+        ("user", json!(by)),
+    ];
+    let (message, kept) = match version {
+        Some(version) => {
+            let pin = Pin {
+                plugin: name,
+                version,
+                set_by: by,
+                set_at: now(),
+            };
+            ("plugin pinned", app.store.set_pin(pin).await)
+        }
+        None => ("plugin no longer pinned", app.store.remove_pin(name).await),
+    };
+    app.log.event(Level::Info, message, &fields);
+    // In force already; the caller must know that it will not outlast this run.
+    kept.map_err(|error| crate::dispatch::store_failed(&error))?;
     Ok(answer::json(&json!({"data": rows})))
 }
 
 pub(super) async fn metrics(State(app): State<Shared>) -> Answer {
     let rows = on_blocking(&app, |plugins| Ok(plugins.list())).await?;
+    let store = Arc::clone(&app.store);
+    let disk = tokio::task::spawn_blocking(move || (store.size_bytes(), store.free_bytes().ok()));
+    let (store_bytes, free_bytes) = disk.await.unwrap_or_default();
     let (running, queued) = app.dispatch.load();
-    let text = app.metrics.text(running, queued, &rows);
+    let text = app.metrics.text(&Snapshot {
+        running,
+        queued,
+        oldest_queued_seconds: app
+            .dispatch
+            .oldest_queued()
+            .unwrap_or_default()
+            .as_secs_f64(),
+        commands_without_plugin: app.dispatch.commands_without_plugin().len(),
+        result_bytes: app.store.result_bytes(),
+        store_bytes,
+        free_bytes,
+        plugins: &rows,
+    });
     Ok(answer::text_as(
         "text/plain; version=0.0.4; charset=utf-8",
         text,

@@ -214,8 +214,11 @@ pub(super) async fn check(State(app): State<Shared>, mut request: Request, next:
             &fields,
         );
     }
-    request.extensions_mut().insert(caller);
-    next.run(request).await
+    request.extensions_mut().insert(caller.clone());
+    let mut response = next.run(request).await;
+    // For the line of a refusal.
+    response.extensions_mut().insert(caller);
+    response
 }
 
 #[cfg(test)]

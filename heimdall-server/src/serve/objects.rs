@@ -1,12 +1,15 @@
 //! The endpoints of commands, clusters and their health.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use plugin_api::Level;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::auth::Caller;
 use super::query::{Id, Parameters, unknown_status};
 use super::{Shared, answer, body};
 use crate::catalog::{Catalog, Kind, Known};
@@ -87,21 +90,23 @@ pub(super) async fn cluster_status(State(app): State<Shared>, Id(id): Id) -> Ans
 
 pub(super) async fn set_command_status(
     State(app): State<Shared>,
+    Extension(caller): Extension<Caller>,
     Id(id): Id,
     body: Body,
 ) -> Answer {
-    set_status(&app, Kind::Command, &id, body).await
+    set_status(&app, &caller, Kind::Command, &id, body).await
 }
 
 pub(super) async fn set_cluster_status(
     State(app): State<Shared>,
+    Extension(caller): Extension<Caller>,
     Id(id): Id,
     body: Body,
 ) -> Answer {
-    set_status(&app, Kind::Cluster, &id, body).await
+    set_status(&app, &caller, Kind::Cluster, &id, body).await
 }
 
-async fn set_status(app: &Shared, kind: Kind, id: &str, body: Body) -> Answer {
+async fn set_status(app: &Shared, caller: &Caller, kind: Kind, id: &str, body: Body) -> Answer {
     #[derive(Deserialize)]
     struct Wanted {
         status: String,
@@ -126,6 +131,13 @@ async fn set_status(app: &Shared, kind: Kind, id: &str, body: Body) -> Answer {
     let changed = catalog.with_status(kind, id, status, now);
     let answer = known(&changed, kind, id).map(status_body);
     app.dispatch.set_catalog(changed);
+    let fields = [
+        ("kind", json!(kind.as_str())),
+        ("id", json!(id)),
+        ("status", json!(status)),
+        ("user", json!(caller.name)),
+    ];
+    app.log.event(Level::Info, "status set", &fields);
     answer
 }
 

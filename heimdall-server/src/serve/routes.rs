@@ -5,12 +5,16 @@ use std::sync::Arc;
 use axum::extract::{OriginalUri, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{MethodRouter, Router, get, post};
+use plugin_api::Level;
+use serde_json::json;
 use tower_http::compression::CompressionLayer;
 
+use super::auth::Caller;
 use super::{Shared, admin, auth, jobs, objects, ready};
-use crate::error::{Code, HostError};
+use crate::error::{Code, HostError, Refusal};
+use crate::log::first_line;
 
 /// A path, its methods, and their handlers.
 pub(super) type Route = (&'static str, &'static [&'static str], MethodRouter<Shared>);
@@ -93,7 +97,7 @@ pub(super) fn router(app: Shared) -> Router {
         ))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),
-            count_refusals,
+            note_refusals,
         ))
         .with_state(app)
 }
@@ -114,19 +118,41 @@ async fn wrong_method(method: Method, OriginalUri(uri): OriginalUri) -> HostErro
     .hint("the Allow header lists what it takes")
 }
 
-/// Refusals are counted by status: their codes are in the bodies, which are not read again.
-async fn count_refusals(State(app): State<Shared>, request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
+/// Counts refusals by code, and writes a line for each that somebody may ask about: what was to be changed, who was not let in, and
+/// what the host could not do.
+async fn note_refusals(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = next.run(request).await;
+    let Some(refusal) = response.extensions_mut().remove::<Refusal>() else {
+        return response;
+    };
+    app.metrics.refused(refusal.code.as_str());
     let status = response.status();
-    if status.is_client_error() || status.is_server_error() {
-        app.metrics.refused(status.as_str());
-        if status == StatusCode::INTERNAL_SERVER_ERROR {
-            app.log.event(
-                plugin_api::Level::Error,
-                "a request was answered with 500",
-                &[],
-            );
-        }
+    let changes = !matches!(method, Method::GET | Method::HEAD);
+    let matters = changes
+        || status.is_server_error()
+        || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    if !matters || refusal.is_of_a_job || path == "/readyz" {
+        return response;
     }
-    response.into_response()
+    let caller = response.extensions().get::<Caller>();
+    let level = if status == StatusCode::INTERNAL_SERVER_ERROR {
+        Level::Error
+    } else {
+        Level::Warn
+    };
+    let fields = [
+        ("method", json!(method.as_str())),
+        ("path", json!(path)),
+        ("status", json!(status.as_u16())),
+        ("code", json!(refusal.code.as_str())),
+        (
+            "user",
+            json!(caller.and_then(|caller| caller.name.as_deref())),
+        ),
+        ("id", json!(refusal.id)),
+        ("error", json!(first_line(&refusal.message))),
+    ];
+    app.log.event(level, "request refused", &fields);
+    response
 }

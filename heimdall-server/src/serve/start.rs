@@ -122,6 +122,7 @@ pub fn run<E: std::fmt::Display>(
         .or(config.plugin_directory.as_deref());
     let plugins =
         open(directory, log.sink()).map_err(|error| ServeError::Plugins(error.to_string()))?;
+    restore_pins(&store, &plugins, &log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // Each running job holds one, and questions to the store need some.
@@ -143,6 +144,41 @@ pub fn run<E: std::fmt::Display>(
     plugins.close(if hurried { Duration::ZERO } else { CLOSE });
     log.flush();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Puts the versions that operators chose in earlier runs in force, and says so: a pin is easily forgotten.
+fn restore_pins(store: &Store, plugins: &Arc<dyn Plugins>, log: &Log) -> Result<(), StoreError> {
+    let pins = store.pins()?;
+    if pins.is_empty() {
+        return Ok(());
+    }
+    let asked = pins
+        .iter()
+        .map(|pin| (pin.plugin.clone(), pin.version.clone()));
+    plugins.restore_pins(asked.collect());
+    for pin in pins {
+        let exactly = semver::VersionReq {
+            comparators: vec![semver::Comparator {
+                op: semver::Op::Exact,
+                major: pin.version.major,
+                minor: Some(pin.version.minor),
+                patch: Some(pin.version.patch),
+                pre: pin.version.pre.clone(),
+            }],
+        };
+        let message = match plugins.available(&pin.plugin, Some(&exactly)) {
+            Ok(()) => "plugin is pinned",
+            Err(_) => "plugin is pinned to a version that is not there; another one runs",
+        };
+        let fields = [
+            ("plugin", json!(pin.plugin)),
+            ("version", json!(pin.version)),
+            ("user", json!(pin.set_by)),
+            ("since", json!(pin.set_at)),
+        ];
+        log.event(Level::Warn, message, &fields);
+    }
+    Ok(())
 }
 
 /// Serves; whether it was asked to end at once.
@@ -268,7 +304,7 @@ async fn assemble(
 ) -> Result<Shared, StoreError> {
     let now = now();
     let known = store.sync_objects(config, now).await?;
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Arc::new(Metrics::new(config.old_metric_names));
     let dispatch = Dispatch::new(Parts {
         store: Arc::clone(&store),
         plugins: Arc::clone(&plugins),
@@ -298,7 +334,9 @@ async fn assemble(
 async fn reload_on(mut hangup: Signal, path: PathBuf, app: Shared) {
     while hangup.recv().await.is_some() {
         stop::tell_reloading();
-        match reload(&path, &app).await {
+        let outcome = reload(&path, &app).await;
+        app.metrics.reloaded(outcome.is_ok());
+        match outcome {
             Ok((commands, clusters)) => {
                 let fields = [("commands", json!(commands)), ("clusters", json!(clusters))];
                 app.log.event(

@@ -132,6 +132,9 @@ pub struct JobsPage {
     pub next: Option<Cursor>,
 }
 
+/// Whether a job's result is a file of its own.
+const HAS_FILE: &str = "result_bytes IS NOT NULL AND NOT EXISTS (SELECT 1 FROM payloads WHERE payloads.seq = jobs.seq AND result IS NOT NULL)";
+
 /// A status that a job ends with.
 const FINISHED: &str = "status IN (4, 5, 6, 8)";
 
@@ -174,10 +177,29 @@ pub(super) fn with_files(connection: &Connection) -> Result<Vec<i64>, StoreError
     Ok(jobs.map(|(seq, _)| seq).collect())
 }
 
+/// See [`super::Store::oldest_with_bytes`].
+pub(super) fn oldest_with_bytes(
+    connection: &Connection,
+    bytes: u64,
+) -> Result<Vec<(i64, bool)>, StoreError> {
+    let sql = format!(
+        "SELECT seq, {HAS_FILE}, result_bytes FROM jobs WHERE {FINISHED} AND result_bytes > 0 ORDER BY seq LIMIT {BATCH}"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([])?;
+    let (mut jobs, mut left) = (Vec::new(), i64::try_from(bytes).unwrap_or(i64::MAX));
+    while left > 0
+        && let Some(row) = rows.next()?
+    {
+        jobs.push((row.get(0)?, row.get(1)?));
+        left = left.saturating_sub(row.get(2)?);
+    }
+    Ok(jobs)
+}
+
 fn seqs(connection: &Connection, rest: &str) -> Result<Vec<(i64, bool)>, StoreError> {
-    let has_file = "result_bytes IS NOT NULL AND NOT EXISTS (SELECT 1 FROM payloads WHERE payloads.seq = jobs.seq AND result IS NOT NULL)";
     let mut statement =
-        connection.prepare(&format!("SELECT seq, {has_file} FROM jobs WHERE {rest}"))?;
+        connection.prepare(&format!("SELECT seq, {HAS_FILE} FROM jobs WHERE {rest}"))?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

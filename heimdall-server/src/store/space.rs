@@ -14,6 +14,21 @@ impl Store {
         Ok(jobs.min(free(self.files.directory())?))
     }
 
+    /// The bytes of the store's own files; of one that cannot be asked, none.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        let mut log = self.database.as_os_str().to_owned();
+        log.push("-wal");
+        let of = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        of(&self.database) + of(Path::new(&log))
+    }
+
+    /// The bytes of the results that are kept.
+    #[must_use]
+    pub fn result_bytes(&self) -> u64 {
+        self.writer.result_bytes()
+    }
+
     /// Whether result files may be made.
     ///
     /// # Errors

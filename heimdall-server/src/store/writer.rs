@@ -6,12 +6,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
 use super::{StoreError, rows};
@@ -55,12 +56,15 @@ impl Put {
 
 type Objects = HashMap<(Kind, String), Known>;
 
+/// What is seldom written, and needs no name of its own.
+type SeldomWrite = Box<dyn FnOnce(&Connection) -> Result<(), StoreError> + Send>;
+
 enum Order {
     Put(Put, Ack<()>),
     Delete(Vec<i64>, Ack<()>),
     SyncObjects(Vec<(Kind, String, Status)>, i64, Ack<Objects>),
     SetStatus(Kind, String, Status, i64, Ack<()>),
-    Check(Ack<()>),
+    Write(SeldomWrite, Ack<()>),
 }
 
 #[derive(Default)]
@@ -106,6 +110,8 @@ impl Queue {
 struct Shared {
     queue: Mutex<Queue>,
     work: Condvar,
+    /// Bytes of the results that are kept.
+    result_bytes: AtomicI64,
 }
 
 impl Shared {
@@ -137,17 +143,18 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
 }
 
 impl Writer {
-    pub(super) fn start(mut connection: Connection) -> Self {
+    pub(super) fn start(mut connection: Connection, result_bytes: i64) -> Self {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             work: Condvar::new(),
+            result_bytes: AtomicI64::new(result_bytes),
         });
         let work = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("job-store".to_owned())
             .spawn(move || {
                 while let Some(group) = next_group(&work) {
-                    commit(&mut connection, group);
+                    commit(&mut connection, group, &work.result_bytes);
                 }
                 // So that the file alone is the whole store. Where that fails, the log beside it still is the rest of it.
                 let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
@@ -224,8 +231,18 @@ impl Writer {
 }
 
 impl Writer {
-    pub(super) async fn check(&self) -> Result<(), StoreError> {
-        self.order(Order::Check).await
+    /// Bytes of the results that are kept.
+    pub(super) fn result_bytes(&self) -> u64 {
+        let bytes = self.shared.result_bytes.load(Ordering::Relaxed);
+        u64::try_from(bytes).unwrap_or(0)
+    }
+
+    /// Writes what is seldom written.
+    pub(super) async fn write(
+        &self,
+        write: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.order(|ack| Order::Write(Box::new(write), ack)).await
     }
 
     /// Commits what waits and ends the thread.
@@ -275,8 +292,9 @@ fn next_group(shared: &Shared) -> Option<Group> {
 type Pending = Box<dyn FnOnce(Result<(), StoreError>)>;
 
 /// Carries out a group in one transaction. Where the transaction fails, nothing of it is there and every caller is told so.
-fn commit(connection: &mut Connection, group: Group) {
+fn commit(connection: &mut Connection, group: Group, result_bytes: &AtomicI64) {
     let mut pending: Vec<Pending> = Vec::with_capacity(group.urgent.len());
+    let mut more_bytes = 0;
     let outcome = (|| {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for (_, job) in group.lazy.values() {
@@ -285,13 +303,16 @@ fn commit(connection: &mut Connection, group: Group) {
         let mut orders = group.urgent.into_iter();
         let failed = orders
             .by_ref()
-            .find_map(|order| carry_out(&transaction, order, &mut pending).err());
+            .find_map(|order| carry_out(&transaction, order, &mut pending, &mut more_bytes).err());
         if let Some(error) = failed {
             // Dropping the orders that are left tells their callers; see `order`.
             return Err(error);
         }
         Ok(transaction.commit()?)
     })();
+    if outcome.is_ok() {
+        result_bytes.fetch_add(more_bytes, Ordering::Relaxed);
+    }
     for answer in pending {
         answer(outcome.clone());
     }
@@ -301,21 +322,25 @@ fn carry_out(
     connection: &Connection,
     order: Order,
     pending: &mut Vec<Pending>,
+    more_bytes: &mut i64,
 ) -> Result<(), StoreError> {
     match order {
-        Order::Put(put, ack) => later(write_put(connection, &put), ack, pending),
-        Order::Delete(jobs, ack) => later(delete(connection, &jobs), ack, pending),
+        Order::Put(put, ack) => {
+            let bytes = put.result.as_ref().map_or(0, Bytes::len);
+            *more_bytes += i64::try_from(bytes).unwrap_or(i64::MAX);
+            later(write_put(connection, &put), ack, pending)
+        }
+        Order::Delete(jobs, ack) => {
+            let deleted = delete(connection, &jobs).map(|bytes| *more_bytes -= bytes);
+            later(deleted, ack, pending)
+        }
         Order::SyncObjects(objects, now, ack) => {
             later(sync_objects(connection, objects, now), ack, pending)
         }
         Order::SetStatus(kind, id, status, now, ack) => {
             later(set_status(connection, kind, &id, status, now), ack, pending)
         }
-        Order::Check(ack) => {
-            // The number that is there already: a page is written all the same.
-            let written = connection.pragma_update(None, "user_version", super::schema::FORMAT);
-            later(written.map_err(StoreError::from), ack, pending)
-        }
+        Order::Write(write, ack) => later(write(connection), ack, pending),
     }
 }
 
@@ -358,17 +383,21 @@ fn write_put(connection: &Connection, put: &Put) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn delete(connection: &Connection, jobs: &[i64]) -> Result<(), StoreError> {
+/// Deletes jobs; gives how many bytes their results had.
+fn delete(connection: &Connection, jobs: &[i64]) -> Result<i64, StoreError> {
+    let mut bytes = 0;
     for seq in jobs {
         rows::delete_tags(connection, *seq)?;
-        connection
-            .prepare_cached("DELETE FROM jobs WHERE seq = ?")?
-            .execute([seq])?;
+        let deleted: Option<Option<i64>> = connection
+            .prepare_cached("DELETE FROM jobs WHERE seq = ? RETURNING result_bytes")?
+            .query_row([seq], |row| row.get(0))
+            .optional()?;
+        bytes += deleted.flatten().unwrap_or(0);
         connection
             .prepare_cached("DELETE FROM payloads WHERE seq = ?")?
             .execute([seq])?;
     }
-    Ok(())
+    Ok(bytes)
 }
 
 fn sync_objects(

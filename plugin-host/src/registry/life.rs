@@ -169,6 +169,15 @@ impl Core {
         opened.map_err(|refusal| cannot_open(refusal.message))
     }
 
+    /// Takes over what operators chose before this registry was opened.
+    pub(super) fn restore_pins(&self, pins: impl IntoIterator<Item = (String, semver::Version)>) {
+        let Some(_turn) = self.turn() else {
+            return;
+        };
+        self.lock().pins.extend(pins);
+        self.switch();
+    }
+
     /// Closes what is due, until the registry is closed. Runs on a thread of its own.
     pub(super) fn keep(self: Arc<Self>) {
         let mut state = self.lock();

@@ -42,6 +42,8 @@ pub struct PluginStatus {
     pub state: PluginState,
     /// When it was loaded, in seconds since 1970; `None` for a refused file.
     pub loaded_at: Option<u64>,
+    /// Whether an operator chose it: new jobs go to it, also where a newer version is there.
+    pub pinned: bool,
     /// Calls under way on it.
     pub jobs_running: u64,
     /// Anonymous memory that its mappings keep; `None` until it is retired.
@@ -80,16 +82,20 @@ pub(super) fn rows(state: &State) -> Vec<PluginStatus> {
             sha256: file.digest.as_ref().map(ToString::to_string),
             state: PluginState::Refused,
             loaded_at: None,
+            pinned: false,
             jobs_running: 0,
             residue_bytes: None,
             worker: None,
             error: Some(file.refusal.clone()?),
         })
     });
-    held.into_iter().map(row).chain(refused).collect()
+    held.into_iter()
+        .map(|held| row(state, held))
+        .chain(refused)
+        .collect()
 }
 
-fn row(held: &Held) -> PluginStatus {
+fn row(all: &State, held: &Held) -> PluginStatus {
     let version = &held.version;
     let state = match (held.standing, held.phase) {
         (Standing::Active, _) => PluginState::Active,
@@ -104,6 +110,8 @@ fn row(held: &Held) -> PluginStatus {
         sha256: Some(version.digest.to_string()),
         state,
         loaded_at: Some(seconds(version.loaded_at)),
+        pinned: held.standing == Standing::Active
+            && all.pins.get(&version.name) == Some(&version.version),
         jobs_running: version.running.load(Ordering::Relaxed),
         residue_bytes: held
             .residue

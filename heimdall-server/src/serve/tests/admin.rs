@@ -51,7 +51,7 @@ async fn health_plugins_and_metrics_are_told() {
     for line in [
         "outcome=\"SUCCEEDED\"",
         "host_result_rows_total 1",
-        "host_requests_refused_total{code=\"404\"} 1",
+        "host_requests_refused_total{code=\"NOT_FOUND\"} 1",
     ] {
         assert!(metrics.contains(line), "{metrics}");
     }

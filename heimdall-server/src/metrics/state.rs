@@ -1,0 +1,208 @@
+//! What the host finds when it is asked: jobs, plugins, the disk, the configuration in force.
+
+use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+use serde_json::Value;
+
+use super::{VALID, counters, gauge, gauges};
+use crate::job::now;
+
+/// The host at the moment of asking.
+#[derive(Debug, Clone, Copy)]
+pub struct Snapshot<'a> {
+    /// Jobs with a plugin.
+    pub running: usize,
+    /// Async jobs that wait for a worker.
+    pub queued: usize,
+    /// How long the oldest of them has waited; 0 where none waits.
+    pub oldest_queued_seconds: f64,
+    /// Active commands whose plugin is not loaded in a version that they allow.
+    pub commands_without_plugin: usize,
+    /// Bytes of the results that are kept.
+    pub result_bytes: u64,
+    /// Bytes of the job store's own files.
+    pub store_bytes: u64,
+    /// Bytes that may still be written; `None` where the system does not tell.
+    pub free_bytes: Option<u64>,
+    /// The rows of the plugins' list.
+    pub plugins: &'a Value,
+}
+
+/// See the file's head.
+pub(super) struct State {
+    running: IntGauge,
+    queued: IntGauge,
+    oldest_queued: Gauge,
+    commands_without_plugin: IntGauge,
+    result_bytes: IntGauge,
+    store_bytes: IntGauge,
+    free_bytes: IntGauge,
+    reload_successful: IntGauge,
+    reload_time: IntGauge,
+    versions: IntGaugeVec,
+    residue: IntGaugeVec,
+    plugin_jobs: IntGaugeVec,
+    pinned: IntGaugeVec,
+    crashes: IntCounterVec,
+}
+
+impl State {
+    pub(super) fn register(registry: &Registry) -> Self {
+        let build = gauges(
+            "heimdall_host_build_info",
+            "1, with the version of the host and of the plugin interface.",
+            &["version", "abi"],
+        );
+        let abi = format!(
+            "{}.{}",
+            plugin_api::abi::ABI_MAJOR,
+            plugin_api::abi::ABI_MINOR
+        );
+        build
+            .with_label_values(&[env!("CARGO_PKG_VERSION"), &abi])
+            .set(1);
+        let version = ["plugin", "version"];
+        let state = Self {
+            running: gauge("heimdall_host_jobs_running", "Jobs with a plugin now."),
+            queued: gauge(
+                "heimdall_host_jobs_queued",
+                "Async jobs that wait for a worker.",
+            ),
+            oldest_queued: Gauge::new(
+                "heimdall_host_oldest_queued_job_age_seconds",
+                "How long the oldest waiting job has waited.",
+            )
+            .expect(VALID),
+            commands_without_plugin: gauge(
+                "heimdall_host_commands_without_plugin",
+                "Active commands whose plugin is not loaded in a version that they allow.",
+            ),
+            result_bytes: gauge(
+                "heimdall_host_stored_result_bytes",
+                "Bytes of the results that are kept.",
+            ),
+            store_bytes: gauge(
+                "heimdall_host_store_size_bytes",
+                "Bytes of the job store's own files.",
+            ),
+            free_bytes: gauge(
+                "heimdall_host_disk_free_bytes",
+                "Bytes that may still be written, on the fuller disk of jobs and results.",
+            ),
+            reload_successful: gauge(
+                "heimdall_host_config_last_reload_successful",
+                "Whether the configuration that was read last is in force.",
+            ),
+            reload_time: gauge(
+                "heimdall_host_config_last_reload_success_timestamp_seconds",
+                "When the configuration in force was read.",
+            ),
+            versions: gauges(
+                "heimdall_host_plugin_state",
+                "1 for the state that a plugin version is in.",
+                &["plugin", "version", "state"],
+            ),
+            residue: gauges(
+                "heimdall_host_plugin_residue_bytes",
+                "Memory that a retired version keeps.",
+                &version,
+            ),
+            plugin_jobs: gauges(
+                "heimdall_host_plugin_jobs_running",
+                "Jobs with a plugin version now.",
+                &version,
+            ),
+            pinned: gauges(
+                "heimdall_host_plugin_pinned",
+                "1 where an operator chose this version.",
+                &version,
+            ),
+            crashes: counters(
+                "heimdall_host_plugin_crashes_total",
+                "Worker processes of a plugin version that died and were started again.",
+                &version,
+            ),
+        };
+        state.reloaded(true);
+        let collectors: [Box<dyn prometheus::core::Collector>; 15] = [
+            Box::new(build),
+            Box::new(state.running.clone()),
+            Box::new(state.queued.clone()),
+            Box::new(state.oldest_queued.clone()),
+            Box::new(state.commands_without_plugin.clone()),
+            Box::new(state.result_bytes.clone()),
+            Box::new(state.store_bytes.clone()),
+            Box::new(state.free_bytes.clone()),
+            Box::new(state.reload_successful.clone()),
+            Box::new(state.reload_time.clone()),
+            Box::new(state.versions.clone()),
+            Box::new(state.residue.clone()),
+            Box::new(state.plugin_jobs.clone()),
+            Box::new(state.pinned.clone()),
+            Box::new(state.crashes.clone()),
+        ];
+        super::register(registry, collectors);
+        state
+    }
+
+    pub(super) fn reloaded(&self, is_in_force: bool) {
+        self.reload_successful.set(i64::from(is_in_force));
+        if is_in_force {
+            self.reload_time.set(now());
+        }
+    }
+
+    pub(super) fn set(&self, now: &Snapshot<'_>) {
+        self.running.set(size(now.running));
+        self.queued.set(size(now.queued));
+        self.oldest_queued.set(now.oldest_queued_seconds);
+        self.commands_without_plugin
+            .set(size(now.commands_without_plugin));
+        self.result_bytes.set(bytes(now.result_bytes));
+        self.store_bytes.set(bytes(now.store_bytes));
+        if let Some(free) = now.free_bytes {
+            self.free_bytes.set(bytes(free));
+        }
+        self.set_plugins(now.plugins);
+    }
+
+    fn set_plugins(&self, plugins: &Value) {
+        for family in [
+            &self.versions,
+            &self.residue,
+            &self.plugin_jobs,
+            &self.pinned,
+        ] {
+            family.reset();
+        }
+        self.crashes.reset();
+        for row in plugins.as_array().into_iter().flatten() {
+            let text = |key: &str| row[key].as_str().unwrap_or("unknown");
+            let version = [text("name"), text("version")];
+            self.versions
+                .with_label_values(&[version[0], version[1], text("state")])
+                .set(1);
+            if let Some(bytes) = row["residue_bytes"].as_i64() {
+                self.residue.with_label_values(&version).add(bytes);
+            }
+            if let Some(jobs) = row["jobs_running"].as_i64() {
+                self.plugin_jobs.with_label_values(&version).add(jobs);
+            }
+            if let Some(pinned) = row["pinned"].as_bool() {
+                self.pinned
+                    .with_label_values(&version)
+                    .add(i64::from(pinned));
+            }
+            if let Some(restarts) = row["worker"]["restarts"].as_u64() {
+                self.crashes.with_label_values(&version).inc_by(restarts);
+            }
+        }
+    }
+}
+
+fn size(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn bytes(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
