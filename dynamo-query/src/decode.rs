@@ -18,6 +18,7 @@ mod cursor;
 mod envelope;
 mod extent;
 mod items;
+mod names;
 mod number;
 mod page;
 mod plain;

@@ -19,6 +19,7 @@ mod failure;
 pub mod job;
 mod page_size;
 mod pages;
+mod rate;
 pub mod run;
 mod scan;
 pub mod session;

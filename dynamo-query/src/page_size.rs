@@ -15,6 +15,8 @@ pub(crate) struct PageSize {
     selective: bool,
     /// Items evaluated so far, at most: a page that 1 MB ended had fewer.
     evaluated: u64,
+    /// What every further page is to be asked with.
+    pinned: Option<Option<i32>>,
 }
 
 impl PageSize {
@@ -23,12 +25,21 @@ impl PageSize {
             limit,
             selective,
             evaluated: 0,
+            pinned: None,
         }
     }
 
-    /// The next request's `Limit`, where `rows` are there already; `None`: a full page.
-    pub(crate) fn next(&mut self, rows: u64) -> Option<i32> {
-        let limit = self.limit?;
+    /// Asks for every further page with this `Limit`.
+    pub(crate) fn pin(&mut self, limit: Option<i32>) {
+        self.pinned = Some(limit);
+    }
+
+    /// The next request's `Limit`, where `rows` are there already and the next `to_skip` are not wanted; `None`: a full page.
+    pub(crate) fn next(&mut self, rows: u64, to_skip: u64) -> Option<i32> {
+        if let Some(pinned) = self.pinned {
+            return pinned;
+        }
+        let limit = self.limit?.saturating_add(to_skip);
         let wanted = limit.saturating_sub(rows).max(1);
         let size = if self.selective {
             self.selective_size(limit, wanted, rows)
@@ -68,7 +79,7 @@ mod tests {
         let (mut at, mut requests, mut rows) = (0, 0, 0);
         while rows < limit {
             let n = size
-                .next(rows)
+                .next(rows, 0)
                 .map_or(page, |n| u64::try_from(n).unwrap().min(page));
             at += n;
             requests += 1;
@@ -79,15 +90,15 @@ mod tests {
 
     #[test]
     fn a_page_without_limit_is_full() {
-        assert_eq!(PageSize::new(None, true).next(0), None);
-        assert_eq!(PageSize::new(None, false).next(0), None);
+        assert_eq!(PageSize::new(None, true).next(0, 0), None);
+        assert_eq!(PageSize::new(None, false).next(0, 0), None);
     }
 
     #[test]
     fn a_statement_that_returns_all_it_evaluates_asks_for_just_what_is_missing() {
         let mut size = PageSize::new(Some(5000), false);
-        assert_eq!(size.next(0), Some(5000));
-        assert_eq!(size.next(3500), Some(1500));
+        assert_eq!(size.next(0, 0), Some(5000));
+        assert_eq!(size.next(3500, 0), Some(1500));
     }
 
     #[test]

@@ -1,21 +1,30 @@
-//! 4 · `ExecuteStatement` page by page until the statement or the limit is at its end.
+//! 4 · `ExecuteStatement` page by page until the statement, the limit or a budget is at its end.
 //!
-//! In: a client, a checked job, a checked statement. Out: a table whose every page is committed, and the totals. It never decodes
-//! (the tap does) and never waits for anything but the SDK: deadline and cancel end it from outside, by dropping it.
+//! In: a client, a checked job, a checked statement. Out: a table whose every page is committed, the totals, and the place where a later
+//! job goes on. It never decodes (the tap does) and waits for nothing but the SDK and the cluster's rate: deadline and cancel end it from
+//! outside, by dropping it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod figures;
+mod token;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use aws_sdk_dynamodb::{
-    error::SdkError,
+    error::{ProvideErrorMetadata, SdkError},
     operation::{
         RequestId,
-        execute_statement::{ExecuteStatementError, ExecuteStatementOutput},
+        execute_statement::{
+            ExecuteStatementError, ExecuteStatementOutput, builders::ExecuteStatementFluentBuilder,
+        },
     },
     types::{AttributeValue, ReturnConsumedCapacity},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use plugin_api::{Error, ErrorCode, JobCtx, Partial};
+use plugin_api::{Error, ErrorCode, JobCtx, Level, Partial};
 
 use crate::{
     codes,
@@ -23,28 +32,33 @@ use crate::{
     failure,
     job::Job,
     page_size::PageSize,
+    rate::Bucket,
     session::Session,
     statement::Statement,
     table::{Stats, Table},
     tap::{Tap, decode_error},
 };
 
+use figures::{Cost, Figures, UsedUp};
+use token::{Binding, Place};
+
 /// The pages of one job: what was read, and how.
 #[derive(Debug)]
 pub(crate) struct Pages {
     table: Arc<Mutex<Table>>,
     tap: Tap,
-    pages: u64,
-    wire_bytes: u64,
-    /// Requests begun, attempts at the same one counted once.
-    begun: u64,
-    /// `None` once a page did not say.
-    capacity_units: Option<f64>,
+    figures: Figures,
+    /// What the cluster's jobs may consume together, if that is bounded.
+    bucket: Option<Arc<Bucket>>,
+    /// Where the result goes on; `None`: it is whole.
+    place: Option<Place>,
+    /// What the token of that place is bound to, once the endpoint is known.
+    binding: Option<Binding>,
     truncated: bool,
 }
 
 impl Pages {
-    pub(crate) fn new(job: &Job, statement: &Statement) -> Self {
+    pub(crate) fn new(job: &Job, statement: &Statement, bucket: Option<Arc<Bucket>>) -> Self {
         let table = Arc::new(Mutex::new(Table::new(
             statement.columns.clone(),
             job.limit,
@@ -53,15 +67,16 @@ impl Pages {
         Self {
             tap: Tap::new(Arc::clone(&table)),
             table,
-            pages: 0,
-            wire_bytes: 0,
-            begun: 0,
-            capacity_units: Some(0.0),
+            figures: Figures::new(),
+            bucket,
+            place: None,
+            binding: None,
             truncated: false,
         }
     }
 
-    /// Reads on until there is no more, or the limit is reached. The same text goes out on every page: `NextToken` is bound to it.
+    /// Reads on until there is no more, or the limit or a budget is reached. The same text goes out on every page: `NextToken` is bound
+    /// to it.
     pub(crate) async fn read(
         &mut self,
         session: &Session,
@@ -69,97 +84,200 @@ impl Pages {
         statement: &Statement,
         ctx: &JobCtx,
     ) -> Result<(), Error> {
+        let reader = Reader {
+            session,
+            job,
+            statement,
+        };
+        let mut place = self.start(&reader)?;
         let mut size = PageSize::new(job.limit, statement.selective);
-        let mut next_token = None;
         loop {
-            let rows = self.table().rows();
-            let answer = self
-                .request(session, job, statement, size.next(rows), next_token)
-                .await;
-            let answer = answer.map_err(|error| request_error(&error, session, job, statement))?;
-            let full = self.commit(&answer)?;
-            ctx.progress(self.table().rows(), self.pages, self.wire_bytes);
-            next_token = answer.next_token;
-            self.truncated = next_token.is_some() || self.table().dropped_rows();
-            if full || next_token.is_none() {
-                return Ok(());
+            if let Some(used_up) = self.figures.used_up(&job.budget, 0) {
+                return self.end_by_budget(used_up, job.budget.truncate);
             }
+            let limit = size.next(self.table().rows(), self.table().to_skip());
+            let (answer, limit) = self.page(&reader, &place, limit, &mut size, ctx).await?;
+            let is_full = self.commit(answer, limit, &place)?;
+            ctx.progress(
+                self.table().rows(),
+                self.figures.pages,
+                self.figures.wire_bytes,
+            );
+            self.figures.require_capacity(&job.budget)?;
+            match self.place.clone() {
+                Some(next) if !is_full => place = next,
+                more => {
+                    self.truncated = more.is_some();
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The first page's place: where an earlier job ended, or the beginning.
+    fn start(&mut self, reader: &Reader<'_>) -> Result<Place, Error> {
+        let binding = Binding::new(reader.job, reader.statement, reader.session);
+        self.binding = Some(binding);
+        let Some(token) = &reader.job.next_token else {
+            return Ok(Place::default());
+        };
+        let place = binding.read(token)?;
+        self.table().skip(place.skip);
+        // Until a page is read, the job is where the earlier one ended.
+        self.place = Some(place.clone());
+        Ok(place)
+    }
+
+    /// Ends the job with a budget used up: with what there is, where the job wants that.
+    fn end_by_budget(&mut self, used_up: UsedUp, truncate: bool) -> Result<(), Error> {
+        if truncate {
+            self.truncated = true;
+            return Ok(());
+        }
+        Err(self.figures.exceeded(used_up))
+    }
+
+    /// Asks for the page at a place; gives it with the `Limit` that it was asked with.
+    ///
+    /// A service may refuse a token that comes with another `Limit` than the one that it was given for. Then that one is asked with, and
+    /// all further pages are.
+    async fn page(
+        &mut self,
+        reader: &Reader<'_>,
+        place: &Place,
+        limit: Option<i32>,
+        size: &mut PageSize,
+        ctx: &JobCtx,
+    ) -> Result<(ExecuteStatementOutput, Option<i32>), Error> {
+        let is_continued = self.figures.pages == 0 && reader.job.next_token.is_some();
+        match self.request(reader, place, limit, ctx).await {
+            Ok(answer) => Ok((answer, limit)),
+            Err(error)
+                if is_validation(&error) && place.token.is_some() && place.limit != limit =>
+            {
+                size.pin(place.limit);
+                match self.request(reader, place, place.limit, ctx).await {
+                    Ok(answer) => Ok((answer, place.limit)),
+                    Err(error) => Err(reader.error(&error, place, is_continued)),
+                }
+            }
+            Err(error) => Err(reader.error(&error, place, is_continued)),
         }
     }
 
     async fn request(
         &mut self,
-        session: &Session,
-        job: &Job,
-        statement: &Statement,
+        reader: &Reader<'_>,
+        place: &Place,
         limit: Option<i32>,
-        next_token: Option<String>,
+        ctx: &JobCtx,
     ) -> Result<ExecuteStatementOutput, SdkError<ExecuteStatementError, HttpResponse>> {
-        self.begun += 1;
-        session
-            .client
-            .execute_statement()
-            .statement(&statement.text)
-            .set_parameters(
-                Some(job.parameters.clone()).filter(|parameters| !parameters.is_empty()),
-            )
-            .set_consistent_read(job.consistent_read.then_some(true))
-            .set_limit(limit)
-            .set_next_token(next_token)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+        let reserved = self.reserve().await;
+        self.figures.begun += 1;
+        let answer = reader
+            .request(limit, place.token.clone())
             .customize()
             .interceptor(self.tap.clone())
             .send()
-            .await
+            .await?;
+        self.report(reserved, capacity_units(&answer), ctx);
+        Ok(answer)
     }
 
-    /// Keeps an answered page; whether the limit is reached.
-    fn commit(&mut self, answer: &ExecuteStatementOutput) -> Result<bool, Error> {
-        let Some(wire_bytes) = self.tap.wire_bytes() else {
-            return Err(Error::new(
-                ErrorCode::INTERNAL,
-                "the SDK gave an answer without its body passing the decoder",
-            )
-            .hint("this is a bug in the plugin, with this version of the SDK"));
+    /// Waits until the cluster's rate lets a further request begin; gives the units that it has taken for it.
+    async fn reserve(&mut self) -> f64 {
+        let units = self.figures.last_cost;
+        if let Some(bucket) = &self.bucket {
+            let asked = Instant::now();
+            bucket.reserve(units).await;
+            self.figures.waited += asked.elapsed();
+        }
+        units
+    }
+
+    fn report(&self, reserved: f64, units: Option<f64>, ctx: &JobCtx) {
+        if let Some(bucket) = &self.bucket
+            && bucket.report(reserved, units)
+        {
+            let line = "max_capacity_units_per_second is not applied: the endpoint does not report consumed capacity";
+            ctx.log(Level::Warn, "dynamo::rate", line);
+        }
+    }
+
+    /// Keeps an answered page, and notes where the result goes on; whether the limit is reached.
+    fn commit(
+        &mut self,
+        answer: ExecuteStatementOutput,
+        limit: Option<i32>,
+        asked: &Place,
+    ) -> Result<bool, Error> {
+        let wire_bytes = wire_bytes(&self.tap)?;
+        let cost = Cost {
+            capacity_units: capacity_units(&answer),
+            items_evaluated: None,
         };
-        self.wire_bytes += wire_bytes;
-        self.pages += 1;
-        let units = answer
-            .consumed_capacity
-            .as_ref()
-            .and_then(|capacity| capacity.capacity_units);
-        self.capacity_units = self
-            .capacity_units
-            .zip(units)
-            .map(|(sum, units)| sum + units);
+        let token = answer.next_token.filter(|token| !token.is_empty());
+        if token.is_some() && token == asked.token {
+            return Err(endless("a NextToken"));
+        }
+        self.figures.page(wire_bytes, cost);
         let mut table = self.table();
         table.commit_page();
-        Ok(table.is_full())
+        let place = if table.dropped_rows() {
+            // The page holds more rows than the limit: it will be asked for again, without those that came before.
+            Some(Place {
+                skip: asked.skip + table.page_rows(),
+                ..asked.clone()
+            })
+        } else {
+            let skip = table.to_skip();
+            token.map(|token| Place {
+                token: Some(token),
+                limit,
+                skip,
+            })
+        };
+        let is_full = table.is_full();
+        drop(table);
+        self.place = place;
+        Ok(is_full)
     }
 
     /// How far the job is, for an error document. Rows of an attempt under way do not count.
     pub(crate) fn partial(&self) -> Partial {
         let mut table = self.table();
         table.begin_attempt();
-        Partial::new(table.rows(), self.pages)
+        let mut partial = Partial::new(table.rows(), self.figures.pages);
+        partial.next_token = self.next_token();
+        partial
+    }
+
+    /// The text that stands for the place where the result goes on.
+    fn next_token(&self) -> Option<String> {
+        let (binding, place) = self.binding.as_ref().zip(self.place.as_ref())?;
+        binding.write(place)
     }
 
     /// The figures so far.
     pub(crate) fn stats(&self, ctx: &JobCtx) -> Stats {
         let requests = self.tap.attempts();
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Stats {
             rows: self.table().rows(),
-            pages: self.pages,
-            items_evaluated: None,
+            pages: self.figures.pages,
+            items_evaluated: self
+                .figures
+                .items_evaluated
+                .filter(|_| self.figures.pages > 0),
             requests,
-            retries: requests.saturating_sub(self.begun),
-            consumed_capacity_units: self.capacity_units.filter(|_| self.pages > 0),
-            wire_bytes: self.wire_bytes,
-            elapsed_ms: u64::try_from(ctx.started().elapsed().as_millis()).unwrap_or(u64::MAX),
+            retries: requests.saturating_sub(self.figures.begun),
+            consumed_capacity_units: self.figures.capacity_units(),
+            wire_bytes: self.figures.wire_bytes,
+            elapsed_ms: milliseconds(ctx.started().elapsed()),
             truncated: self.truncated,
-            next_token: None,
+            next_token: self.truncated.then(|| self.next_token()).flatten(),
             segments: 1,
-            waited_ms: 0,
+            waited_ms: milliseconds(self.figures.waited),
         }
     }
 
@@ -174,18 +292,91 @@ impl Pages {
     }
 }
 
+/// Who asks for what.
+#[derive(Debug, Clone, Copy)]
+struct Reader<'a> {
+    session: &'a Session,
+    job: &'a Job,
+    statement: &'a Statement,
+}
+
+impl Reader<'_> {
+    fn request(&self, limit: Option<i32>, token: Option<String>) -> ExecuteStatementFluentBuilder {
+        let parameters = Some(self.job.parameters.clone()).filter(|list| !list.is_empty());
+        self.session
+            .client
+            .execute_statement()
+            .statement(&self.statement.text)
+            .set_parameters(parameters)
+            .set_consistent_read(self.job.consistent_read.then_some(true))
+            .set_limit(limit)
+            .set_next_token(token)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    }
+
+    /// The job's error for a request that failed; `is_continued`: it was asked with a token that the job was given.
+    fn error(
+        &self,
+        error: &SdkError<ExecuteStatementError, HttpResponse>,
+        place: &Place,
+        is_continued: bool,
+    ) -> Error {
+        let mapped = request_error(error, self, place.token.as_deref());
+        if is_continued && mapped.code == codes::VALIDATION {
+            return mapped
+                .hint("DynamoDB may no longer take next_token: leave it out to start again");
+        }
+        mapped
+    }
+}
+
+fn is_validation(error: &SdkError<ExecuteStatementError, HttpResponse>) -> bool {
+    error.code() == Some("ValidationException")
+}
+
+fn capacity_units(answer: &ExecuteStatementOutput) -> Option<f64> {
+    answer.consumed_capacity.as_ref()?.capacity_units
+}
+
+/// The bytes of the answer that the SDK has accepted.
+fn wire_bytes(tap: &Tap) -> Result<u64, Error> {
+    tap.wire_bytes().ok_or_else(|| {
+        Error::new(
+            ErrorCode::INTERNAL,
+            "the SDK gave an answer without its body passing the decoder",
+        )
+        .hint("this is a bug in the plugin, with this version of the SDK")
+    })
+}
+
+/// The error for a page that names itself as the one after it.
+fn endless(what: &str) -> Error {
+    Error::new(
+        codes::BAD_RESPONSE,
+        format!(
+            "the answer cannot be understood: it has {what} equal to the one that it was asked with"
+        ),
+    )
+    .hint("send the job again; if it stays, check what answers at the cluster's endpoint")
+}
+
 fn request_error(
     error: &SdkError<ExecuteStatementError, HttpResponse>,
-    session: &Session,
-    job: &Job,
-    statement: &Statement,
+    reader: &Reader<'_>,
+    token: Option<&str>,
 ) -> Error {
+    let Reader {
+        session,
+        job,
+        statement,
+    } = *reader;
     if let Some(cause) = decode_error(error) {
         let mut refused = decoding(cause);
         refused.request_id = error.request_id().map(str::to_owned);
         return refused;
     }
-    let secrets = scalars(&job.parameters);
+    let mut secrets = scalars(&job.parameters);
+    secrets.extend(token.map(str::to_owned));
     failure::error_of(
         error,
         failure::Request {

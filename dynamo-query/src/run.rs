@@ -15,6 +15,7 @@ use crate::{
     explain, failure,
     job::{Cluster, Job},
     pages::Pages,
+    rate::Rates,
     session::{Environment, Session, Sessions},
     statement::{Instruction, Statement},
 };
@@ -31,6 +32,7 @@ const HEALTH_QUERY: &str = r#"SELECT * FROM "heimdall.health-check" WHERE id = '
 pub struct Queries {
     sessions: Sessions,
     descriptions: Descriptions,
+    rates: Rates,
 }
 
 impl Queries {
@@ -40,6 +42,7 @@ impl Queries {
         Self {
             sessions: Sessions::new(environment),
             descriptions: Descriptions::default(),
+            rates: Rates::default(),
         }
     }
 
@@ -79,7 +82,7 @@ impl Queries {
         ctx: &JobCtx,
         audit: &mut Audit,
     ) -> Result<Vec<u8>, Error> {
-        let mut pages = Pages::new(job, statement);
+        let mut pages = Pages::new(job, statement, self.rates.of(&job.cluster));
         // Pinned here, because it is large and would be moved several times.
         let outcome = in_time(
             deadline(ctx, job.timeout),

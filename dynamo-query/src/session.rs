@@ -32,6 +32,8 @@ pub struct Session {
     pub client: Client,
     /// The region that requests are signed for.
     pub region: String,
+    /// The endpoint of the operator's own that requests go to; `None`: the region's.
+    pub endpoint: Option<String>,
 }
 
 /// The clients of all identities.

@@ -119,6 +119,17 @@ impl Table {
         self.store.n_dropped() > 0
     }
 
+    /// Leaves out the first rows to come: an earlier job has given them.
+    pub fn skip(&mut self, n_rows: u64) {
+        self.store.skip(n_rows);
+    }
+
+    /// Rows still to be left out.
+    #[must_use]
+    pub fn to_skip(&self) -> u64 {
+        self.store.to_skip()
+    }
+
     /// The result document, of what is committed. One more byte fits without moving it.
     ///
     /// # Errors

@@ -26,6 +26,9 @@ pub const PAGE_BYTES: usize = 1024 * 1024;
 pub struct Table {
     rows: Vec<Row>,
     latency: Duration,
+    page_bytes: usize,
+    binds_limit: bool,
+    reports_capacity: bool,
 }
 
 /// One item, measured and filtered once so that requests cost little.
@@ -54,6 +57,9 @@ impl Table {
         Table {
             rows: rows.collect(),
             latency: Duration::ZERO,
+            page_bytes: PAGE_BYTES,
+            binds_limit: false,
+            reports_capacity: true,
         }
     }
 
@@ -61,6 +67,30 @@ impl Table {
     #[must_use]
     pub fn with_latency(self, latency: Duration) -> Table {
         Table { latency, ..self }
+    }
+
+    /// The same table, a request evaluating at most so many bytes of items instead of 1 MB.
+    #[must_use]
+    pub fn with_page_bytes(self, page_bytes: usize) -> Table {
+        Table { page_bytes, ..self }
+    }
+
+    /// The same table, refusing a token that comes with another `Limit` than the request that gave it.
+    #[must_use]
+    pub fn binding_tokens_to_limits(self) -> Table {
+        Table {
+            binds_limit: true,
+            ..self
+        }
+    }
+
+    /// The same table, saying nothing of the capacity that a request consumed.
+    #[must_use]
+    pub fn without_capacity(self) -> Table {
+        Table {
+            reports_capacity: false,
+            ..self
+        }
     }
 }
 
@@ -77,6 +107,8 @@ pub struct Seen {
     pub evaluated: usize,
     /// How many items were returned.
     pub returned: usize,
+    /// The capacity units consumed.
+    pub capacity_units: f64,
 }
 
 /// The server under way; it stops when dropped.
@@ -150,6 +182,7 @@ fn answer(table: &Table, seen: &Mutex<Vec<Seen>>, call: &Call) -> Answer {
         statement,
         evaluated: page.evaluated,
         returned: page.returned,
+        capacity_units: page.capacity_units,
     };
     seen.lock()
         .unwrap_or_else(PoisonError::into_inner)
@@ -161,6 +194,7 @@ struct Page {
     body: String,
     evaluated: usize,
     returned: usize,
+    capacity_units: f64,
 }
 
 fn page(table: &Table, statement: &Statement) -> Result<Page, &'static str> {
@@ -172,9 +206,11 @@ fn page(table: &Table, statement: &Statement) -> Result<Page, &'static str> {
     }
     let start = match &statement.next_token {
         None => 0,
-        Some(token) => read_token(token, statement).ok_or("NextToken does not match request")?,
+        Some(token) => {
+            read_token(token, table, statement).ok_or("NextToken does not match request")?
+        }
     };
-    let (end, bytes) = evaluate(&table.rows, start, statement.limit);
+    let (end, bytes) = evaluate(table, start, statement.limit);
     let stopped = end < table.rows.len() || statement.limit == Some(end - start);
     let returned: Vec<&str> = table.rows[start..end]
         .iter()
@@ -182,14 +218,14 @@ fn page(table: &Table, statement: &Statement) -> Result<Page, &'static str> {
         .collect();
     let mut body = format!(r#"{{"Items":[{}]"#, returned.join(","));
     if stopped {
-        let token = token(end, statement);
+        let token = token(end, table, statement);
         body.push_str(&format!(
             r#","NextToken":"{token}","LastEvaluatedKey":{{"id":{{"N":"{end}"}}}}"#
         ));
     }
-    if statement.wants_capacity {
-        let capacity =
-            json!({"TableName": "paged", "CapacityUnits": capacity_units(bytes, statement)});
+    let capacity_units = capacity_units(bytes, statement);
+    if statement.wants_capacity && table.reports_capacity {
+        let capacity = json!({"TableName": "paged", "CapacityUnits": capacity_units});
         body.push_str(&format!(r#","ConsumedCapacity":{capacity}"#));
     }
     body.push('}');
@@ -197,15 +233,17 @@ fn page(table: &Table, statement: &Statement) -> Result<Page, &'static str> {
         body,
         evaluated: end - start,
         returned: returned.len(),
+        capacity_units,
     })
 }
 
 /// Where evaluation from `start` stops, and the bytes evaluated. One item always fits.
-fn evaluate(rows: &[Row], start: usize, limit: Option<usize>) -> (usize, usize) {
+fn evaluate(table: &Table, start: usize, limit: Option<usize>) -> (usize, usize) {
     let mut bytes = 0;
     let mut end = start;
-    for row in rows[start..].iter().take(limit.unwrap_or(usize::MAX)) {
-        if end > start && bytes + row.size > PAGE_BYTES {
+    let rows = table.rows[start..].iter();
+    for row in rows.take(limit.unwrap_or(usize::MAX)) {
+        if end > start && bytes + row.size > table.page_bytes {
             break;
         }
         bytes += row.size;
@@ -221,20 +259,24 @@ fn capacity_units(bytes: usize, statement: &Statement) -> f64 {
     f64::from(blocks) * per_block
 }
 
-fn token(position: usize, statement: &Statement) -> String {
-    URL_SAFE.encode(format!("{position}/{:x}", fingerprint(statement)))
+fn token(position: usize, table: &Table, statement: &Statement) -> String {
+    URL_SAFE.encode(format!("{position}/{:x}", fingerprint(table, statement)))
 }
 
 /// The position that a token stands for, if it was given for this statement with these parameters.
-fn read_token(token: &str, statement: &Statement) -> Option<usize> {
+fn read_token(token: &str, table: &Table, statement: &Statement) -> Option<usize> {
     let plain = String::from_utf8(URL_SAFE.decode(token).ok()?).ok()?;
     let (position, mark) = plain.split_once('/')?;
     let given = u64::from_str_radix(mark, 16).ok()?;
-    (given == fingerprint(statement)).then_some(position.parse().ok()?)
+    (given == fingerprint(table, statement)).then_some(position.parse().ok()?)
 }
 
-fn fingerprint(statement: &Statement) -> u64 {
+fn fingerprint(table: &Table, statement: &Statement) -> u64 {
     let mut hasher = DefaultHasher::new();
+    statement
+        .limit
+        .filter(|_| table.binds_limit)
+        .hash(&mut hasher);
     statement.text.hash(&mut hasher);
     for parameter in &statement.parameters {
         parameter.to_string().hash(&mut hasher);

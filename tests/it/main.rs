@@ -7,8 +7,10 @@
 
 mod abi_header;
 mod abi_surface;
+mod budgets;
 mod chameleon;
 mod child;
+mod continued;
 mod corpus;
 mod explain;
 mod faults;

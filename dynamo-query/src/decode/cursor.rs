@@ -4,6 +4,7 @@
 //! it, or the bytes or the room end: then the plain decoder judges the whole item, and what was written is thrown away.
 
 use super::block::{self, BLOCK};
+use super::names::Names;
 use super::{Kinds, MAX_NESTING, number};
 
 /// A number is at most this long; DynamoDB's have 38 digits.
@@ -273,10 +274,16 @@ impl Cursor<'_, '_> {
     /// The members of a map, from behind its opening brace.
     #[inline(always)]
     fn members(&mut self, depth: usize) -> Option<Kinds> {
+        let mut names = Names::new();
         self.put(b"{")?;
         if self.expect(b"}").is_none() {
             loop {
+                let name = self.rest;
                 self.quoted_string()?;
+                let length = name.len() - self.rest.len();
+                if !names.is_new(name.get(..length)?) {
+                    return None;
+                }
                 self.expect(b":{\"")?;
                 self.put(b":")?;
                 self.value(depth)?;

@@ -86,6 +86,7 @@ pub(crate) fn read(
         items,
         store,
         rest: vec![b'{'],
+        has_items: false,
         failed: None,
         why: None,
     };
@@ -108,6 +109,7 @@ struct Answer<'a> {
     store: &'a mut Store,
     /// The members that are not `Items`.
     rest: Vec<u8>,
+    has_items: bool,
     /// Why an item did not become a row.
     failed: Option<DecodeError>,
     why: Option<&'static str>,
@@ -140,6 +142,9 @@ impl<'de> Visitor<'de> for &mut Answer<'_> {
             }
         }
         self.rest.push(b'}');
+        if !self.has_items {
+            return Err(refuse(&mut self.why, "the answer has no list of items"));
+        }
         Ok(())
     }
 }
@@ -168,6 +173,7 @@ impl<'de> Visitor<'de> for ItemList<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let answer = self.0;
+        answer.has_items = true;
         while let Some(item) = list.next_element::<&RawValue>()? {
             let item = item.get();
             // Both are addresses in the same body.

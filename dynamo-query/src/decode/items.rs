@@ -1,6 +1,6 @@
 //! One item at a time to the decoder that suits it, and its row to the table.
 //!
-//! In: bytes that begin with an item. Out: a row in the [`Store`], or the item left out because the table is full.
+//! In: bytes that begin with an item. Out: a row in the [`Store`], or the item left out because the table does not want it.
 
 use super::block::BLOCK;
 use super::plain::PlainDecoder;
@@ -60,7 +60,7 @@ impl ItemDecoder {
         input: &[u8],
         store: &mut Store,
     ) -> Result<Option<usize>, DecodeError> {
-        if self.trust.is_resting() || store.is_full() {
+        if self.trust.is_resting() || store.drops_rows() {
             return Ok(None);
         }
         let length = self.predictor.decode(input, store.columns());
@@ -82,7 +82,7 @@ impl ItemDecoder {
         length: usize,
         store: &mut Store,
     ) -> Result<(), DecodeError> {
-        if store.is_full() {
+        if store.drops_rows() {
             store.drop_row();
             return Ok(());
         }
@@ -112,7 +112,7 @@ impl ItemDecoder {
         input.resize(length + READ_AHEAD, 0);
         match self.predict(input, store)? {
             Some(_) => Ok(()),
-            None if store.is_full() => {
+            None if store.drops_rows() => {
                 store.drop_row();
                 Ok(())
             }

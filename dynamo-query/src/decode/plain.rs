@@ -4,6 +4,7 @@
 //! base64 are copied with their escapes as sent; numbers with their digits. Nothing is kept that the next item does not overwrite.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{
@@ -328,9 +329,16 @@ impl<'de> Visitor<'de> for Members<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Kinds, A::Error> {
         let value = &mut self.0.inner;
+        let mut names = HashSet::new();
         value.out.push(b'{');
-        while let Some(name) = map.next_key()? {
+        while let Some(name) = map.next_key::<&RawValue>()? {
             value.string(name)?;
+            // The same name may be written with and without escapes.
+            let is_new = serde_json::from_str::<Text<'_>>(name.get())
+                .is_ok_and(|Text(name)| names.insert(name));
+            if !is_new {
+                return Err(refuse(value.why, "a map has a name twice"));
+            }
             value.out.push(b':');
             map.next_value_seed(value.nested())?;
             value.out.push(b',');

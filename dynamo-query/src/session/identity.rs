@@ -76,6 +76,12 @@ pub(super) async fn session(
     Ok(Session {
         client: Client::from_conf(config.build()),
         region,
+        endpoint: cluster
+            .endpoint_url
+            .as_deref()
+            .or_else(|| environment.get("AWS_ENDPOINT_URL_DYNAMODB"))
+            .or_else(|| environment.get("AWS_ENDPOINT_URL"))
+            .map(str::to_owned),
     })
 }
 

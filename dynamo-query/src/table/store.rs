@@ -42,6 +42,8 @@ struct Extent {
     padding: u64,
     /// Rows that the limit cut off.
     n_dropped: u64,
+    /// Rows still to come that an earlier job has given.
+    to_skip: u64,
 }
 
 /// Rows, columns and sizes of a table.
@@ -104,9 +106,29 @@ impl Store {
         self.now.n_dropped
     }
 
-    /// Counts a row that came when the table was full.
+    /// Leaves out the next rows: an earlier job has given them.
+    pub(crate) fn skip(&mut self, n_rows: u64) {
+        self.now.to_skip = n_rows;
+        self.committed.to_skip = n_rows;
+    }
+
+    pub(crate) fn to_skip(&self) -> u64 {
+        self.now.to_skip
+    }
+
+    /// Whether the next row is not wanted: it is for [`Store::drop_row`].
+    #[inline]
+    pub(crate) fn drops_rows(&self) -> bool {
+        self.is_full() || self.now.to_skip > 0
+    }
+
+    /// Counts a row that is not wanted.
     pub(crate) fn drop_row(&mut self) {
-        self.now.n_dropped += 1;
+        if self.now.to_skip > 0 {
+            self.now.to_skip -= 1;
+        } else {
+            self.now.n_dropped += 1;
+        }
     }
 
     /// Adds a row: `row` begins with `[cell,…],` in the order of `cells`, which hold each column at most once.

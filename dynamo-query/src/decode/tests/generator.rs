@@ -228,13 +228,28 @@ impl Generator {
                 self.list(random, |random| self.any(depth, random))
             ),
             7 if depth < 4 => {
-                let members = self.list(random, |random| {
-                    format!("\"{}\":{}", random.pick(&NAMES), self.any(depth, random))
-                });
-                format!(r#"{{"M":{{{members}}}}}"#)
+                format!(r#"{{"M":{{{}}}}}"#, self.members(depth, random))
             }
             _ => format!(r#"{{"S":"{}"}}"#, self.text(random)),
         }
+    }
+
+    /// The members of a map: names that are rarely the same.
+    fn members(&self, depth: usize, random: &mut Random) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for _ in 0..random.below(4) {
+            let name = random.pick(&NAMES);
+            // The last one is the first, written in another way.
+            let is_new = !names.iter().any(|other| {
+                [*other, name].iter().all(|name| name.ends_with('d')) || *other == name
+            });
+            if is_new || random.one_in(self.rarity * 500) {
+                names.push(name);
+            }
+        }
+        let members = names.into_iter();
+        let members = members.map(|name| format!("\"{name}\":{}", self.any(depth, random)));
+        members.collect::<Vec<_>>().join(",")
     }
 
     fn any(&self, depth: usize, random: &mut Random) -> String {

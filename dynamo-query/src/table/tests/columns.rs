@@ -68,7 +68,13 @@ fn an_item_without_any_attribute_is_a_row_of_nulls() {
 
 #[test]
 fn no_rows_leave_the_columns_of_the_select_list() {
-    let empty = || vec![page(""), r#"{"NextToken":"t"}"#.to_owned(), page("")];
+    let empty = || {
+        vec![
+            page(""),
+            r#"{"Items":[],"NextToken":"t"}"#.to_owned(),
+            page(""),
+        ]
+    };
     assert_document(&document_of(&empty(), None, None), "", "");
     assert_document(
         &document_of(&empty(), Some(&["z", "a"]), None),

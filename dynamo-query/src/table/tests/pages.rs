@@ -1,6 +1,8 @@
 //! Attempts, limits, and what surrounds the items.
 
-use super::{NO_LIMIT, add, assert_document, attempt, document, document_of, page, refusal_of};
+use super::{
+    NO_LIMIT, add, assert_document, attempt, document, document_of, page, refusal, refusal_of,
+};
 use crate::decode::DecodeError;
 use crate::table::Table;
 
@@ -79,12 +81,6 @@ fn the_answer_without_its_items_is_what_the_sdk_reads() {
     for (body, rest, n_rows) in [
         (format!(r#"{{"Items":[{item}]}}"#), "{}".to_owned(), 1),
         (r#"{"Items":[]}"#.to_owned(), "{}".to_owned(), 0),
-        (r#"{}"#.to_owned(), "{}".to_owned(), 0),
-        (
-            r#"{"Items":null,"NextToken":null}"#.to_owned(),
-            r#"{"NextToken":null}"#.to_owned(),
-            0,
-        ),
         (
             format!(r#"{{"Items":[{item},{item}],"NextToken":"t/\"=="}}"#),
             r#"{"NextToken":"t/\"=="}"#.to_owned(),
@@ -147,6 +143,9 @@ fn damaged_answers_are_refused_wherever_they_are_cut_or_bent() {
         r#"{"Items":[]}}"#,
         r#"{"Items":[]} x"#,
         r#"[]"#,
+        r#"{}"#,
+        r#"{"Items":null,"NextToken":null}"#,
+        r#"{"NextToken":"t"}"#,
         r#"{"Items":[1]}"#,
         r#"{"Items":{}}"#,
         r#"{"Items":["a"]}"#,
@@ -175,5 +174,58 @@ fn errors_say_at_which_byte_of_the_body() {
         };
         assert_eq!(what, "a number is not one");
         assert!(byte.abs_diff(at) <= 2, "{byte} is not near {at}");
+    }
+}
+
+#[test]
+fn a_name_twice_in_one_map_is_refused_however_it_is_written_and_where_the_map_lies() {
+    let many: String = (0..40)
+        .map(|n| format!(r#""n{n}":{{"N":"{n}"}},"#))
+        .collect();
+    for members in [
+        r#""k":{"S":"x"},"k":{"S":"y"}"#.to_owned(),
+        r#""k":{"S":"x"},"other":{"S":"z"},"\u006b":{"S":"y"}"#.to_owned(),
+        format!(r#"{many}"n39":{{"N":"1"}}"#),
+        format!(r#"{many}"n3":{{"N":"1"}}"#),
+    ] {
+        let map = format!(r#"{{"M":{{{members}}}}}"#);
+        for value in [map.clone(), format!(r#"{{"L":[{{"N":"1"}},{map}]}}"#)] {
+            // Items of the same kind come first, so that this one is predicted.
+            let good = r#"{"a":{"M":{"k":{"S":"x"},"j":{"S":"y"}}}},"#.repeat(3);
+            let error = refusal(&format!(r#"{good}{{"a":{value}}}"#));
+            assert!(error.to_string().contains("a name twice"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn rows_to_skip_are_left_out_over_as_many_pages_as_it_takes_and_attempts_that_fail_skip_none() {
+    let pages: Vec<String> = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+        .iter()
+        .map(|page_of| {
+            page(
+                &page_of
+                    .map(|n| format!(r#"{{"a":{{"N":"{n}"}},"x{n}":{{"NULL":true}}}}"#))
+                    .join(","),
+            )
+        })
+        .collect();
+    for piece in [1, 7, usize::MAX] {
+        let mut table = Table::new(Some(vec!["a".to_owned()]), Some(3), NO_LIMIT);
+        table.skip(4);
+        attempt(&mut table, &pages[0], piece).expect("good, but never committed");
+        add(&mut table, &pages[0], piece);
+        assert_eq!((table.rows(), table.to_skip()), (0, 1));
+        add(&mut table, &pages[1], piece);
+        assert_eq!((table.page_rows(), table.to_skip()), (2, 0));
+        assert!(!table.dropped_rows());
+        add(&mut table, &pages[2], piece);
+        assert!(table.is_full() && table.dropped_rows());
+        assert_eq!(table.page_rows(), 1);
+        assert_document(
+            &document(table),
+            "a:long x5:null x6:null x7:null",
+            "[5,null,null,null],[6,null,null,null],[7,null,null,null]",
+        );
     }
 }
