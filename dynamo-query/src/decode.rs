@@ -17,6 +17,7 @@ mod cell;
 mod cursor;
 mod envelope;
 mod extent;
+mod flatten;
 mod items;
 mod names;
 mod number;
@@ -29,6 +30,7 @@ mod tests;
 pub(crate) use block::{BLOCK, copy_block};
 pub(crate) use cell::{Cell, Kinds};
 pub(crate) use extent::Extent;
+pub(crate) use flatten::Paths;
 pub(crate) use items::ItemDecoder;
 pub(crate) use page::Page;
 

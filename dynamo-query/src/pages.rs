@@ -5,9 +5,11 @@
 //! outside, by dropping it.
 
 mod figures;
+mod segments;
 mod token;
 
 use std::{
+    error::Error as StdError,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -29,12 +31,13 @@ use plugin_api::{Error, ErrorCode, JobCtx, Level, Partial};
 use crate::{
     codes,
     decode::DecodeError,
-    failure,
+    failure::{self, Action},
     job::Job,
     page_size::PageSize,
     rate::Bucket,
+    scan::{self, ScanRequest},
     session::Session,
-    statement::Statement,
+    statement::{Statement, analysis::Analysis},
     table::{Stats, Table},
     tap::{Tap, decode_error},
 };
@@ -55,6 +58,8 @@ pub(crate) struct Pages {
     /// What the token of that place is bound to, once the endpoint is known.
     binding: Option<Binding>,
     truncated: bool,
+    /// Segments of which a page was asked for.
+    segments: u32,
 }
 
 impl Pages {
@@ -72,6 +77,7 @@ impl Pages {
             place: None,
             binding: None,
             truncated: false,
+            segments: 1,
         }
     }
 
@@ -89,13 +95,23 @@ impl Pages {
             job,
             statement,
         };
+        if let Some(scan) = self.as_scan(&reader, ctx).await? {
+            if self.read_segments(&reader, scan, ctx).await? {
+                return Ok(());
+            }
+            one_segment(&reader, ctx, "DynamoDB refuses it as a Scan")?;
+        }
+        self.segments = 1;
         let mut place = self.start(&reader)?;
         let mut size = PageSize::new(job.limit, statement.selective);
         loop {
             if let Some(used_up) = self.figures.used_up(&job.budget, 0) {
                 return self.end_by_budget(used_up, job.budget.truncate);
             }
-            let limit = size.next(self.table().rows(), self.table().to_skip());
+            let limit = {
+                let table = self.table();
+                size.next(table.rows(), table.to_skip())
+            };
             let (answer, limit) = self.page(&reader, &place, limit, &mut size, ctx).await?;
             let is_full = self.commit(answer, limit, &place)?;
             ctx.progress(
@@ -111,6 +127,29 @@ impl Pages {
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// The statement as a Scan, where it is to be read in more than one segment and can be.
+    async fn as_scan(
+        &mut self,
+        reader: &Reader<'_>,
+        ctx: &JobCtx,
+    ) -> Result<Option<ScanRequest>, Error> {
+        let job = reader.job;
+        if job.total_segments == 1 && job.segment.is_none() {
+            return Ok(None);
+        }
+        let analysis = Analysis::of(reader.statement);
+        let request = match ScanRequest::of(job, reader.statement, &analysis) {
+            Ok(request) => request,
+            Err(reason) => return one_segment(reader, ctx, &reason).map(|()| None),
+        };
+        let keys = None;
+        match scan::refuse_query(&analysis, keys.as_ref()) {
+            // The only segment is the whole, which ExecuteStatement reads.
+            Ok(()) => Ok(Some(request).filter(|_| job.total_segments > 1)),
+            Err(reason) => one_segment(reader, ctx, &reason).map(|()| None),
         }
     }
 
@@ -158,10 +197,10 @@ impl Pages {
                 size.pin(place.limit);
                 match self.request(reader, place, place.limit, ctx).await {
                     Ok(answer) => Ok((answer, place.limit)),
-                    Err(error) => Err(reader.error(&error, place, is_continued)),
+                    Err(error) => Err(reader.page_error(&error, place, is_continued)),
                 }
             }
-            Err(error) => Err(reader.error(&error, place, is_continued)),
+            Err(error) => Err(reader.page_error(&error, place, is_continued)),
         }
     }
 
@@ -276,7 +315,7 @@ impl Pages {
             elapsed_ms: milliseconds(ctx.started().elapsed()),
             truncated: self.truncated,
             next_token: self.truncated.then(|| self.next_token()).flatten(),
-            segments: 1,
+            segments: self.segments,
             waited_ms: milliseconds(self.figures.waited),
         }
     }
@@ -315,22 +354,74 @@ impl Reader<'_> {
     }
 
     /// The job's error for a request that failed; `is_continued`: it was asked with a token that the job was given.
-    fn error(
+    fn page_error(
         &self,
         error: &SdkError<ExecuteStatementError, HttpResponse>,
         place: &Place,
         is_continued: bool,
     ) -> Error {
-        let mapped = request_error(error, self, place.token.as_deref());
+        let mapped = self.error_of(error, Action::Select, place.token.as_deref());
         if is_continued && mapped.code == codes::VALIDATION {
             return mapped
                 .hint("DynamoDB may no longer take next_token: leave it out to start again");
         }
         mapped
     }
+
+    /// The job's error for a request that failed; `token` must not appear in it, as no parameter may.
+    fn error_of<E>(
+        &self,
+        error: &SdkError<E, HttpResponse>,
+        action: Action,
+        token: Option<&str>,
+    ) -> Error
+    where
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        if let Some(cause) = decode_error(error) {
+            let mut refused = decoding(cause);
+            refused.request_id = error.request_id().map(str::to_owned);
+            return refused;
+        }
+        let mut secrets = scalars(&self.job.parameters);
+        secrets.extend(token.map(str::to_owned));
+        let role = self.job.cluster.role.as_ref();
+        failure::error_of(
+            error,
+            failure::Request {
+                query: &self.job.query,
+                table: &self.statement.table,
+                action,
+                secrets: &secrets,
+                role: role.map(|role| role.arn.as_str()),
+                region: &self.session.region,
+            },
+        )
+    }
 }
 
-fn is_validation(error: &SdkError<ExecuteStatementError, HttpResponse>) -> bool {
+/// Says why a job that asked for segments is read in one.
+///
+/// # Errors
+/// `INVALID_JOB` where it asked for one of them, since the whole is not that one.
+fn one_segment(reader: &Reader<'_>, ctx: &JobCtx, reason: &str) -> Result<(), Error> {
+    let Some(segment) = reader.job.segment else {
+        let total = reader.job.total_segments;
+        let line = format!("one segment is read instead of {total}: {reason}");
+        ctx.log(Level::Info, "dynamo::segments", &line);
+        return Ok(());
+    };
+    Err(Error::new(
+        ErrorCode::INVALID_JOB,
+        format!(
+            "context.segment is {segment}, but the statement cannot be read in segments: {reason}"
+        ),
+    )
+    .field("context.segment")
+    .hint("leave out segment, or change the statement: EXPLAIN tells what is possible"))
+}
+
+fn is_validation<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     error.code() == Some("ValidationException")
 }
 
@@ -358,36 +449,6 @@ fn endless(what: &str) -> Error {
         ),
     )
     .hint("send the job again; if it stays, check what answers at the cluster's endpoint")
-}
-
-fn request_error(
-    error: &SdkError<ExecuteStatementError, HttpResponse>,
-    reader: &Reader<'_>,
-    token: Option<&str>,
-) -> Error {
-    let Reader {
-        session,
-        job,
-        statement,
-    } = *reader;
-    if let Some(cause) = decode_error(error) {
-        let mut refused = decoding(cause);
-        refused.request_id = error.request_id().map(str::to_owned);
-        return refused;
-    }
-    let mut secrets = scalars(&job.parameters);
-    secrets.extend(token.map(str::to_owned));
-    failure::error_of(
-        error,
-        failure::Request {
-            query: &job.query,
-            table: &statement.table,
-            action: failure::Action::Select,
-            secrets: &secrets,
-            role: job.cluster.role.as_ref().map(|role| role.arn.as_str()),
-            region: &session.region,
-        },
-    )
 }
 
 fn decoding(error: &DecodeError) -> Error {

@@ -21,6 +21,7 @@
 
 mod columns;
 mod document;
+mod held;
 mod layout;
 mod stats;
 mod store;
@@ -32,7 +33,7 @@ pub use stats::Stats;
 pub(crate) use columns::Columns;
 pub(crate) use store::Store;
 
-use crate::decode::{DecodeError, ItemDecoder, Page};
+use crate::decode::{DecodeError, ItemDecoder, Page, Paths};
 
 /// The rows of one job, committed page by page.
 #[derive(Debug)]
@@ -54,6 +55,19 @@ impl Table {
         Self {
             store: Store::new(columns, limit, max_result_bytes),
             items: ItemDecoder::new(),
+            page: Page::new(),
+        }
+    }
+
+    /// A table for the pages of a Scan, one at a time: [`Table::append`] adds each to the table of the result.
+    ///
+    /// `paths`: the SELECT list, each entry as the names that lead to its value; `None` for `SELECT *`.
+    pub(crate) fn for_pages(paths: Option<&[Vec<String>]>, max_result_bytes: u64) -> Self {
+        let mut items = ItemDecoder::new();
+        items.flatten(paths.and_then(Paths::new));
+        Self {
+            store: Store::for_pages(max_result_bytes),
+            items,
             page: Page::new(),
         }
     }
@@ -93,6 +107,17 @@ impl Table {
     /// Keeps the page for good. Only after the SDK has accepted the answer as a whole.
     pub fn commit_page(&mut self) {
         self.store.commit();
+    }
+
+    /// Adds the rows of a page that was read into a table of [`Table::for_pages`]. They count once this table's page is committed.
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLarge`] as soon as the document is certain to be larger than allowed, [`DecodeError::OutOfMemory`].
+    pub(crate) fn append(&mut self, page: &mut Self) -> Result<(), DecodeError> {
+        self.begin_attempt();
+        self.store.append(&mut page.store)?;
+        page.commit_page();
+        Ok(())
     }
 
     /// Rows in the table, those of the attempt under way included.

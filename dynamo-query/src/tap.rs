@@ -45,7 +45,7 @@ pub struct Tap {
 #[derive(Debug)]
 struct Shared {
     table: Arc<Mutex<Table>>,
-    attempts: AtomicU64,
+    attempts: Arc<AtomicU64>,
     wire_bytes: AtomicU64,
 }
 
@@ -53,10 +53,19 @@ impl Tap {
     /// A tap that fills this table. The table is locked while a piece of a body is decoded, never across an await.
     #[must_use]
     pub fn new(table: Arc<Mutex<Table>>) -> Self {
+        Self::counting(table, Arc::default())
+    }
+
+    /// A tap that fills another table and counts its requests together with this one's.
+    pub(crate) fn beside(&self, table: Arc<Mutex<Table>>) -> Self {
+        Self::counting(table, Arc::clone(&self.shared.attempts))
+    }
+
+    fn counting(table: Arc<Mutex<Table>>, attempts: Arc<AtomicU64>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 table,
-                attempts: AtomicU64::new(0),
+                attempts,
                 wire_bytes: AtomicU64::new(NO_ANSWER),
             }),
         }

@@ -150,7 +150,8 @@ impl Faults {
     }
 }
 
-async fn answer(fault: Fault, page: Option<Bytes>) -> Option<Answer> {
+/// Answers as the fault has it; `page` is the honest answer's body, `None` where there is none.
+pub(crate) async fn answer(fault: Fault, page: Option<Bytes>) -> Option<Answer> {
     if let Some(refusal) = refusal(fault) {
         return Some(refusal);
     }

@@ -13,6 +13,7 @@
 //! | [`moto`] | moto's STS | a second opinion on assumed roles |
 //! | [`readers`] | pyarrow, duckdb and polars | what others read in our files |
 //! | [`endpoints`] | nobody: refused, unresolvable, mute | connection errors |
+//! | [`segmented`] | DynamoDB read in segments, each with faults of its own | parallel Scan |
 //! | [`replay`] | ready-made pages, byte for byte | odd bodies, benchmarks |
 //!
 //! Every engine listens on 127.0.0.1 at a port of its own choice, runs on a thread of its own (callers stay
@@ -39,6 +40,7 @@ pub mod readers;
 pub mod replay;
 pub mod sample;
 mod scripted_body;
+pub mod segmented;
 mod server_process;
 pub mod session;
 mod skip;

@@ -231,11 +231,9 @@ fn a_job_that_fails_on_its_first_page_has_no_place_to_go_on_from_but_its_own_tok
 #[test]
 fn where_dynamodb_no_longer_takes_its_token_the_hint_is_to_start_again() {
     let items = vec![vec![r#"{"id":{"N":"1"}}"#, r#"{"id":{"N":"2"}}"#]; 2];
-    let script = vec![
-        Fault::None,
-        Fault::None,
-        Fault::Validation("the token has expired"),
-    ];
+    // The page is asked for again with the Limit that its token was given for.
+    let refusal = Fault::Validation("the token has expired");
+    let script = vec![Fault::None, Fault::None, refusal, refusal];
     let server = Faults::start(chain(&items), script).unwrap();
     let mut document = job(
         &server.url(),

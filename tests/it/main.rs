@@ -30,6 +30,7 @@ mod replay;
 mod run_command;
 mod rust_host;
 mod secrets;
+mod segments;
 mod serve;
 mod soak;
 mod stopping;

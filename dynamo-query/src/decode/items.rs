@@ -5,7 +5,7 @@
 use super::block::BLOCK;
 use super::plain::PlainDecoder;
 use super::predict::Predictor;
-use super::{Cell, DecodeError};
+use super::{Cell, DecodeError, Paths};
 use crate::table::Store;
 
 /// So many bytes must follow an item for the predicting decoder, which reads ahead.
@@ -24,6 +24,8 @@ pub(crate) struct ItemDecoder {
     plain: PlainDecoder,
     predictor: Predictor,
     trust: Trust,
+    /// Items come nested, and these values of theirs become attributes.
+    paths: Option<Paths>,
     /// An item with room behind it.
     copy: Vec<u8>,
 }
@@ -34,6 +36,7 @@ impl ItemDecoder {
             plain: PlainDecoder::default(),
             predictor: Predictor::new(),
             trust: Trust::default(),
+            paths: None,
             copy: Vec::new(),
         }
     }
@@ -43,6 +46,11 @@ impl ItemDecoder {
         let mut decoder = Self::new();
         decoder.trust.never = true;
         decoder
+    }
+
+    /// Takes items of a Scan with a SELECT list of these paths.
+    pub(crate) fn flatten(&mut self, paths: Option<Paths>) {
+        self.paths = paths;
     }
 
     /// Forgets the columns beyond the first `n_columns`.
@@ -60,9 +68,18 @@ impl ItemDecoder {
         input: &[u8],
         store: &mut Store,
     ) -> Result<Option<usize>, DecodeError> {
-        if self.trust.is_resting() || store.drops_rows() {
+        if self.trust.is_resting() || self.paths.is_some() || store.drops_rows() {
             return Ok(None);
         }
+        self.predict_flat(input, store)
+    }
+
+    #[inline]
+    fn predict_flat(
+        &mut self,
+        input: &[u8],
+        store: &mut Store,
+    ) -> Result<Option<usize>, DecodeError> {
         let length = self.predictor.decode(input, store.columns());
         if length.is_some() {
             let (row, cells) = self.predictor.row();
@@ -87,12 +104,15 @@ impl ItemDecoder {
             return Ok(());
         }
         let item = &input[..length];
+        if self.paths.is_some() {
+            return self.decode_nested(item, store);
+        }
         if input.len() - length < READ_AHEAD && length <= MAX_COPY && !self.trust.is_resting() {
             // Only the room behind it was missing.
             let mut copy = std::mem::take(&mut self.copy);
             copy.clear();
             copy.extend_from_slice(item);
-            let added = self.decode_alone(&mut copy, store);
+            let added = self.decode_flat(&mut copy, store);
             self.copy = copy;
             return added;
         }
@@ -108,14 +128,39 @@ impl ItemDecoder {
         input: &mut Vec<u8>,
         store: &mut Store,
     ) -> Result<(), DecodeError> {
+        if store.drops_rows() {
+            store.drop_row();
+            return Ok(());
+        }
+        if self.paths.is_some() {
+            return self.decode_nested(input, store);
+        }
+        self.decode_flat(input, store)
+    }
+
+    /// Adds an item of a Scan, its nested values as attributes.
+    fn decode_nested(&mut self, item: &[u8], store: &mut Store) -> Result<(), DecodeError> {
+        let mut flat = std::mem::take(&mut self.copy);
+        let added = match &self.paths {
+            Some(paths) => paths.flatten(item, &mut flat),
+            None => Ok(()),
+        };
+        let added = added.and_then(|()| self.decode_flat(&mut flat, store));
+        self.copy = flat;
+        added
+    }
+
+    /// Adds the one whole item that is all of `input`, which comes back with bytes behind it.
+    fn decode_flat(&mut self, input: &mut Vec<u8>, store: &mut Store) -> Result<(), DecodeError> {
         let length = input.len();
         input.resize(length + READ_AHEAD, 0);
-        match self.predict(input, store)? {
+        let predicted = if self.trust.is_resting() {
+            None
+        } else {
+            self.predict_flat(input, store)?
+        };
+        match predicted {
             Some(_) => Ok(()),
-            None if store.drops_rows() => {
-                store.drop_row();
-                Ok(())
-            }
             None => self.decode_plainly(&input[..length], store),
         }
     }

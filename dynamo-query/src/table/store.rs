@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::Columns;
+use super::held::Held;
 use super::layout::{Layout, PADDING};
 use crate::decode::{BLOCK, Cell, DecodeError};
 
@@ -49,7 +50,9 @@ struct Extent {
 /// Rows, columns and sizes of a table.
 #[derive(Debug)]
 pub(crate) struct Store {
-    columns: Columns,
+    pub(super) columns: Columns,
+    /// Where rows go that are added to another store.
+    pub(super) held: Option<Held>,
     /// Room for the header, then the rows, then whatever was there before.
     buffer: Vec<u8>,
     /// The length of that room.
@@ -69,6 +72,7 @@ impl Store {
     pub(crate) fn new(columns: Columns, limit: Option<u64>, max_result_bytes: u64) -> Self {
         Self {
             columns,
+            held: None,
             buffer: Vec::new(),
             gap: 0,
             segments: Vec::new(),
@@ -78,6 +82,14 @@ impl Store {
             limit: limit.unwrap_or(u64::MAX),
             max_result_bytes,
             layout: Layout::new(),
+        }
+    }
+
+    /// An empty store for the rows of one page at a time, which are added to another.
+    pub(crate) fn for_pages(max_result_bytes: u64) -> Self {
+        Self {
+            held: Some(Held::default()),
+            ..Self::new(Columns::new(Vec::new()), None, max_result_bytes)
         }
     }
 
@@ -137,6 +149,10 @@ impl Store {
     /// [`DecodeError::TooLarge`] where the document is now certain to be, [`DecodeError::OutOfMemory`].
     #[inline]
     pub(crate) fn push(&mut self, row: &[u8], cells: &[Cell]) -> Result<(), DecodeError> {
+        if let Some(held) = &mut self.held {
+            self.now.rows += 1;
+            return held.push(row, cells, self.max_result_bytes);
+        }
         let n_columns = self.columns.len();
         if self
             .segments
@@ -255,6 +271,9 @@ impl Store {
     /// Goes back to what was kept last.
     pub(crate) fn roll_back(&mut self) {
         self.columns.roll_back();
+        if let Some(held) = &mut self.held {
+            held.clear();
+        }
         // Ids may come to mean other names.
         self.layout = Layout::new();
         self.now = self.committed;
