@@ -31,6 +31,7 @@ use plugin_api::{Error, ErrorCode, JobCtx, Level, Partial};
 use crate::{
     codes,
     decode::DecodeError,
+    describe::{Attempts, Descriptions},
     failure::{self, Action},
     job::Job,
     page_size::PageSize,
@@ -60,6 +61,8 @@ pub(crate) struct Pages {
     truncated: bool,
     /// Segments of which a page was asked for.
     segments: u32,
+    /// The requests for the table's keys.
+    described: Attempts,
 }
 
 impl Pages {
@@ -78,6 +81,7 @@ impl Pages {
             binding: None,
             truncated: false,
             segments: 1,
+            described: Attempts::default(),
         }
     }
 
@@ -88,6 +92,7 @@ impl Pages {
         session: &Session,
         job: &Job,
         statement: &Statement,
+        descriptions: &Descriptions,
         ctx: &JobCtx,
     ) -> Result<(), Error> {
         let reader = Reader {
@@ -95,7 +100,7 @@ impl Pages {
             job,
             statement,
         };
-        if let Some(scan) = self.as_scan(&reader, ctx).await? {
+        if let Some(scan) = self.as_scan(&reader, descriptions, ctx).await? {
             if self.read_segments(&reader, scan, ctx).await? {
                 return Ok(());
             }
@@ -134,6 +139,7 @@ impl Pages {
     async fn as_scan(
         &mut self,
         reader: &Reader<'_>,
+        descriptions: &Descriptions,
         ctx: &JobCtx,
     ) -> Result<Option<ScanRequest>, Error> {
         let job = reader.job;
@@ -145,7 +151,14 @@ impl Pages {
             Ok(request) => request,
             Err(reason) => return one_segment(reader, ctx, &reason).map(|()| None),
         };
-        let keys = None;
+        let keys = if analysis.is_scan_with_any_keys() {
+            None
+        } else {
+            let (table, index) = (&reader.statement.table, reader.statement.index.as_deref());
+            descriptions
+                .keys(reader.session, job, table, index, &self.described)
+                .await
+        };
         match scan::refuse_query(&analysis, keys.as_ref()) {
             // The only segment is the whole, which ExecuteStatement reads.
             Ok(()) => Ok(Some(request).filter(|_| job.total_segments > 1)),
@@ -308,8 +321,8 @@ impl Pages {
                 .figures
                 .items_evaluated
                 .filter(|_| self.figures.pages > 0),
-            requests,
-            retries: requests.saturating_sub(self.figures.begun),
+            requests: requests + self.described.sent(),
+            retries: requests.saturating_sub(self.figures.begun) + self.described.retries(),
             consumed_capacity_units: self.figures.capacity_units(),
             wire_bytes: self.figures.wire_bytes,
             elapsed_ms: milliseconds(ctx.started().elapsed()),

@@ -90,7 +90,9 @@ impl Queries {
             pin!(async {
                 let session = self.sessions.get(&job.cluster).await?;
                 audit.session(&session);
-                pages.read(&session, job, statement, ctx).await
+                pages
+                    .read(&session, job, statement, &self.descriptions, ctx)
+                    .await
             }),
         )
         .await;

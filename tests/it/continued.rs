@@ -186,7 +186,7 @@ fn a_token_of_another_job_or_a_damaged_one_is_refused_before_anything_is_asked()
 fn explain_takes_no_token() {
     let (_server, mut document) = begun();
     document["context"]["query"] = json!("EXPLAIN SELECT id FROM t WHERE id > ?");
-    assert!(run(&document).is_err());
+    refused(&document);
 }
 
 #[test]
