@@ -15,7 +15,7 @@ use crate::catalog::Catalog;
 use crate::config::{Config, ConfigError};
 use crate::health::Checker;
 use crate::log::{Log, LogFormat};
-use crate::plugins::Plugins;
+use crate::plugins::{Isolation, Plugins};
 use crate::route;
 
 /// What `check` is started with.
@@ -55,7 +55,7 @@ pub enum CheckError {
 /// Nothing could be checked; the exit status is then 2.
 pub fn run<E: std::fmt::Display>(
     options: &CheckOptions,
-    open: impl FnOnce(Option<&Path>, LogSink) -> Result<Arc<dyn Plugins>, E>,
+    open: impl FnOnce(Option<&Path>, LogSink, &Isolation) -> Result<Arc<dyn Plugins>, E>,
 ) -> Result<ExitCode, CheckError> {
     let config = Config::load(&options.config)?;
     let log = Arc::new(Log::stderr(options.log_format));
@@ -63,8 +63,8 @@ pub fn run<E: std::fmt::Display>(
         .plugin_dir
         .as_deref()
         .or(config.plugin_directory.as_deref());
-    let plugins =
-        open(directory, log.sink()).map_err(|error| CheckError::Plugins(error.to_string()))?;
+    let plugins = open(directory, log.sink(), &config.isolation())
+        .map_err(|error| CheckError::Plugins(error.to_string()))?;
     let healthy = check(&config, &plugins, options.health, &mut io::stdout().lock());
     plugins.close(std::time::Duration::from_secs(5));
     Ok(if healthy? {
@@ -139,7 +139,7 @@ fn write_commands(
             object.id,
             live.known.status.as_str()
         )?;
-        match plugins.lease(&command.plugin, command.plugin_version.as_ref()) {
+        match plugins.lease(command.need()) {
             Ok(lease) => write!(out, "plugin {} {}", command.plugin, lease.version())?,
             Err(unavailable) => {
                 missing += 1;

@@ -167,13 +167,9 @@ impl Dispatch {
     pub fn commands_without_plugin(&self) -> Missing {
         let catalog = self.catalog();
         let active: Vec<_> = catalog.commands().filter(|live| live.is_active()).collect();
-        let missing = active.iter().filter(|live| {
-            let command = &live.command;
-            let found = self
-                .plugins
-                .available(&command.plugin, command.plugin_version.as_ref());
-            found.is_err()
-        });
+        let missing = active
+            .iter()
+            .filter(|live| self.plugins.available(live.command.need()).is_err());
         Missing {
             ids: missing.map(|live| live.command.object.id.clone()).collect(),
             active: active.len(),

@@ -94,7 +94,9 @@ fn plugin_status(code: &str) -> StatusCode {
         "NOT_FOUND" => StatusCode::NOT_FOUND,
         "RESULT_TOO_LARGE" | "BUDGET_EXCEEDED" => StatusCode::UNPROCESSABLE_ENTITY,
         "THROTTLED" => StatusCode::TOO_MANY_REQUESTS,
-        "UNAVAILABLE" | "SHUTTING_DOWN" => StatusCode::SERVICE_UNAVAILABLE,
+        "UNAVAILABLE" | "SHUTTING_DOWN" | "PLUGIN_CRASHED" | "PLUGIN_UNAVAILABLE" => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         "TIMEOUT" => StatusCode::GATEWAY_TIMEOUT,
         // A cancelled job is an answer of its own; as an error it can only be the job's own state.
         "CANCELLED" => StatusCode::CONFLICT,
@@ -216,6 +218,8 @@ pub(crate) struct Refusal {
 impl IntoResponse for HostError {
     fn into_response(self) -> Response {
         let status = self.code.status();
+        // A pause of a worker that keeps dying, or a version that is being replaced: both pass.
+        let passes = self.code.as_str() == "PLUGIN_UNAVAILABLE";
         let mut response = (status, self.to_json()).into_response();
         response.extensions_mut().insert(Refusal {
             // A failed job has a line of its own.
@@ -230,7 +234,7 @@ impl IntoResponse for HostError {
             HeaderValue::from_static("application/json"),
         );
         match status {
-            StatusCode::TOO_MANY_REQUESTS => {
+            _ if passes || status == StatusCode::TOO_MANY_REQUESTS => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             StatusCode::UNAUTHORIZED => {

@@ -106,15 +106,12 @@ impl Checker {
         );
         async move {
             let began = Instant::now();
-            let (name, requirement) = (
-                command.command.plugin.clone(),
-                command.command.plugin_version.clone(),
-            );
+            let asked = Arc::clone(&command);
             let document = cluster.document.get().as_bytes().to_vec();
             let _place = places.acquire().await;
             let call = tokio::task::spawn_blocking(move || {
                 let lease = plugins
-                    .lease(&name, requirement.as_ref())
+                    .lease(asked.command.need())
                     .map_err(|unavailable| unavailable.to_string())?;
                 let call = CallOptions {
                     timeout: Some(timeout),

@@ -2,8 +2,10 @@
 //!
 //! In: a plugin's name and a version requirement. Out: a lease on one version, which runs jobs. Nothing here opens a library.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use plugin_api::{Error, ErrorCode};
@@ -13,7 +15,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{Code, HostError};
-use plugin_host::registry::{self, Registry, RegistryError, RegistryOptions, UseError};
+use plugin_host::registry::{
+    self, Names, Place, PluginStatus, Registry, RegistryError, RegistryOptions, UseError,
+};
+use plugin_host::worker::WorkerOptions;
 
 /// No version of a plugin may run now. The message says why, in one sentence.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -25,23 +30,47 @@ pub struct Unavailable {
     pub hint: Option<String>,
 }
 
+/// What a job needs: one version of a plugin, in the place where its command wants it to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Need<'a> {
+    /// The plugin's name.
+    pub plugin: &'a str,
+    /// Which versions may run; `None`: the newest.
+    pub requirement: Option<&'a VersionReq>,
+    /// Whether it must be a worker process.
+    pub isolated: bool,
+}
+
+/// Which plugins run where, by what the commands say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Isolation {
+    /// Plugins of which some command wants a worker process.
+    pub isolated: BTreeSet<String>,
+    /// Those of them that no command wants in the host's own process: they are never loaded into it.
+    pub only_isolated: BTreeSet<String>,
+    /// The most memory for data of one worker process.
+    pub worker_memory: Option<u64>,
+}
+
 /// The plugins of a host.
 pub trait Plugins: Send + Sync {
     /// One version of a plugin, pinned until the lease is dropped: the newest that the requirement allows.
     ///
     /// # Errors
     /// None is loaded, or none that is allowed.
-    fn lease(
-        &self,
-        plugin: &str,
-        requirement: Option<&VersionReq>,
-    ) -> Result<Arc<dyn Lease>, Unavailable>;
+    fn lease(&self, need: Need<'_>) -> Result<Arc<dyn Lease>, Unavailable>;
 
     /// Whether a lease could be had now. Unlike a lease it keeps no version open.
     ///
     /// # Errors
     /// As [`Plugins::lease`].
-    fn available(&self, plugin: &str, requirement: Option<&VersionReq>) -> Result<(), Unavailable>;
+    fn available(&self, need: Need<'_>) -> Result<(), Unavailable>;
+
+    /// Runs plugins where the commands want them from now on. Blocks until it is decided.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    fn isolate(&self, isolation: &Isolation) -> Result<(), HostError>;
 
     /// The rows of `GET /api/v1/plugins`.
     fn list(&self) -> Value;
@@ -76,6 +105,12 @@ pub trait Lease: Send + Sync {
     /// The plugin's error document.
     fn run_job(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error>;
 
+    /// Runs a job whose worker died under it, in a worker for itself. Blocks.
+    ///
+    /// # Errors
+    /// The plugin's error document.
+    fn run_job_alone(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error>;
+
     /// Asks a job to stop; false where the plugin does not know it (yet). Does not block.
     fn cancel_job(&self, id: &str) -> bool;
 
@@ -86,15 +121,96 @@ pub trait Lease: Send + Sync {
     fn check_health(&self, cluster: &[u8], call: &CallOptions) -> Result<Document, Error>;
 }
 
-/// The registry of the libraries in a directory.
+/// Opens the plugins of a directory, each where the commands want it.
 ///
 /// # Errors
-/// The directory cannot be read or trusted; a library in it that is not taken is no error.
+/// The directory cannot be read or trusted; a library in it that is refused is no error.
 pub fn open(
     directory: impl Into<PathBuf>,
     log: LogSink,
+    isolation: &Isolation,
 ) -> Result<Arc<dyn Plugins>, RegistryError> {
-    Ok(Registry::open(RegistryOptions::new(directory, log))?)
+    let mut options = RegistryOptions::new(directory, log);
+    options.names = Names::AllBut(isolation.only_isolated.clone());
+    let plugins = Registries {
+        in_process: Registry::open(options.clone())?,
+        options,
+        workers: Mutex::default(),
+    };
+    plugins.open_workers(isolation)?;
+    Ok(Arc::new(plugins))
+}
+
+/// The versions that run in the host's process, and those that run in workers, of the same directory.
+struct Registries {
+    options: RegistryOptions,
+    in_process: Arc<Registry>,
+    /// Opened when the first command asks for it.
+    workers: Mutex<Option<Arc<Registry>>>,
+}
+
+impl Registries {
+    fn workers(&self) -> Option<Arc<Registry>> {
+        let workers = self.workers.lock();
+        workers.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn all(&self) -> impl Iterator<Item = Arc<Registry>> {
+        [Some(Arc::clone(&self.in_process)), self.workers()]
+            .into_iter()
+            .flatten()
+    }
+
+    fn registry(&self, need: Need<'_>) -> Result<Arc<Registry>, Unavailable> {
+        if !need.isolated {
+            return Ok(Arc::clone(&self.in_process));
+        }
+        self.workers().ok_or_else(|| Unavailable {
+            message: format!("no worker of plugin '{}' is running", need.plugin),
+            hint: Some("the host's log says why".to_owned()),
+        })
+    }
+
+    fn open_workers(&self, isolation: &Isolation) -> Result<(), RegistryError> {
+        let names = Names::Only(isolation.isolated.clone());
+        if let Some(workers) = self.workers() {
+            return workers.serve(names);
+        }
+        if isolation.isolated.is_empty() {
+            return Ok(());
+        }
+        let mut worker = WorkerOptions::new();
+        worker.memory_bytes = isolation.worker_memory;
+        let workers = Registry::open(RegistryOptions {
+            place: Place::Worker(worker),
+            names,
+            ..self.options.clone()
+        })?;
+        *self.workers.lock().unwrap_or_else(PoisonError::into_inner) = Some(workers);
+        Ok(())
+    }
+
+    /// One row a version: of one that runs in both places, the row of the host's own process with the worker in it.
+    fn rows(&self) -> Vec<PluginStatus> {
+        let mut rows = self.in_process.list();
+        for row in self.workers().iter().flat_map(|workers| workers.list()) {
+            let twin = rows
+                .iter_mut()
+                .find(|known| (&known.file, &known.sha256) == (&row.file, &row.sha256));
+            match twin {
+                Some(twin) => {
+                    twin.worker = row.worker;
+                    twin.jobs_running += row.jobs_running;
+                }
+                None => rows.push(row),
+            }
+        }
+        rows
+    }
+}
+
+fn not_read(error: &RegistryError) -> HostError {
+    HostError::new(Code::PluginRefused, error.to_string()).hint(error.hint())
 }
 
 impl From<registry::Unavailable> for Unavailable {
@@ -106,57 +222,62 @@ impl From<registry::Unavailable> for Unavailable {
     }
 }
 
-// The registry is shared as it is: its leases outlive the call that took them.
-impl Plugins for Registry {
-    fn lease(
-        &self,
-        plugin: &str,
-        requirement: Option<&VersionReq>,
-    ) -> Result<Arc<dyn Lease>, Unavailable> {
-        Ok(Arc::new(Self::lease(self, plugin, requirement)?))
+impl Plugins for Registries {
+    fn lease(&self, need: Need<'_>) -> Result<Arc<dyn Lease>, Unavailable> {
+        let registry = self.registry(need)?;
+        Ok(Arc::new(registry.lease(need.plugin, need.requirement)?))
     }
 
-    fn available(&self, plugin: &str, requirement: Option<&VersionReq>) -> Result<(), Unavailable> {
-        Ok(Self::available(self, plugin, requirement)?)
+    fn available(&self, need: Need<'_>) -> Result<(), Unavailable> {
+        let registry = self.registry(need)?;
+        Ok(registry.available(need.plugin, need.requirement)?)
+    }
+
+    fn isolate(&self, isolation: &Isolation) -> Result<(), HostError> {
+        // First where it is to run, so that a plugin that changes its place is never nowhere.
+        self.open_workers(isolation)
+            .and_then(|()| {
+                let names = Names::AllBut(isolation.only_isolated.clone());
+                self.in_process.serve(names)
+            })
+            .map_err(|error| not_read(&error))
     }
 
     fn list(&self) -> Value {
-        rows(&Self::list(self))
+        rows(&self.rows())
     }
 
     fn reload(&self) -> Result<Value, HostError> {
-        match Self::reload(self) {
-            Ok(report) => Ok(rows(&report)),
-            Err(error) => {
-                Err(HostError::new(Code::PluginRefused, error.to_string()).hint(error.hint()))
+        let mut merged = self.in_process.reload().map_err(|error| not_read(&error))?;
+        if let Some(workers) = self.workers() {
+            let report = workers.reload().map_err(|error| not_read(&error))?;
+            for (names, more) in [
+                (&mut merged.loaded, report.loaded),
+                (&mut merged.retired, report.retired),
+                (&mut merged.refused, report.refused),
+            ] {
+                names.extend(more);
+                names.sort();
+                names.dedup();
             }
         }
+        merged.data = self.rows();
+        Ok(rows(&merged))
     }
 
     fn use_version(&self, plugin: &str, version: Option<&Version>) -> Result<Value, HostError> {
-        let refused = |error: UseError| {
-            let (code, hint) = match &error {
-                UseError::UnknownPlugin { .. } => (
-                    Code::NotFound,
-                    "GET /api/v1/plugins lists what is loaded".to_owned(),
-                ),
-                UseError::UnknownVersion { known, .. } => {
-                    (Code::NotFound, format!("loaded are {}", known.join(", ")))
-                }
-                UseError::CannotOpen { .. } => (
-                    Code::PluginRefused,
-                    "the version that ran before goes on".to_owned(),
-                ),
-                UseError::Closed => (
-                    Code::Plugin(ErrorCode::SHUTTING_DOWN),
-                    "try again when the host is back".to_owned(),
-                ),
+        let mut outcome = None;
+        for registry in self.all() {
+            let used = registry.use_version(plugin, version).map(drop);
+            // A plugin may be in one place only; of two errors the one that knows the plugin counts.
+            outcome = match (outcome, used) {
+                (Some(Err(error)), Err(UseError::UnknownPlugin { .. })) => Some(Err(error)),
+                (Some(Ok(())), Err(UseError::UnknownPlugin { .. })) => Some(Ok(())),
+                (_, used) => Some(used),
             };
-            HostError::new(code, error.to_string()).hint(hint)
-        };
-        Self::use_version(self, plugin, version)
-            .map(|list| rows(&list))
-            .map_err(refused)
+        }
+        outcome.unwrap_or(Ok(())).map_err(refused)?;
+        Ok(self.list())
     }
 
     fn restore_pins(&self, pins: Vec<(String, Version)>) {
@@ -164,8 +285,33 @@ impl Plugins for Registry {
     }
 
     fn close(&self, within: Duration) {
-        Self::close(self, within);
+        thread::scope(|scope| {
+            for registry in self.all() {
+                scope.spawn(move || registry.close(within));
+            }
+        });
     }
+}
+
+fn refused(error: UseError) -> HostError {
+    let (code, hint) = match &error {
+        UseError::UnknownPlugin { .. } => (
+            Code::NotFound,
+            "GET /api/v1/plugins lists what is loaded".to_owned(),
+        ),
+        UseError::UnknownVersion { known, .. } => {
+            (Code::NotFound, format!("loaded are {}", known.join(", ")))
+        }
+        UseError::CannotOpen { .. } => (
+            Code::PluginRefused,
+            "the version that ran before goes on".to_owned(),
+        ),
+        UseError::Closed => (
+            Code::Plugin(ErrorCode::SHUTTING_DOWN),
+            "try again when the host is back".to_owned(),
+        ),
+    };
+    HostError::new(code, error.to_string()).hint(hint)
 }
 
 impl Lease for registry::Lease {
@@ -175,6 +321,10 @@ impl Lease for registry::Lease {
 
     fn run_job(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
         Self::run_job(self, job, call)
+    }
+
+    fn run_job_alone(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
+        Self::run_job_alone(self, job, call)
     }
 
     fn cancel_job(&self, id: &str) -> bool {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use plugin_api::{Error, ErrorCode, JobCtx, Level, Plugin};
 use plugin_host::{CallOptions, Document, Library, LogSink};
-use semver::{Version, VersionReq};
+use semver::Version;
 use serde_json::{Value, json};
 
 use crate::catalog::Catalog;
@@ -15,7 +15,7 @@ use crate::error::HostError;
 use crate::job::{Job, JobStatus, Submission};
 use crate::log::{Log, LogFormat};
 use crate::metrics::Metrics;
-use crate::plugins::{Lease, Plugins, Unavailable};
+use crate::plugins::{Isolation, Lease, Need, Plugins, Unavailable};
 use crate::store::Store;
 
 struct Fake;
@@ -112,6 +112,9 @@ impl Lease for LinkedLease {
     fn run_job(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
         self.0.run_job(job, call)
     }
+    fn run_job_alone(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
+        self.0.run_job(job, call)
+    }
     fn cancel_job(&self, id: &str) -> bool {
         self.0.cancel_job(id)
     }
@@ -121,11 +124,7 @@ impl Lease for LinkedLease {
 }
 
 impl Plugins for Linked {
-    fn lease(
-        &self,
-        plugin: &str,
-        _requirement: Option<&VersionReq>,
-    ) -> Result<Arc<dyn Lease>, Unavailable> {
+    fn lease(&self, Need { plugin, .. }: Need<'_>) -> Result<Arc<dyn Lease>, Unavailable> {
         if plugin == "fake" {
             return Ok(Arc::new(LinkedLease(library())));
         }
@@ -134,8 +133,11 @@ impl Plugins for Linked {
             hint: None,
         })
     }
-    fn available(&self, plugin: &str, requirement: Option<&VersionReq>) -> Result<(), Unavailable> {
-        self.lease(plugin, requirement).map(drop)
+    fn available(&self, need: Need<'_>) -> Result<(), Unavailable> {
+        self.lease(need).map(drop)
+    }
+    fn isolate(&self, _isolation: &Isolation) -> Result<(), HostError> {
+        Ok(())
     }
     fn list(&self) -> Value {
         json!([{"name": "fake", "version": library().info().version, "file": "linked", "sha256": null, "state": "ACTIVE",

@@ -59,9 +59,10 @@ enum ListFormat {
 fn open_plugins(
     directory: Option<&Path>,
     log: LogSink,
+    isolation: &plugins::Isolation,
 ) -> Result<Arc<dyn plugins::Plugins>, String> {
     let directory = directory.map_or_else(default_plugin_dir, Path::to_owned);
-    plugins::open(directory, log).map_err(|error| format!("{error}; {}", error.hint()))
+    plugins::open(directory, log, isolation).map_err(|error| format!("{error}; {}", error.hint()))
 }
 
 /// The exit status of a command that says itself what it found.

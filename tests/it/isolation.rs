@@ -8,16 +8,22 @@
 use std::{
     collections::BTreeSet,
     fs,
+    os::unix::fs::PermissionsExt,
     path::Path,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use harness_tests::{host, library};
+use engines::client::Reply;
+use harness_tests::{
+    host, library,
+    serving::{Place as Folder, Serving},
+};
 use plugin_host::{
     CallOptions, Names, Place,
     registry::{PluginState, RegistryOptions},
@@ -26,7 +32,10 @@ use plugin_host::{
 };
 use serde_json::{Value, json};
 
-use crate::chameleon::{Stage, chameleon, slim, version};
+use crate::chameleon::{PATIENCE, Stage, chameleon, slim, version};
+
+/// Set in the process of a test that needs one of its own.
+const ALONE: &str = "HARNESS_ALONE";
 
 fn in_workers(memory_bytes: Option<u64>) -> impl FnOnce(&mut RegistryOptions) {
     move |options| {
@@ -189,8 +198,18 @@ fn a_job_is_cancelled_by_its_id() {
     });
 }
 
+/// Keys, handles and threads are the process's, so this test wants a process of its own.
 #[test]
 fn a_swap_starts_a_worker_of_the_new_version_and_ends_the_old_one_without_a_trace() {
+    if std::env::var_os(ALONE).is_none() {
+        let name = "isolation::a_swap_starts_a_worker_of_the_new_version_and_ends_the_old_one_without_a_trace";
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(ALONE, "1")
+            .status();
+        assert!(status.unwrap().success());
+        return;
+    }
     let stage = Stage::with(in_workers(None));
     assert_eq!(stage.ask(), version(100));
     let files = residue::open_files().unwrap();
@@ -237,4 +256,70 @@ fn a_plugin_that_is_not_chosen_is_left_alone_until_it_is() {
     stage.registry.serve(only("another")).unwrap();
     assert!(stage.registry.lease("chameleon", None).is_err());
     stage.wait_for("its end", |stage| stage.state(100) == PluginState::Retired);
+}
+
+const CONFIG: &str = "
+server: {addr: '127.0.0.1:0'}
+plugin_directory: ./plugins
+commands:
+- {name: sync, plugin: echo, is_sync: true, isolation: process, tags: ['type:sync']}
+- {name: async, plugin: echo, isolation: process, tags: ['type:async']}
+- {name: dynamo, plugin: dynamo, is_sync: true, tags: ['type:dynamo']}
+clusters: [{name: any, tags: ['type:any']}]
+";
+
+fn submitted(host: &Serving, kind: &str, context: &Value) -> Reply {
+    let body = json!({"name": "j", "version": "1", "context": context,
+        "command_criteria": [format!("type:{kind}")], "cluster_criteria": ["type:any"]});
+    host.call("POST", "/api/v1/job", Some("alice"), &body.to_string())
+}
+
+fn echo_row(host: &Serving) -> Value {
+    let list = host.call("GET", "/api/v1/plugins", None, "").json();
+    let rows = list["data"].as_array().unwrap().clone();
+    rows.into_iter().find(|row| row["name"] == "echo").unwrap()
+}
+
+#[test]
+fn a_command_with_isolation_has_its_jobs_run_in_a_worker_and_the_host_outlives_every_crash() {
+    let place = Folder::new(CONFIG, "http://127.0.0.1:9");
+    let library = place.path().join("plugins/libecho_plugin.so");
+    fs::write(&library, slim(&harness_tests::library("echo_plugin"))).unwrap();
+    fs::set_permissions(&library, fs::Permissions::from_mode(0o755)).unwrap();
+    let host = place.serve();
+
+    let answer = submitted(&host, "sync", &json!({"n": 1}));
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json()["result"]["data"][0][1], json!({"n": 1}));
+    let row = echo_row(&host);
+    let digest = row["sha256"].as_str().unwrap();
+    let worker = u32::try_from(row["worker"]["pid"].as_u64().unwrap()).unwrap();
+    assert!(maps(worker).contains(digest) && !maps(host.id()).contains(digest));
+
+    let crashed = submitted(&host, "sync", &json!({"crash": "segfault"}));
+    assert_eq!(crashed.status, 503);
+    assert_eq!(crashed.json()["code"], "PLUGIN_CRASHED");
+    assert_eq!(crashed.json()["details"]["retryable"], true);
+
+    // An async job runs again, once, in a worker for itself; the one that the others use stays.
+    let id = submitted(&host, "async", &json!({"crash": "abort"})).json()["id"].clone();
+    let record = host.ended(id.as_str().unwrap());
+    assert_eq!(record["status"], "FAILED");
+    assert!(
+        record["error"].as_str().unwrap().contains("SIGABRT"),
+        "{record}"
+    );
+
+    let id = submitted(&host, "async", &json!({"n": 2})).json()["id"].clone();
+    assert_eq!(host.ended(id.as_str().unwrap())["status"], "SUCCEEDED");
+    assert!(echo_row(&host)["worker"]["restarts"].as_u64().unwrap() >= 1);
+
+    let worker = echo_row(&host)["worker"]["pid"].clone();
+    host.signal("KILL");
+    let gone = || !Path::new(&format!("/proc/{worker}")).exists();
+    let until = Instant::now() + PATIENCE;
+    while !gone() {
+        assert!(Instant::now() < until, "the worker outlives its host");
+        thread::sleep(Duration::from_millis(1));
+    }
 }

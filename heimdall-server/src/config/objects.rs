@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::fields::{Fields, Findings, Keys};
 use super::yaml::{Data, Node, Problem};
 use crate::nearest::nearest;
+use crate::plugins::Need;
 
 /// Whether an object takes part in routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -85,12 +86,26 @@ pub struct Command {
     pub plugin: String,
     /// Which of its versions may run; absent: the newest.
     pub plugin_version: Option<VersionReq>,
+    /// `isolation: process`: its jobs run in a worker process.
+    pub isolated: bool,
     /// Whether a caller waits for the result.
     pub is_sync: bool,
     /// Tags that a cluster must carry.
     pub cluster_tags: BTreeSet<String>,
     /// Names of callers that may run it; absent: all.
     pub allowed_callers: Option<Regex>,
+}
+
+impl Command {
+    /// What the command's jobs need of the plugins.
+    #[must_use]
+    pub fn need(&self) -> Need<'_> {
+        Need {
+            plugin: &self.plugin,
+            requirement: self.plugin_version.as_ref(),
+            isolated: self.isolated,
+        }
+    }
 }
 
 /// A cluster: where and as whom a job runs.
@@ -117,6 +132,7 @@ const COMMAND: Keys = Keys {
         "updated_at",
         "plugin",
         "plugin_version",
+        "isolation",
         "is_sync",
         "cluster_tags",
         "allowed_callers",
@@ -268,6 +284,7 @@ fn command(object: Object, fields: &mut Fields<'_>) -> Command {
     Command {
         plugin,
         plugin_version: plugin_version(fields),
+        isolated: isolated(fields),
         is_sync: fields.flag("is_sync").unwrap_or(false),
         cluster_tags: tags(fields, "cluster_tags", &[]),
         allowed_callers: allowed_callers(fields),
@@ -356,6 +373,23 @@ fn plugin_version(fields: &mut Fields<'_>) -> Option<VersionReq> {
             None
         }
     }
+}
+
+/// Whether the command asks for a worker process.
+fn isolated(fields: &mut Fields<'_>) -> bool {
+    let Some(word) = fields.text("isolation") else {
+        return false;
+    };
+    if !["in_process", "process"].contains(&word.as_str()) {
+        let line = fields
+            .node("isolation")
+            .map_or(fields.line, |node| node.line);
+        fields.problem(
+            Problem::new(line, format!("unknown isolation '{word}'"))
+                .hint("'in_process' (the default), or 'process' for a worker process"),
+        );
+    }
+    word == "process"
 }
 
 /// One expression that matches whole names only: an operator who writes `ops` does not mean `devops`.

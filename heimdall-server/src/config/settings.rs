@@ -1,11 +1,13 @@
 //! The file's settings: everything but commands and clusters, which are in `objects.rs`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::fields::{Fields, Findings, Keys};
 use super::objects::{self, Cluster, Command};
 use super::yaml::{Node, Problem};
+use crate::plugins::Isolation;
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
@@ -38,6 +40,26 @@ pub struct Config {
     pub clusters: Vec<Cluster>,
     /// Accepted keys that mean nothing here: line and one sentence each.
     pub ignored: Vec<(usize, String)>,
+}
+
+impl Config {
+    /// Which plugins run in worker processes.
+    #[must_use]
+    pub fn isolation(&self) -> Isolation {
+        let names = |isolated: bool| -> BTreeSet<String> {
+            let commands = self.commands.iter();
+            commands
+                .filter(|command| command.isolated == isolated)
+                .map(|command| command.plugin.clone())
+                .collect()
+        };
+        let isolated = names(true);
+        Isolation {
+            only_isolated: isolated.difference(&names(false)).cloned().collect(),
+            isolated,
+            worker_memory: self.limits.worker_memory,
+        }
+    }
 }
 
 /// `server`.
@@ -92,6 +114,8 @@ pub struct Limits {
     pub running_per_user: usize,
     /// `max_queued_jobs`: async jobs that wait.
     pub queued: usize,
+    /// `worker_memory_bytes`: the most memory for data of one worker process; absent: no bound.
+    pub worker_memory: Option<u64>,
     /// `min_free_bytes`: with less room on the disk no job is taken.
     pub min_free: u64,
     /// `shutdown_delay_seconds`: how long new jobs are still taken after SIGTERM, while `/readyz` says no.
@@ -200,6 +224,7 @@ const LIMITS: Keys = Keys {
         "max_running_jobs_per_user",
         "max_queued_jobs",
         "min_free_bytes",
+        "worker_memory_bytes",
         "shutdown_delay_seconds",
         "shutdown_grace_seconds",
     ],
@@ -367,6 +392,7 @@ fn limits(root: &mut Fields<'_>) -> Limits {
         running: count(&mut fields, "max_running_jobs", 256),
         running_per_user: count(&mut fields, "max_running_jobs_per_user", 128),
         queued: count(&mut fields, "max_queued_jobs", 10_000),
+        worker_memory: fields.integer("worker_memory_bytes", 16 << 20),
         min_free: fields.integer("min_free_bytes", 0).unwrap_or(4 << 20),
         shutdown_delay: Duration::from_secs(delay),
         grace: Duration::from_secs(grace),

@@ -177,6 +177,12 @@ fn mistakes_are_told_with_line_and_hint() {
             "^1.2",
         ),
         (
+            "commands:\n- name: x\n  plugin: p\n  isolation: proces",
+            4,
+            "unknown isolation 'proces'",
+            "'process'",
+        ),
+        (
             "commands:\n- name: x\n  plugin: p\n  status: activ",
             4,
             "unknown status 'activ'",

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use plugin_api::{Error, ErrorCode};
-use plugin_host::CallOptions;
+use plugin_host::{
+    CallOptions,
+    worker::{PLUGIN_CRASHED, PLUGIN_UNAVAILABLE},
+};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -24,6 +27,9 @@ use crate::store::{Put, Store, StoreError};
 
 /// How often an async job is started before a host that keeps dying under it gives it up.
 pub(crate) const ATTEMPTS: i64 = 2;
+
+/// How often an async job looks whether the worker of its version is running again.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// A job that has ended and is on disk.
 pub(super) struct Ended {
@@ -145,9 +151,7 @@ impl Dispatch {
     }
 
     fn lease(&self, command: &LiveCommand) -> Result<Arc<dyn Lease>, Unavailable> {
-        let command = &command.command;
-        self.plugins
-            .lease(&command.plugin, command.plugin_version.as_ref())
+        self.plugins.lease(command.command.need())
     }
 
     /// Calls the plugin on a blocking thread, which also ends the job: one thread less to wake.
@@ -183,7 +187,7 @@ impl Dispatch {
                     "the job was cancelled before it began",
                 ))
             } else {
-                lease.run_job(&document, &call)
+                run_on(lease.as_ref(), &document, &call, job.is_sync, &running)
             };
             let outcome = answer.map(Bytes::from_owner).map_err(HostError::from);
             dispatch.end(&running, outcome)
@@ -326,6 +330,27 @@ impl Dispatch {
                 ("elapsed_ms", json!((seconds * 1e3).round())),
             ],
         );
+    }
+}
+
+/// Runs a job on its version. An async job waits while the worker of its version pauses, and where a worker died under it, it
+/// runs again, once, in a worker for itself: jobs only read.
+fn run_on(
+    lease: &dyn Lease,
+    document: &[u8],
+    call: &CallOptions,
+    is_sync: bool,
+    running: &Active,
+) -> Result<plugin_host::Document, Error> {
+    loop {
+        match lease.run_job(document, call) {
+            Err(error) if is_sync || running.is_asked_to_stop() => return Err(error),
+            Err(error) if error.code == PLUGIN_UNAVAILABLE => std::thread::sleep(PAUSE),
+            Err(error) if error.code == PLUGIN_CRASHED => {
+                return lease.run_job_alone(document, call);
+            }
+            outcome => return outcome,
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use crate::janitor;
 use crate::job::now;
 use crate::log::{Log, LogFormat};
 use crate::metrics::Metrics;
-use crate::plugins::Plugins;
+use crate::plugins::{Isolation, Plugins};
 use crate::recover;
 use crate::store::{Store, StoreError};
 
@@ -86,7 +86,7 @@ pub enum ServeError {
 /// The host does not start; the exit status is then 2.
 pub fn run<E: std::fmt::Display>(
     options: &ServeOptions,
-    open: impl FnOnce(Option<&Path>, LogSink) -> Result<Arc<dyn Plugins>, E>,
+    open: impl FnOnce(Option<&Path>, LogSink, &Isolation) -> Result<Arc<dyn Plugins>, E>,
 ) -> Result<ExitCode, ServeError> {
     let config = Config::load(&options.config)?;
     plugin_host::raise_file_limit();
@@ -120,8 +120,8 @@ pub fn run<E: std::fmt::Display>(
         .plugin_dir
         .as_deref()
         .or(config.plugin_directory.as_deref());
-    let plugins =
-        open(directory, log.sink()).map_err(|error| ServeError::Plugins(error.to_string()))?;
+    let plugins = open(directory, log.sink(), &config.isolation())
+        .map_err(|error| ServeError::Plugins(error.to_string()))?;
     restore_pins(&store, &plugins, &log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -336,8 +336,10 @@ async fn reload_on(mut hangup: Signal, path: PathBuf, app: Shared) {
         stop::tell_reloading();
         let outcome = reload(&path, &app).await;
         app.metrics.reloaded(outcome.is_ok());
+        let mut isolation = None;
         match outcome {
-            Ok((commands, clusters)) => {
+            Ok((commands, clusters, wanted)) => {
+                isolation = Some(wanted);
                 let fields = [("commands", json!(commands)), ("clusters", json!(clusters))];
                 app.log.event(
                     Level::Info,
@@ -355,7 +357,13 @@ async fn reload_on(mut hangup: Signal, path: PathBuf, app: Shared) {
             }
         }
         let plugins = Arc::clone(&app.plugins);
-        let report = tokio::task::spawn_blocking(move || plugins.reload()).await;
+        let report = tokio::task::spawn_blocking(move || {
+            if let Some(isolation) = isolation {
+                plugins.isolate(&isolation)?;
+            }
+            plugins.reload()
+        })
+        .await;
         match report.unwrap_or_else(|_| Err(HostError::internal("the reload panicked"))) {
             Ok(report) => {
                 let fields = ["loaded", "retired", "refused"].map(|key| (key, report[key].clone()));
@@ -373,7 +381,7 @@ async fn reload_on(mut hangup: Signal, path: PathBuf, app: Shared) {
 }
 
 /// All of it is taken or nothing.
-async fn reload(path: &Path, app: &Shared) -> Result<(usize, usize), ServeError> {
+async fn reload(path: &Path, app: &Shared) -> Result<(usize, usize, Isolation), ServeError> {
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || -> Result<_, ServeError> {
         let config = Config::load(&path)?;
@@ -389,7 +397,11 @@ async fn reload(path: &Path, app: &Shared) -> Result<(usize, usize), ServeError>
     let known = app.store.sync_objects(&config, now).await?;
     app.gate.take(tokens);
     app.dispatch.set_catalog(Catalog::new(&config, &known, now));
-    Ok((config.commands.len(), config.clusters.len()))
+    Ok((
+        config.commands.len(),
+        config.clusters.len(),
+        config.isolation(),
+    ))
 }
 
 #[cfg(test)]
