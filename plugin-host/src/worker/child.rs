@@ -17,7 +17,7 @@ use plugin_api::{Error, ErrorCode, Level};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
 
 use super::wire::{self, Order, Report};
-use crate::{CallOptions, Document, Library, ffi::process, load};
+use crate::{CallOptions, Document, Library, Progress, ffi::process, load};
 
 /// The first argument of a worker process; the library's file follows, and how many bytes of memory it may have, if that is limited.
 pub(crate) const ARGUMENT: &str = "plugin-host-worker";
@@ -204,11 +204,9 @@ impl Worker {
         progress: bool,
         rows_after_bytes: Option<u64>,
     ) -> CallOptions {
-        let mut options = CallOptions::default();
-        options.timeout = (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms));
-        if progress {
+        let progress = progress.then(|| {
             let channel = self.channel.clone();
-            options.progress = Some(Arc::new(move |rows, pages, wire_bytes| {
+            let told: Progress = Arc::new(move |rows, pages, wire_bytes| {
                 let report = Report::Progress {
                     call,
                     rows,
@@ -216,10 +214,14 @@ impl Worker {
                     wire_bytes,
                 };
                 channel.send(&report, b"");
-            }));
-        }
+            });
+            told
+        });
         let _ = rows_after_bytes;
-        options
+        CallOptions {
+            timeout: (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms)),
+            progress,
+        }
     }
 }
 
