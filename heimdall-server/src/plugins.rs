@@ -281,7 +281,9 @@ impl Plugins for Registries {
     }
 
     fn restore_pins(&self, pins: Vec<(String, Version)>) {
-        Self::restore_pins(self, pins);
+        for registry in self.all() {
+            registry.restore_pins(pins.clone());
+        }
     }
 
     fn close(&self, within: Duration) {

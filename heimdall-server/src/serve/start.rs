@@ -28,7 +28,7 @@ use crate::janitor;
 use crate::job::now;
 use crate::log::{Log, LogFormat};
 use crate::metrics::Metrics;
-use crate::plugins::{Isolation, Plugins};
+use crate::plugins::{Isolation, Need, Plugins};
 use crate::recover;
 use crate::store::{Store, StoreError};
 
@@ -166,9 +166,17 @@ fn restore_pins(store: &Store, plugins: &Arc<dyn Plugins>, log: &Log) -> Result<
                 pre: pin.version.pre.clone(),
             }],
         };
-        let message = match plugins.available(&pin.plugin, Some(&exactly)) {
-            Ok(()) => "plugin is pinned",
-            Err(_) => "plugin is pinned to a version that is not there; another one runs",
+        let there = [false, true].into_iter().any(|isolated| {
+            let need = Need {
+                plugin: &pin.plugin,
+                requirement: Some(&exactly),
+                isolated,
+            };
+            plugins.available(need).is_ok()
+        });
+        let message = match there {
+            true => "plugin is pinned",
+            false => "plugin is pinned to a version that is not there; another one runs",
         };
         let fields = [
             ("plugin", json!(pin.plugin)),
