@@ -6,6 +6,7 @@
 mod credentials;
 mod network;
 mod service;
+mod words;
 
 use std::{error::Error as StdError, io};
 
@@ -16,7 +17,9 @@ use aws_sdk_dynamodb::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use plugin_api::{Error, ErrorCode};
 
-use crate::codes;
+use crate::{codes, session::Asked};
+
+pub(crate) use credentials::{no_credentials, of_instance, of_source};
 
 /// What DynamoDB is asked to do. An IAM policy allows each on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,14 +78,34 @@ where
         SdkError::ServiceError(context) => {
             service::error_of(context.err(), context.raw().status().as_u16(), request)
         }
-        _ => credentials::error_of(error, request)
-            .or_else(|| network::error_of(error, request))
+        _ => credentials::error_of(error)
+            .or_else(|| endpoint_rules(error))
+            .or_else(|| network::error_of_answer(error))
             .unwrap_or_else(|| not_understood(error)),
     };
-    mapped.request_id = mapped
-        .request_id
-        .or_else(|| error.request_id().map(str::to_owned));
+    let request_id = mapped.request_id.as_deref().or(error.request_id());
+    mapped.request_id = request_id.and_then(words::name);
+    mapped.aws_code = mapped.aws_code.as_deref().and_then(words::name);
+    mapped.message = words::on_a_terminal(&mapped.message);
     mapped
+}
+
+/// The SDK's endpoint rules found no endpoint for the settings; nothing was sent. They say so only in words.
+fn endpoint_rules(error: &(dyn StdError + 'static)) -> Option<Error> {
+    if find::<Asked>(error).is_some() {
+        return None;
+    }
+    let words = causes(error).map(ToString::to_string);
+    let mut words = words.filter(|words| {
+        ["Configuration", "AccountId", "FIPS", "DualStack"]
+            .iter()
+            .any(|sign| words.contains(sign))
+    });
+    let words = words.next()?;
+    Some(
+        Error::new(ErrorCode::INVALID_JOB, format!("the settings name no endpoint of DynamoDB: {}", words::plain(&words)))
+            .hint("correct AWS_ACCOUNT_ID_ENDPOINT_MODE (with AWS_ACCOUNT_ID), AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT, or the same keys of the profile"),
+    )
 }
 
 fn not_understood<E>(error: &SdkError<E, HttpResponse>) -> Error {

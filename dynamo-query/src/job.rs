@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use plugin_api::{Error, ErrorCode};
 use serde_json::value::RawValue;
 
+pub(crate) use cluster::is_url;
 pub use cluster::{CapacityRate, Cluster, Role, SessionPolicy};
 use document::Fields;
 use limits::{Command, UNITS};

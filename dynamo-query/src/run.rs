@@ -87,6 +87,7 @@ impl Queries {
         let outcome = in_time(
             deadline(ctx, job.timeout),
             ctx,
+            || self.sessions.fetching(&job.cluster),
             pin!(async {
                 let session = self.sessions.get(&job.cluster).await?;
                 audit.session(&session);
@@ -119,6 +120,7 @@ impl Queries {
         let outcome = in_time(
             deadline(ctx, job.timeout),
             ctx,
+            || self.sessions.fetching(&job.cluster),
             pin!(async {
                 let session = self.sessions.get(&job.cluster).await?;
                 audit.session(&session);
@@ -147,7 +149,8 @@ impl Queries {
                 asked.elapsed().as_millis()
             ))
         };
-        in_time(Some(deadline), ctx, probe)
+        let fetching = || self.sessions.fetching(&cluster);
+        in_time(Some(deadline), ctx, fetching, pin!(probe))
             .await
             .map(String::into_bytes)
     }
@@ -174,10 +177,12 @@ fn deadline(ctx: &JobCtx, timeout: Option<Duration>) -> Option<Instant> {
     [own, ctx.deadline()].into_iter().flatten().min()
 }
 
-/// Drives `work` until it is done, the deadline passes or the job is cancelled; then `work` is dropped, and its request with it.
+/// Drives `work` until it is done, the deadline passes or the job is cancelled; the caller then drops it, and its request with it.
+/// `fetching` tells where credentials are being fetched from at that time, if they are.
 async fn in_time<T>(
     deadline: Option<Instant>,
     ctx: &JobCtx,
+    fetching: impl Fn() -> Option<String>,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     let passed = async {
@@ -189,14 +194,22 @@ async fn in_time<T>(
     tokio::select! {
         biased;
         () = ctx.cancelled() => Err(Error::new(ErrorCode::CANCELLED, "the job was cancelled")),
-        () = passed => Err(timed_out(deadline.unwrap_or_else(Instant::now).saturating_duration_since(ctx.started()))),
+        () = passed => {
+            let after = deadline.unwrap_or_else(Instant::now).saturating_duration_since(ctx.started());
+            Err(timed_out(after, fetching()))
+        }
         outcome = work => outcome,
     }
 }
 
-fn timed_out(after: Duration) -> Error {
-    Error::new(ErrorCode::TIMEOUT, format!("the deadline passed after {} seconds", after.as_secs_f64()))
-        .hint("narrow the statement (a condition on the partition key, an index, a limit), or raise timeout_seconds")
+fn timed_out(after: Duration, fetching: Option<String>) -> Error {
+    let passed = format!("the deadline passed after {} seconds", after.as_secs_f64());
+    match fetching {
+        Some(source) => Error::new(ErrorCode::TIMEOUT, format!("{passed}, while AWS credentials were fetched from {source}"))
+            .hint("check that this source answers and the way to it, or raise timeout_seconds"),
+        None => Error::new(ErrorCode::TIMEOUT, passed)
+            .hint("narrow the statement (a condition on the partition key, an index, a limit), or raise timeout_seconds"),
+    }
 }
 
 async fn probe(session: &Session, cluster: &Cluster) -> Result<(), Error> {

@@ -5,7 +5,17 @@
 
 mod environment;
 mod identity;
+mod instance;
 mod network;
+mod process;
+mod profiles;
+mod provider;
+mod proxy;
+mod secrets;
+mod settings;
+mod source;
+mod wire;
+mod written;
 
 use std::{
     collections::HashMap,
@@ -13,12 +23,17 @@ use std::{
 };
 
 use aws_sdk_dynamodb::Client;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use plugin_api::Error;
 use tokio::sync::OnceCell;
 
 pub use environment::Environment;
-use network::Network;
+pub(crate) use identity::needed_for;
+pub(crate) use instance::Failed;
+use network::{Clients, Network};
+use provider::Fetching;
+use settings::Settings;
+pub(crate) use source::Source;
+pub(crate) use wire::{Asked, AskedHost, ProxyAnswered, TooLong};
 
 use crate::job::Cluster;
 
@@ -34,6 +49,8 @@ pub struct Session {
     pub region: String,
     /// The endpoint of the operator's own that requests go to; `None`: the region's.
     pub endpoint: Option<String>,
+    /// The source of credentials that is being asked now, if any.
+    fetching: Fetching,
 }
 
 /// The clients of all identities.
@@ -47,7 +64,7 @@ pub struct Sessions {
 #[derive(Debug, Default)]
 struct Kept {
     sessions: HashMap<Cluster, Used>,
-    networks: HashMap<Network, SharedHttpClient>,
+    networks: HashMap<Network, Clients>,
     clock: u64,
 }
 
@@ -70,18 +87,27 @@ impl Sessions {
     /// The client of an identity, made by whoever asks first.
     ///
     /// # Errors
-    /// `INVALID_JOB` where the cluster names no region and the environment neither, or its CA bundle cannot be read.
+    /// `INVALID_JOB` where there is no region, or a setting from outside cannot be used; `CREDENTIALS` where the profile or the keys
+    /// that are named are missing or incomplete.
     pub async fn get(&self, cluster: &Cluster) -> Result<Session, Error> {
         let cell = self.cell(cluster);
         // Boxed, because making one takes far more room than waiting jobs, which find theirs made, should carry.
         cell.get_or_try_init(|| {
             Box::pin(async {
-                let http = self.http(Network::of(cluster, &self.environment))?;
-                identity::session(cluster, &self.environment, http).await
+                let settings = Settings::read(cluster, &self.environment).await?;
+                let http = self.http(Network::of(cluster, &settings)?)?;
+                identity::session(cluster, &settings, &http).await
             })
         })
         .await
         .cloned()
+    }
+
+    /// What an identity's jobs are waiting for where they wait for credentials, in words.
+    #[must_use]
+    pub(crate) fn fetching(&self, cluster: &Cluster) -> Option<String> {
+        let session = self.cell(cluster);
+        session.get()?.fetching.now()
     }
 
     fn cell(&self, cluster: &Cluster) -> Arc<OnceCell<Session>> {
@@ -112,12 +138,12 @@ impl Sessions {
     }
 
     /// The HTTP client for a network; identities that reach AWS the same way share its connections' settings and trust store.
-    fn http(&self, network: Network) -> Result<SharedHttpClient, Error> {
+    fn http(&self, network: Network) -> Result<Clients, Error> {
         let known = |kept: &Kept| kept.networks.get(&network).cloned();
         if let Some(http) = known(&self.kept.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(http);
         }
-        let http = network.client(&self.environment)?;
+        let http = network.clients()?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(kept.networks.entry(network).or_insert(http).clone())
     }

@@ -14,6 +14,7 @@
 //! | [`readers`] | pyarrow, duckdb and polars | what others read in our files |
 //! | [`endpoints`] | nobody: refused, unresolvable, mute | connection errors |
 //! | [`segmented`] | DynamoDB read in segments, each with faults of its own | parallel Scan |
+//! | [`endless`] | a server whose answers never end | bounds on what is read |
 //! | [`replay`] | ready-made pages, byte for byte | odd bodies, benchmarks |
 //!
 //! Every engine listens on 127.0.0.1 at a port of its own choice, runs on a thread of its own (callers stay
@@ -24,6 +25,7 @@
 
 pub mod client;
 pub mod embedded;
+pub mod endless;
 pub mod endpoints;
 pub mod faults;
 pub mod http;

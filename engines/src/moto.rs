@@ -30,6 +30,14 @@ pub fn install() -> Result<PathBuf, Skip> {
     })
 }
 
+/// A Python with boto3, which moto brings.
+///
+/// # Errors
+/// What is missing on this machine.
+pub fn python() -> Result<PathBuf, Skip> {
+    Ok(install()?.join("bin/python"))
+}
+
 /// The one that all tests of this process share, started at the first call.
 ///
 /// # Errors
@@ -48,7 +56,7 @@ impl Moto {
     /// # Errors
     /// Why it cannot be had.
     pub fn start() -> Result<Moto, Skip> {
-        let python = install()?.join("bin/python");
+        let python = python()?;
         let (url, leash) = server_process::start(
             ENGINE,
             python.as_os_str(),

@@ -1,85 +1,141 @@
-//! Connections that did not come about, broke, or stayed mute.
+//! Connections that did not come about, broke, or stayed mute. Each message names the host and port that were asked.
 
 use std::{error::Error as StdError, io};
 
-use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::{
+    orchestrator::HttpResponse,
+    result::{ConnectorError, SdkError},
+};
 use plugin_api::{Error, ErrorCode};
 
-use super::{Request, causes, find};
+use super::{causes, find};
+use crate::session::{Asked, AskedHost, ProxyAnswered};
 
-pub(super) fn error_of(error: &(dyn StdError + 'static), request: Request<'_>) -> Option<Error> {
-    let connector = find::<ConnectorError>(error);
+pub(super) fn error_of(error: &(dyn StdError + 'static)) -> Option<Error> {
+    error_of_target(error, "the endpoint")
+}
+
+/// The same for a request to DynamoDB, whose answer may have begun.
+pub(super) fn error_of_answer<E: StdError + 'static>(
+    error: &SdkError<E, HttpResponse>,
+) -> Option<Error> {
+    let host = error
+        .raw_response()
+        .and_then(|answer| answer.extension::<AskedHost>());
+    error_of_target(error, host.map_or("the endpoint", |host| &host.0))
+}
+
+fn error_of_target(error: &(dyn StdError + 'static), host: &str) -> Option<Error> {
+    let asked = find::<Asked>(error);
+    let target = asked.map_or(host, |asked| asked.target.as_str());
+    let what = what(error, asked, target)?;
+    Some(Error::new(ErrorCode::UNAVAILABLE, what.0).hint(what.1))
+}
+
+/// A message and a hint.
+type What = (String, String);
+
+fn what(error: &(dyn StdError + 'static), asked: Option<&Asked>, target: &str) -> Option<What> {
     if let Some(tls) = find::<rustls::Error>(error) {
-        return Some(
-            Error::new(ErrorCode::UNAVAILABLE, format!("the TLS connection failed: {tls}"))
-                .hint("check the endpoint's certificate, and ca_bundle or AWS_CA_BUNDLE where a private authority signs it"),
-        );
+        return Some((
+            format!("the TLS connection to {target} failed: {tls}"),
+            "check the endpoint's certificate, and ca_bundle or AWS_CA_BUNDLE where a private authority signs it".to_owned(),
+        ));
     }
-    if is_name_lookup(error) {
-        return Some(
-            Error::new(ErrorCode::UNAVAILABLE, format!("the endpoint's host name does not resolve (region {})", request.region))
-                .hint("check the region, which makes the host name, or endpoint_url, and this machine's DNS"),
-        );
-    }
-    if let Some(refused) = of_proxy(error) {
+    let proxy = asked.and_then(|asked| asked.proxy.as_deref());
+    if let Some(asked) = asked
+        && let Some(proxy) = proxy
+        && let Some(refused) = of_proxy(error, asked, proxy)
+    {
         return Some(refused);
     }
+    let peer = match proxy {
+        Some(proxy) => format!("the proxy {proxy} (for {target})"),
+        None => target.to_owned(),
+    };
+    if is_name_lookup(error) {
+        let host = proxy.unwrap_or(target);
+        return Some((
+            format!("the host name of {host} does not resolve"),
+            "check the region, which makes the host name, or endpoint_url or proxy, and this machine's DNS".to_owned(),
+        ));
+    }
     if let Some(io) = find::<io::Error>(error) {
-        return Some(of_io(io));
+        return Some(of_io(io, &peer));
     }
+    let connector = find::<ConnectorError>(error);
     if connector.is_some_and(ConnectorError::is_timeout) || is_time_out(error) {
-        return Some(
-            Error::new(ErrorCode::UNAVAILABLE, "the endpoint did not answer in time")
-                .hint("check the way to the endpoint (VPC endpoint, proxy, firewall), or raise read_timeout_seconds"),
-        );
+        return Some(late(&peer));
     }
-    connector.map(|_| {
-        Error::new(
-            ErrorCode::UNAVAILABLE,
-            "the connection was lost before the answer was whole",
-        )
-        .hint("send the job again later")
-    })
+    (asked.is_some() || connector.is_some()).then(|| lost(target))
 }
 
-fn of_io(error: &io::Error) -> Error {
-    let (message, hint) = match error.kind() {
+fn late(peer: &str) -> What {
+    (
+        format!("{peer} did not answer in time"),
+        "check the way to the endpoint (VPC endpoint, proxy, firewall), or raise read_timeout_seconds".to_owned(),
+    )
+}
+
+fn lost(target: &str) -> What {
+    (
+        format!("the connection to {target} was lost before the answer was whole"),
+        "send the job again later".to_owned(),
+    )
+}
+
+fn of_io(error: &io::Error, peer: &str) -> What {
+    match error.kind() {
         io::ErrorKind::ConnectionRefused => (
-            "the connection was refused",
-            "check the host and port of endpoint_url or proxy, and that something listens there",
+            format!("the connection to {peer} was refused"),
+            "check the host and port of endpoint_url or proxy, and that something listens there"
+                .to_owned(),
         ),
-        io::ErrorKind::TimedOut => (
-            "the endpoint did not answer in time",
-            "check the way to the endpoint (VPC endpoint, proxy, firewall)",
-        ),
+        io::ErrorKind::TimedOut => late(peer),
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => (
-            "there is no way to the endpoint's network",
-            "check this machine's routes, VPC endpoint and proxy",
+            format!("there is no way to the network of {peer}"),
+            "check this machine's routes, VPC endpoint and proxy".to_owned(),
         ),
-        _ => (
-            "the connection was lost before the answer was whole",
-            "send the job again later",
-        ),
-    };
-    Error::new(ErrorCode::UNAVAILABLE, message).hint(hint)
+        _ => lost(peer),
+    }
 }
 
-/// The proxy answered, and opened no tunnel; hyper says so only in words.
-fn of_proxy(error: &(dyn StdError + 'static)) -> Option<Error> {
-    let mut words = causes(error).map(ToString::to_string);
-    let words = words.find(|words| words.contains("tunnel error"))?;
-    let (message, hint) = if words.contains("authorization") {
-        (
-            "the proxy asks for a user name and password",
-            "write them into the proxy's URL, as http://USER:PASSWORD@HOST:PORT",
-        )
-    } else {
-        (
-            "the proxy did not open a connection to the endpoint",
-            "check that the proxy lets this process through to the endpoint's host and port",
-        )
-    };
-    Some(Error::new(ErrorCode::UNAVAILABLE, message).hint(hint))
+/// The proxy answered, and passed nothing on; of a tunnel, hyper says so only in words.
+fn of_proxy(error: &(dyn StdError + 'static), asked: &Asked, proxy: &str) -> Option<What> {
+    let target = &asked.target;
+    let words = || causes(error).map(|cause| cause.to_string());
+    let status = match find::<ProxyAnswered>(error) {
+        Some(answered) => Some(answered.status),
+        None => words()
+            .find(|words| {
+                words.contains("tunnel error") && !words.contains("underlying connection")
+            })
+            .map(|words| {
+                if words.contains("authorization") {
+                    407
+                } else {
+                    0
+                }
+            }),
+    }?;
+    Some(match status {
+        407 if asked.with_password => (
+            format!("the proxy {proxy} refused the user name and password that it was given (for {target})"),
+            "correct user and password in the proxy's URL; characters other than letters and digits are written as %XX".to_owned(),
+        ),
+        407 => (
+            format!("the proxy {proxy} asks for a user name and password (for {target})"),
+            "write them into the proxy's URL, as http://USER:PASSWORD@HOST:PORT".to_owned(),
+        ),
+        0 => (
+            format!("the proxy {proxy} did not open a connection to {target}"),
+            "check that the proxy lets this process through to that host and port, or name the host in NO_PROXY".to_owned(),
+        ),
+        status => (
+            format!("the proxy {proxy} answered HTTP {status} instead of {target}"),
+            "check that the proxy lets this process through to that host and port, or name the host in NO_PROXY".to_owned(),
+        ),
+    })
 }
 
 /// hyper's resolver says so only in words.
@@ -94,8 +150,13 @@ fn is_name_lookup(error: &(dyn StdError + 'static)) -> bool {
 fn is_time_out(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(|cause| {
         let words = cause.to_string();
-        ["timed out", "timeout", "minimum throughput"]
-            .iter()
-            .any(|sign| words.contains(sign))
+        [
+            "timed out",
+            "timeout",
+            "minimum throughput",
+            "deadline has elapsed",
+        ]
+        .iter()
+        .any(|sign| words.contains(sign))
     })
 }

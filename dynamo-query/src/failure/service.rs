@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::{
 };
 use plugin_api::{Error, ErrorCode};
 
-use super::{Request, find};
+use super::{Request, find, words};
 use crate::{codes, statement};
 
 /// Shorter texts are struck out only where they stand alone: inside other words they say nothing, and striking them spoils a sentence.
@@ -46,7 +46,7 @@ where
         | "RequestLimitExceeded"
         | "ThrottledException"
         | "TooManyRequestsException" => throttled(error, request),
-        code if is_credentials(code) => credentials(code, request),
+        code if is_credentials(code) => credentials(code, request.region),
         _ if status >= 500 => Error::new(
             ErrorCode::UNAVAILABLE,
             format!("DynamoDB answered HTTP {status}"),
@@ -87,7 +87,7 @@ pub(super) fn is_credentials(code: &str) -> bool {
     )
 }
 
-pub(super) fn credentials(code: &str, request: Request<'_>) -> Error {
+pub(super) fn credentials(code: &str, region: &str) -> Error {
     let (message, hint) = match code {
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => (
             "the AWS credentials have expired and could not be refreshed",
@@ -105,11 +105,7 @@ pub(super) fn credentials(code: &str, request: Request<'_>) -> Error {
             "check the access key, and that it belongs to the partition and account of the endpoint",
         ),
     };
-    Error::new(
-        codes::CREDENTIALS,
-        format!("{message} (region {})", request.region),
-    )
-    .hint(hint)
+    Error::new(codes::CREDENTIALS, format!("{message} (region {region})")).hint(hint)
 }
 
 fn not_found(request: Request<'_>) -> Error {
@@ -225,7 +221,7 @@ fn clean(words: &str, secrets: &[String]) -> String {
             };
         }
     }
-    clean
+    words::plain(&clean)
 }
 
 /// `text` with a `?` wherever `word` stands alone, between characters that belong to no word.

@@ -68,8 +68,8 @@ pub struct Cluster {
     pub proxy: Option<String>,
     /// A file of certificates to trust instead of the system's, else `AWS_CA_BUNDLE`.
     pub ca_bundle: Option<String>,
-    /// Attempts per request, the first included.
-    pub max_attempts: u32,
+    /// Attempts per request, the first included, else `AWS_MAX_ATTEMPTS`.
+    pub max_attempts: Option<u32>,
     /// How long a connection may take to come about.
     pub connect_timeout: Duration,
     /// How long an answer may take to begin, or to go on.
@@ -267,7 +267,7 @@ fn read_url(context: &mut Fields<'_>, field: &str) -> Result<Option<String>, Err
 }
 
 /// Whether a text is an HTTP URL with a host that can be one and a port that there is; a proxy's may name user and password.
-fn is_url(url: &str, with_user: bool) -> bool {
+pub(crate) fn is_url(url: &str, with_user: bool) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else {
         return false;
     };
@@ -300,15 +300,18 @@ fn is_url(url: &str, with_user: bool) -> bool {
         && !url.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
-fn read_max_attempts(context: &mut Fields<'_>) -> Result<u32, Error> {
-    let attempts = context.integer("max_attempts", 1)?.unwrap_or(3);
-    u32::try_from(attempts)
+fn read_max_attempts(context: &mut Fields<'_>) -> Result<Option<u32>, Error> {
+    let Some(attempts) = context.integer("max_attempts", 1)? else {
+        return Ok(None);
+    };
+    let fits = u32::try_from(attempts)
         .ok()
-        .filter(|attempts| *attempts <= 100)
-        .ok_or_else(|| {
-            invalid(
-                "cluster.context.max_attempts",
-                format!("cluster.context.max_attempts is {attempts}, more than 100"),
-            )
-        })
+        .filter(|attempts| *attempts <= 100);
+    match fits {
+        Some(attempts) => Ok(Some(attempts)),
+        None => Err(invalid(
+            "cluster.context.max_attempts",
+            format!("cluster.context.max_attempts is {attempts}, more than 100"),
+        )),
+    }
 }

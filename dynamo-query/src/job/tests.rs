@@ -32,7 +32,7 @@ fn a_query_is_all_that_a_job_needs() {
         (job.max_result_bytes, job.consistent_read),
         (1 << 30, false)
     );
-    assert_eq!((job.cluster.max_attempts, job.cluster.role), (3, None));
+    assert_eq!((job.cluster.max_attempts, job.cluster.role), (None, None));
     assert_eq!(
         (job.cluster.connect_timeout, job.cluster.read_timeout),
         (Duration::from_millis(3100), Duration::from_secs(60))

@@ -7,22 +7,26 @@ use std::{collections::BTreeMap, fmt};
 
 use aws_types::os_shim_internal::Env;
 
-/// A snapshot of the variables that the SDK, its credential sources and proxies look at.
+/// A snapshot of the variables that identities, endpoints and proxies depend on.
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
 }
 
 impl Environment {
-    /// Reads the process's environment now.
+    /// Reads the process's environment now. What is not UTF-8 in a value becomes U+FFFD, so that it is refused as unusable where
+    /// it is needed, and never passes as absent.
     #[must_use]
     pub fn read() -> Self {
         let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter_map(|(name, value)| {
+                Some((
+                    name.into_string().ok()?,
+                    value.to_string_lossy().into_owned(),
+                ))
+            })
             .filter(|(name, _)| {
-                name.starts_with("AWS_")
-                    || ["HOME", "USERPROFILE", "PATH"].contains(&name.as_str())
-                    || is_proxy(name)
+                name.starts_with("AWS_") || name == "HOME" || is_proxy(&name.to_ascii_lowercase())
             })
             .collect();
         Self { variables }
@@ -37,27 +41,24 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
-    /// Whether any proxy is asked for.
-    pub(super) fn has_proxy(&self) -> bool {
-        self.variables
-            .iter()
-            .any(|(name, value)| is_proxy(name) && !value.is_empty())
+    /// A proxy variable by its lower-case name, with the name that it was found under. Its lower-case form wins over any other.
+    pub(super) fn proxy_variable(&self, name: &str) -> Option<(&str, &str)> {
+        let exact = self.variables.get_key_value(name);
+        let any_case = self.variables.iter();
+        exact
+            .into_iter()
+            .chain(any_case.filter(|(other, _)| other.eq_ignore_ascii_case(name)))
+            .find(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The same for the SDK; without the keys in it where a profile is named, which the SDK would ignore beside them.
-    pub(super) fn for_sdk(&self, profile: Option<&str>) -> Env {
-        let keys = [
-            "AWS_ACCESS_KEY_ID",
-            "AWS_SECRET_ACCESS_KEY",
-            "AWS_SESSION_TOKEN",
-        ];
-        let variables: Vec<(&str, &str)> = self
-            .variables
+    /// For the SDK: these variables, where they are set, and no others.
+    pub(super) fn only(&self, names: &[&str]) -> Env {
+        let chosen: Vec<(&str, &str)> = names
             .iter()
-            .filter(|(name, _)| profile.is_none() || !keys.contains(&name.as_str()))
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .filter_map(|name| Some((*name, self.get(name)?)))
             .collect();
-        Env::from_slice(&variables)
+        Env::from_slice(&chosen)
     }
 }
 
@@ -69,6 +70,19 @@ impl fmt::Debug for Environment {
 }
 
 fn is_proxy(name: &str) -> bool {
-    ["http_proxy", "https_proxy", "all_proxy", "no_proxy"]
-        .contains(&name.to_ascii_lowercase().as_str())
+    ["http_proxy", "https_proxy", "no_proxy"].contains(&name)
+}
+
+#[cfg(test)]
+impl Environment {
+    /// An environment of these variables.
+    pub(super) fn of(variables: &[(&str, &str)]) -> Self {
+        let own = |text: &str| text.to_owned();
+        Self {
+            variables: variables
+                .iter()
+                .map(|(name, value)| (own(name), own(value)))
+                .collect(),
+        }
+    }
 }

@@ -1,24 +1,25 @@
-//! As whom: the SDK's default chain, or a role assumed from it, restricted by a session policy.
+//! As whom: one source of credentials, or a role assumed with it, restricted by a session policy.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
-use aws_config::{
-    BehaviorVersion, Region, profile, retry::RetryConfig, sts::AssumeRoleProvider,
-    timeout::TimeoutConfig,
-};
-use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_config::{BehaviorVersion, Region, timeout::TimeoutConfig};
 use aws_sdk_dynamodb::{
     Client,
     config::{Builder, IdentityCache, StalledStreamProtectionConfig, retry::RetryPartition},
 };
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_types::{SdkConfig, os_shim_internal::Fs};
+use aws_smithy_async::{rt::sleep::TokioSleep, time::SystemTimeSource};
+use aws_types::{SdkConfig, app_name::AppName};
 use plugin_api::{Error, ErrorCode};
 
-use crate::codes;
-
-use super::{Environment, Session};
-use crate::job::{Cluster, Role, SessionPolicy};
+use super::{
+    Session,
+    instance::Instance,
+    network::Clients,
+    provider::{Fetching, Make},
+    settings::Settings,
+    source::{Assumed, Source},
+};
+use crate::job::{Cluster, SessionPolicy};
 
 /// What a role session may do, so that AWS itself refuses a write. The two KMS actions open tables that a customer's key
 /// encrypts, and count only where DynamoDB asks for them.
@@ -37,24 +38,35 @@ const REGION_OF_CUSTOM_ENDPOINTS: &str = "us-east-1";
 
 pub(super) async fn session(
     cluster: &Cluster,
-    environment: &Environment,
-    http: SharedHttpClient,
+    settings: &Settings<'_>,
+    http: &Clients,
 ) -> Result<Session, Error> {
-    if let Some(profile) = &cluster.profile {
-        refuse_unknown_profile(profile, environment).await?;
-    }
-    let mut shared = shared_config(cluster, environment, http).await;
-    if shared.region().is_none() && has_custom_endpoint(cluster, environment) {
-        shared = shared
-            .into_builder()
-            .region(Region::from_static(REGION_OF_CUSTOM_ENDPOINTS))
-            .build();
-    }
-    let Some(region) = shared.region().map(ToString::to_string) else {
-        return Err(Error::new(ErrorCode::INVALID_JOB, "no region is set: neither cluster.context.region nor AWS_REGION nor a profile names one")
-            .hint("set the cluster's region, for example us-east-1"));
+    let source = source(cluster, settings)?;
+    let endpoint = endpoint(cluster.endpoint_url.as_ref(), settings, "DYNAMODB")?;
+    let region = region(cluster, settings, http, endpoint.is_some()).await?;
+    let shared = shared_config(cluster, settings, &region)?;
+    let sts = with_endpoint(
+        shared.clone(),
+        endpoint_of_sts(cluster, settings)?,
+        settings,
+    )?
+    .into_builder()
+    .http_client(http.credentials.clone())
+    .build();
+    let fetching = Fetching::default();
+    let make = Make {
+        settings,
+        sts,
+        agent: http.agent.clone(),
+        fetching: fetching.clone(),
     };
+    let own_endpoint = endpoint.clone();
+    let shared = with_endpoint(shared, endpoint, settings)?
+        .into_builder()
+        .http_client(http.dynamodb.clone())
+        .build();
     let mut config = Builder::from(&shared)
+        .credentials_provider(make.provider(source).await?)
         .identity_cache(
             IdentityCache::lazy()
                 .load_timeout(CREDENTIALS_TIMEOUT)
@@ -67,114 +79,123 @@ pub(super) async fn session(
                 .grace_period(cluster.read_timeout)
                 .build(),
         );
-    if let Some(url) = &cluster.endpoint_url {
-        config = config.endpoint_url(url);
-    }
-    if let Some(role) = &cluster.role {
-        config = config.credentials_provider(assumed(role, cluster, shared).await);
-    }
+    config.set_account_id_endpoint_mode(settings.account_id_endpoint_mode()?);
     Ok(Session {
         client: Client::from_conf(config.build()),
         region,
-        endpoint: cluster
-            .endpoint_url
-            .as_deref()
-            .or_else(|| environment.get("AWS_ENDPOINT_URL_DYNAMODB"))
-            .or_else(|| environment.get("AWS_ENDPOINT_URL"))
-            .map(str::to_owned),
+        endpoint: own_endpoint,
+        fetching,
     })
 }
 
-/// Without this the SDK would go on to the next source, the machine's role for one: a misspelt profile must not be another identity.
-async fn refuse_unknown_profile(name: &str, environment: &Environment) -> Result<(), Error> {
-    let files = EnvConfigFiles::default();
-    let profiles = profile::load(
-        &Fs::real(),
-        &environment.for_sdk(Some(name)),
-        &files,
-        Some(name.to_owned().into()),
-    )
-    .await;
-    match profiles {
-        Ok(profiles) if profiles.get_profile(name).is_none() => {
-            Err(Error::new(codes::CREDENTIALS, format!("there is no AWS profile named '{}'", name.escape_debug()))
-                .hint("check cluster.context.profile and the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name"))
-        }
-        // A file that cannot be read or parsed: the SDK says so when it is asked for credentials.
-        _ => Ok(()),
+/// The cluster's role, assumed with what the profile or the chain gives; else that alone.
+fn source(cluster: &Cluster, settings: &Settings<'_>) -> Result<Source, Error> {
+    let base = Source::choose(settings, cluster.profile.is_some());
+    let Some(role) = &cluster.role else {
+        return base;
+    };
+    let read_only = role.session_policy == SessionPolicy::ReadOnly;
+    Ok(Source::Role {
+        profile: None,
+        role: Assumed {
+            arn: role.arn.clone(),
+            external_id: role.external_id.clone(),
+            session_name: Some(role.session_name.clone()),
+            duration: role.session_duration,
+            policy: read_only.then_some(READ_ONLY_POLICY),
+        },
+        base: Box::new(base.map_err(|error| needed_for(error, &role.arn))?),
+    })
+}
+
+/// Says what credentials are needed for.
+pub(crate) fn needed_for(mut error: Error, role: &str) -> Error {
+    error.message = format!("{} (needed to assume {role})", error.message);
+    error
+}
+
+/// The cluster's field, else the environment's or the profile's.
+fn endpoint(
+    field: Option<&String>,
+    settings: &Settings<'_>,
+    service: &str,
+) -> Result<Option<String>, Error> {
+    match field {
+        Some(url) => Ok(Some(url.clone())),
+        None => settings.endpoint(service),
     }
 }
 
-async fn shared_config(
+fn endpoint_of_sts(cluster: &Cluster, settings: &Settings<'_>) -> Result<Option<String>, Error> {
+    endpoint(cluster.sts_endpoint_url.as_ref(), settings, "STS")
+}
+
+/// The cluster's region, else the environment's, the profile's or the instance's. The instance is not asked where an own endpoint is
+/// set: that takes seconds where there is none.
+async fn region(
     cluster: &Cluster,
-    environment: &Environment,
-    http: SharedHttpClient,
-) -> SdkConfig {
+    settings: &Settings<'_>,
+    http: &Clients,
+    has_own_endpoint: bool,
+) -> Result<String, Error> {
+    if let Some(region) = &cluster.region {
+        return Ok(region.clone());
+    }
+    if let Some(region) = settings.region()? {
+        return Ok(region);
+    }
+    if has_own_endpoint {
+        return Ok(REGION_OF_CUSTOM_ENDPOINTS.to_owned());
+    }
+    let instance = Instance::of(settings, http.agent.clone())?;
+    let region = match instance {
+        Some(instance) => instance.region().await,
+        None => None,
+    };
+    region.ok_or_else(|| {
+        Error::new(ErrorCode::INVALID_JOB, "no region is set: neither cluster.context.region nor AWS_REGION nor a profile names one")
+            .hint("set the cluster's region, for example us-east-1")
+    })
+}
+
+/// What all clients of an identity have in common. Nothing of it is looked up by the SDK.
+fn shared_config(
+    cluster: &Cluster,
+    settings: &Settings<'_>,
+    region: &str,
+) -> Result<SdkConfig, Error> {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(cluster.connect_timeout)
         .read_timeout(cluster.read_timeout)
         .build();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .env(environment.for_sdk(cluster.profile.as_deref()))
-        .http_client(http)
-        .retry_config(RetryConfig::standard().with_max_attempts(cluster.max_attempts))
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region.to_owned()))
+        .sleep_impl(TokioSleep::new())
+        .time_source(SystemTimeSource::new())
+        .retry_config(settings.retries(cluster)?)
         .timeout_config(timeouts);
-    if let Some(profile) = &cluster.profile {
-        loader = loader.profile_name(profile);
+    if let Some(setting) = settings.setting("AWS_SDK_UA_APP_ID", "sdk_ua_app_id") {
+        let name = AppName::new(setting.value.clone());
+        config.set_app_name(Some(
+            name.map_err(|_| setting.refused("which is no application's name"))?,
+        ));
     }
-    if let Some(region) = region(cluster, environment) {
-        loader = loader.region(Region::new(region));
-    }
-    loader.load().await
+    Ok(config.build())
 }
 
-fn has_custom_endpoint(cluster: &Cluster, environment: &Environment) -> bool {
-    cluster.endpoint_url.is_some()
-        || environment.get("AWS_ENDPOINT_URL_DYNAMODB").is_some()
-        || environment.get("AWS_ENDPOINT_URL").is_some()
-}
-
-/// The region, where it is not left to the SDK's chain of environment, profile and machine. The chain's last step asks the
-/// machine's metadata service, which takes seconds where there is none: spared where nothing but an own endpoint is set.
-fn region(cluster: &Cluster, environment: &Environment) -> Option<String> {
-    let chain_may_know = [
-        "AWS_REGION",
-        "AWS_DEFAULT_REGION",
-        "AWS_PROFILE",
-        "AWS_CONFIG_FILE",
-    ]
-    .iter()
-    .any(|name| environment.get(name).is_some())
-        || cluster.profile.is_some()
-        || environment
-            .get("HOME")
-            .is_some_and(|home| Path::new(home).join(".aws/config").exists());
-    match &cluster.region {
-        Some(region) => Some(region.clone()),
-        None if has_custom_endpoint(cluster, environment) && !chain_may_know => {
-            Some(REGION_OF_CUSTOM_ENDPOINTS.to_owned())
-        }
-        None => None,
+/// The endpoint, where there is one of the operator's own; as in boto3, FIPS and dual-stack are then without effect.
+fn with_endpoint(
+    config: SdkConfig,
+    endpoint: Option<String>,
+    settings: &Settings<'_>,
+) -> Result<SdkConfig, Error> {
+    let fips = settings.flag("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint")?;
+    let dual_stack = settings.flag("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint")?;
+    let config = config.into_builder();
+    Ok(match endpoint {
+        Some(url) => config.endpoint_url(url),
+        None => config.use_fips(fips).use_dual_stack(dual_stack),
     }
-}
-
-/// A role's credentials, asked of STS with the default chain's.
-async fn assumed(role: &Role, cluster: &Cluster, shared: SdkConfig) -> AssumeRoleProvider {
-    let sts = match &cluster.sts_endpoint_url {
-        Some(url) => shared.into_builder().endpoint_url(url).build(),
-        None => shared,
-    };
-    let mut provider = AssumeRoleProvider::builder(&role.arn)
-        .session_name(&role.session_name)
-        .configure(&sts);
-    if let Some(external_id) = &role.external_id {
-        provider = provider.external_id(external_id);
-    }
-    if let Some(duration) = role.session_duration {
-        provider = provider.session_length(duration);
-    }
-    if role.session_policy == SessionPolicy::ReadOnly {
-        provider = provider.policy(READ_ONLY_POLICY);
-    }
-    provider.build().await
+    .build())
 }

@@ -1,9 +1,9 @@
-//! The way to AWS: proxy and trust store. Timeouts and retries are set per identity, on the SDK's config.
+//! The way to AWS: proxies and trust store. Timeouts and retries are set per identity, on the SDK's config.
 //!
 //! The SDK's own default client reads neither proxy variables nor `AWS_CA_BUNDLE`, and keeps the system's certificates in a static
 //! for the life of the process; here both are read like the AWS CLI does, and the trust store goes with its client.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
 use aws_smithy_http_client::{
     Builder, Connector,
@@ -15,33 +15,49 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use plugin_api::{Error, ErrorCode};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-use super::Environment;
+use super::{
+    proxy::Proxies,
+    settings::Settings,
+    wire::{Peer, Ways, Wire},
+};
 use crate::job::Cluster;
-
-/// Where credentials of a machine or container come from; never through a proxy that a cluster names.
-const METADATA_HOSTS: &str =
-    "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23";
 
 /// What makes two identities' traffic take the same way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Network {
-    proxy: Option<String>,
-    ca_bundle: Option<String>,
+    proxies: Proxies,
+    /// The file, and the setting that names it.
+    ca_bundle: Option<(String, String)>,
+}
+
+/// The HTTP clients of a network.
+#[derive(Debug, Clone)]
+pub(super) struct Clients {
+    /// To DynamoDB.
+    pub(super) dynamodb: SharedHttpClient,
+    /// To STS and SSO.
+    pub(super) credentials: SharedHttpClient,
+    /// To a container's and an instance's agent.
+    pub(super) agent: SharedHttpClient,
 }
 
 impl Network {
-    pub(super) fn of(cluster: &Cluster, environment: &Environment) -> Self {
-        Self {
-            proxy: cluster.proxy.clone(),
-            ca_bundle: cluster
-                .ca_bundle
-                .clone()
-                .or_else(|| environment.get("AWS_CA_BUNDLE").map(str::to_owned)),
-        }
+    pub(super) fn of(cluster: &Cluster, settings: &Settings<'_>) -> Result<Self, Error> {
+        let of_cluster = cluster.ca_bundle.clone();
+        let ca_bundle = of_cluster
+            .map(|path| (path, "cluster.context.ca_bundle".to_owned()))
+            .or_else(|| {
+                let setting = settings.setting("AWS_CA_BUNDLE", "ca_bundle")?;
+                Some((setting.value, setting.name))
+            });
+        Ok(Self {
+            proxies: Proxies::of(cluster.proxy.as_deref(), settings.environment)?,
+            ca_bundle,
+        })
     }
 
-    /// Makes the client. Connections come with the first request.
-    pub(super) fn client(&self, environment: &Environment) -> Result<SharedHttpClient, Error> {
+    /// Makes the clients. Connections come with the first request.
+    pub(super) fn clients(&self) -> Result<Clients, Error> {
         let trust = TlsContext::builder()
             .with_trust_store(self.trust_store()?)
             .build()
@@ -51,49 +67,77 @@ impl Network {
                     format!("the TLS settings do not fit: {error}"),
                 )
             })?;
-        let proxy = self.proxy(environment)?;
-        Ok(
-            Builder::new().build_with_connector_fn(move |settings, components| {
-                let mut connector = Connector::builder()
-                    .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-                    .tls_context(trust.clone())
-                    .proxy_config(proxy.clone());
-                if let Some(settings) = settings {
-                    connector = connector.connector_settings(settings.clone());
-                }
-                connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-                connector.build()
-            }),
-        )
-    }
-
-    fn proxy(&self, environment: &Environment) -> Result<ProxyConfig, Error> {
-        match &self.proxy {
-            Some(url) => ProxyConfig::all(url.as_str())
-                .map(|proxy| proxy.no_proxy(METADATA_HOSTS))
-                // The URL may hold a password, so neither it nor the parser's words are shown.
-                .map_err(|_| {
-                    invalid("cluster.context.proxy is not a proxy's URL")
-                        .hint("write it as http://HOST:PORT")
-                }),
-            None if environment.has_proxy() => Ok(ProxyConfig::from_env()),
-            None => Ok(ProxyConfig::disabled()),
+        let mut through = Vec::new();
+        for proxy in self.proxies.all() {
+            if through.iter().all(|(url, _)| *url != proxy.url) {
+                let config = ProxyConfig::all(proxy.url.as_str()).map_err(|_| {
+                    // The URL may hold a password, so neither it nor the parser's words are shown.
+                    Error::new(
+                        ErrorCode::INVALID_JOB,
+                        format!("the proxy {} cannot be used", proxy.host),
+                    )
+                })?;
+                through.push((proxy.url.clone(), client(&trust, config)));
+            }
         }
+        let ways = Arc::new(Ways {
+            proxies: self.proxies.clone(),
+            direct: client(&trust, ProxyConfig::disabled()),
+            through,
+        });
+        let to = |peer| {
+            SharedHttpClient::new(Wire {
+                ways: Arc::clone(&ways),
+                peer,
+            })
+        };
+        Ok(Clients {
+            dynamodb: to(Peer::DynamoDb),
+            credentials: to(Peer::Credentials),
+            agent: to(Peer::Agent),
+        })
     }
 
     fn trust_store(&self) -> Result<TrustStore, Error> {
         match &self.ca_bundle {
-            Some(path) => Ok(TrustStore::empty().with_pem_certificate(read_bundle(path)?)),
+            Some((path, setting)) => {
+                Ok(TrustStore::empty().with_pem_certificate(read_bundle(path, setting)?))
+            }
             None => Ok(TrustStore::empty().with_pem_certificate(system_certificates())),
         }
     }
 }
 
+fn client(trust: &TlsContext, proxy: ProxyConfig) -> SharedHttpClient {
+    let trust = trust.clone();
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+            .tls_context(trust.clone())
+            .proxy_config(proxy.clone());
+        if let Some(settings) = settings {
+            connector = connector.connector_settings(settings.clone());
+        }
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.build()
+    })
+}
+
 /// Reads a bundle and checks that every block in it is a certificate: the SDK's TLS would panic on one that is not.
-fn read_bundle(path: &str) -> Result<Vec<u8>, Error> {
+fn read_bundle(path: &str, setting: &str) -> Result<Vec<u8>, Error> {
     let unusable = |what: String| {
-        invalid(format!("the CA bundle '{path}' {what}"))
-            .hint("set cluster.context.ca_bundle or AWS_CA_BUNDLE to a file of PEM certificates that this process may read")
+        let error = Error::new(
+            ErrorCode::INVALID_JOB,
+            format!("the CA bundle '{path}' ({setting}) {what}"),
+        )
+        .hint(format!(
+            "set {setting} to a file of PEM certificates that this process may read"
+        ));
+        if setting.starts_with("cluster.") {
+            error.field(setting)
+        } else {
+            error
+        }
     };
     let bundle = fs::read(path).map_err(|error| unusable(format!("cannot be read: {error}")))?;
     let mut roots = rustls::RootCertStore::empty();
@@ -126,8 +170,4 @@ fn system_certificates() -> Vec<u8> {
         bundle.push_str("\n-----END CERTIFICATE-----\n");
     }
     bundle.into_bytes()
-}
-
-fn invalid(message: impl Into<String>) -> Error {
-    Error::new(ErrorCode::INVALID_JOB, message)
 }
