@@ -23,6 +23,7 @@ mod columns;
 mod document;
 mod held;
 mod layout;
+mod lines;
 mod stats;
 mod store;
 #[cfg(test)]
@@ -70,6 +71,15 @@ impl Table {
             items,
             page: Page::new(),
         }
+    }
+
+    /// The same table for a caller that takes rows as they come: once `data` has more bytes than `after_bytes` at the end of a page, its
+    /// rows leave by [`Table::take_lines`]. All lines together may have `max_bytes`.
+    #[must_use]
+    pub fn with_lines(mut self, after_bytes: u64, max_bytes: Option<u64>) -> Self {
+        self.store
+            .give_lines(after_bytes, max_bytes.unwrap_or(u64::MAX));
+        self
     }
 
     /// The same table without prediction: every item takes the slow, plain way. For tests and benchmarks to compare with.
@@ -120,7 +130,19 @@ impl Table {
         Ok(())
     }
 
-    /// Rows in the table, those of the attempt under way included.
+    /// Fills `lines` with up to 1 MiB of whole lines of committed rows, or one line; how many of them are rows (the others name columns).
+    ///
+    /// To be called after each commit until it leaves `lines` empty: nothing is to leave, or not yet.
+    pub fn take_lines(&mut self, lines: &mut Vec<u8>) -> u64 {
+        self.store.take_lines(lines)
+    }
+
+    /// Fills `lines` with the line that names the columns where rows leave but none has come: once, when the last page is committed.
+    pub fn take_columns_line(&mut self, lines: &mut Vec<u8>) {
+        self.store.take_columns_line(lines);
+    }
+
+    /// Rows of the whole result so far, those of the attempt under way included.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.store.rows()
@@ -155,7 +177,8 @@ impl Table {
         self.store.to_skip()
     }
 
-    /// The result document, of what is committed. One more byte fits without moving it.
+    /// The result document, of what is committed; where rows have left as lines, the same without `data`, its columns in the order of the
+    /// lines, and with `order`, their places as a document would list them. One more byte fits without moving a document.
     ///
     /// # Errors
     /// [`DecodeError::TooLarge`], exactly where the document is larger than allowed, or [`DecodeError::OutOfMemory`].

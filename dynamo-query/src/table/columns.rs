@@ -5,12 +5,17 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::decode::Kinds;
 
 /// `{"name":` and `,"type":"` and `"}` and the comma between two entries.
 const ENTRY_FRAME: usize = r#"{"name":,"type":""},"#.len();
+/// What a line of column names begins with.
+const LINE_START: &[u8] = br#"{"columns":["#;
+/// What it ends with.
+const LINE_END: &[u8] = b"]}\n";
 /// No type has a shorter word than `any` or `map`.
 const SHORTEST_TYPE: usize = 3;
 
@@ -26,6 +31,8 @@ pub(crate) struct Columns {
     order: Vec<usize>,
     /// How many of them the SELECT list fixed.
     n_listed: usize,
+    /// A new column goes to the end, as lines that are already with the caller need it, and not to its place among the sorted ones.
+    appends: bool,
     /// The least number of bytes that the entries of the document can take.
     min_entry_bytes: usize,
     committed: Committed,
@@ -48,6 +55,7 @@ impl Columns {
             ids: HashMap::new(),
             order: Vec::new(),
             n_listed: 0,
+            appends: false,
             min_entry_bytes: 0,
             committed: Committed::default(),
         };
@@ -66,9 +74,65 @@ impl Columns {
         if let Some(&id) = self.ids.get(name) {
             return id;
         }
-        let sorted = &self.order[self.n_listed..];
-        let place = sorted.partition_point(|&id| *self.names[id] < *name);
-        self.insert(name, self.n_listed + place)
+        let place = if self.appends {
+            self.order.len()
+        } else {
+            let sorted = &self.order[self.n_listed..];
+            self.n_listed + sorted.partition_point(|&id| *self.names[id] < *name)
+        };
+        self.insert(name, place)
+    }
+
+    /// From now on the order is that of the lines: the SELECT list, then columns as they appeared, those of one item by name.
+    ///
+    /// `batches`: up to which id the columns had appeared, after each item that brought new ones.
+    pub(crate) fn order_by_appearance(&mut self, batches: impl Iterator<Item = usize>) {
+        self.appends = true;
+        self.order = (0..self.names.len()).collect();
+        let mut start = self.n_listed;
+        for end in batches.chain([self.names.len()]) {
+            self.sort_new(start, end);
+            start = start.max(end);
+        }
+        self.committed.order.clone_from(&self.order);
+    }
+
+    /// Sorts the columns at these places of the order by name: those that one item brought.
+    pub(crate) fn sort_new(&mut self, start: usize, end: usize) {
+        let names = &self.names;
+        if let Some(new) = self.order.get_mut(start.max(self.n_listed)..end) {
+            new.sort_unstable_by(|&a, &b| names[a].cmp(&names[b]));
+        }
+    }
+
+    /// Writes the line that names the columns at these places of the order: `{"columns":["a","b"]}` and a newline.
+    pub(crate) fn write_line(&self, places: Range<usize>, line: &mut Vec<u8>) {
+        line.extend_from_slice(LINE_START);
+        for (index, &id) in self.order[places].iter().enumerate() {
+            if index > 0 {
+                line.push(b',');
+            }
+            write_json(&self.names[id], &mut *line);
+        }
+        line.extend_from_slice(LINE_END);
+    }
+
+    /// The length of the line that names these columns, by their ids, in whatever order.
+    pub(crate) fn line_length(&self, ids: Range<usize>) -> usize {
+        let n_commas = ids.len().saturating_sub(1);
+        let names: usize = self.names[ids].iter().map(|name| json_length(name)).sum();
+        LINE_START.len() + names + n_commas + LINE_END.len()
+    }
+
+    /// The places of the columns, listed in the order that a document would have: the SELECT list, then by name.
+    pub(crate) fn document_order(&self) -> Vec<usize> {
+        let mut places: Vec<usize> = (0..self.order.len()).collect();
+        if let Some(sorted) = places.get_mut(self.n_listed..) {
+            sorted.sort_unstable_by(|&a, &b| {
+                self.names[self.order[a]].cmp(&self.names[self.order[b]])
+            });
+        }
+        places
     }
 
     fn insert(&mut self, name: &str, place: usize) -> usize {
@@ -114,6 +178,13 @@ impl Columns {
 
     /// The document up to the first row: `{"columns":[…],"data":[`.
     pub(crate) fn header(&self) -> Vec<u8> {
+        let mut header = self.entries();
+        header.extend_from_slice(br#","data":["#);
+        header
+    }
+
+    /// A document's beginning, with the columns in their order: `{"columns":[…]`.
+    pub(crate) fn entries(&self) -> Vec<u8> {
         let mut header = Vec::with_capacity(2 * ENTRY_FRAME + 2 * self.min_entry_bytes);
         header.extend_from_slice(br#"{"columns":["#);
         for (place, &id) in self.order.iter().enumerate() {
@@ -126,7 +197,7 @@ impl Columns {
             header.extend_from_slice(self.kinds[id].column_type().as_bytes());
             header.extend_from_slice(br#""}"#);
         }
-        header.extend_from_slice(br#"],"data":["#);
+        header.push(b']');
         header
     }
 

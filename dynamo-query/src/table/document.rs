@@ -6,8 +6,12 @@ use super::store::{LARGE, Parts, Segment, Store, reserve_exact};
 use super::{Columns, Stats};
 use crate::decode::{DecodeError, Extent};
 
-/// Writes header and stats around the rows, and the `null`s of late columns into them.
-pub(super) fn write(store: Store, stats: &Stats) -> Result<Vec<u8>, DecodeError> {
+/// Writes header and stats around the rows, and the `null`s of late columns into them. Where the rows have left as lines, what they
+/// do not tell: columns with their types, and the stats.
+pub(super) fn write(mut store: Store, stats: &Stats) -> Result<Vec<u8>, DecodeError> {
+    if store.is_flowing() {
+        return Ok(store.summary(stats));
+    }
     let too_large = store.too_large();
     let mut parts = store.into_parts();
     let header = parts.columns.header();

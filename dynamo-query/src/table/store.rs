@@ -9,6 +9,7 @@ use std::ops::Range;
 use super::Columns;
 use super::held::Held;
 use super::layout::{Layout, PADDING};
+use super::lines::Lines;
 use crate::decode::{BLOCK, Cell, DecodeError};
 
 /// No document is smaller around its column entries, each counted with a comma (hence one bracket less here), and its rows.
@@ -34,9 +35,10 @@ pub(crate) struct Segment {
 
 /// How much of the store is there; what a rollback goes back to.
 #[derive(Debug, Clone, Copy, Default)]
-struct Extent {
-    /// Bytes of all rows, each with its comma.
-    bytes: usize,
+pub(super) struct Extent {
+    /// Bytes of all rows in the buffer, each with its comma.
+    pub(super) bytes: usize,
+    /// Rows, those included that have left the buffer as lines.
     rows: u64,
     n_segments: usize,
     /// Bytes that earlier rows will need for columns that came after them.
@@ -45,6 +47,20 @@ struct Extent {
     n_dropped: u64,
     /// Rows still to come that an earlier job has given.
     to_skip: u64,
+    /// Bytes of the lines that name the segments' columns.
+    pub(super) column_line_bytes: u64,
+}
+
+impl Extent {
+    /// Rows that have left the buffer still count, but take no room.
+    pub(super) fn forget_rows(&mut self) {
+        *self = Self {
+            rows: self.rows,
+            n_dropped: self.n_dropped,
+            to_skip: self.to_skip,
+            ..Self::default()
+        };
+    }
 }
 
 /// Rows, columns and sizes of a table.
@@ -54,17 +70,21 @@ pub(crate) struct Store {
     /// Where rows go that are added to another store.
     pub(super) held: Option<Held>,
     /// Room for the header, then the rows, then whatever was there before.
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
     /// The length of that room.
-    gap: usize,
-    segments: Vec<Segment>,
-    now: Extent,
-    committed: Extent,
+    pub(super) gap: usize,
+    pub(super) segments: Vec<Segment>,
+    pub(super) now: Extent,
+    pub(super) committed: Extent,
     /// Rows before the page at hand.
     rows_before: u64,
     limit: u64,
     max_result_bytes: u64,
-    layout: Layout,
+    pub(super) layout: Layout,
+    /// Where the caller takes rows as they come.
+    pub(super) lines: Option<Lines>,
+    /// What stands behind each row: a comma, or a newline where rows leave as lines.
+    pub(super) separator: u8,
 }
 
 impl Store {
@@ -82,6 +102,8 @@ impl Store {
             limit: limit.unwrap_or(u64::MAX),
             max_result_bytes,
             layout: Layout::new(),
+            lines: None,
+            separator: b',',
         }
     }
 
@@ -170,6 +192,7 @@ impl Store {
             self.make_room(start + length + BLOCK)?;
         }
         self.layout.write(row, cells, &mut self.buffer[start..]);
+        self.buffer[start + length - 1] = self.separator;
         for cell in cells {
             self.columns.see(cell.column, cell.kinds);
         }
@@ -186,6 +209,7 @@ impl Store {
         let added = (n_columns - n_before) * PADDING;
         let per_row = added - usize::from(n_before == 0 && n_columns > 0);
         self.now.padding += self.now.rows * per_row as u64;
+        self.name_columns(n_before, n_columns);
         self.segments.push(Segment {
             start: self.now.bytes,
             n_columns,
@@ -195,6 +219,9 @@ impl Store {
 
     /// Refuses a further row where the document can then no longer be small enough.
     fn check_size(&self, length: usize) -> Result<(), DecodeError> {
+        if let Some(outcome) = self.check_line_bytes(length) {
+            return outcome;
+        }
         let certain = MIN_FRAME
             + (self.columns.min_entry_bytes() + self.now.bytes + length) as u64
             + self.now.padding
@@ -231,7 +258,7 @@ impl Store {
         let most = usize::try_from(self.max_result_bytes)
             .unwrap_or(usize::MAX)
             .saturating_add(self.gap + 1 + BLOCK);
-        let all = most.min(MAX_RESERVED);
+        let all = most.min(MAX_RESERVED).min(self.most_kept());
         // Where the process may not have so much address space, it goes on in steps.
         if (LARGE..all).contains(&capacity)
             && end <= all
@@ -249,7 +276,7 @@ impl Store {
     /// Keeps what is there for good.
     pub(crate) fn commit(&mut self) {
         self.columns.commit();
-        if self.page_rows() > 0 && CHEAP_TO_MOVE.contains(&self.now.bytes) {
+        if self.page_rows() > 0 && !self.is_flowing() && CHEAP_TO_MOVE.contains(&self.now.bytes) {
             self.fit_gap();
         }
         self.committed = self.now;
@@ -279,6 +306,16 @@ impl Store {
         self.now = self.committed;
         self.rows_before = self.now.rows;
         self.segments.truncate(self.now.n_segments);
+    }
+
+    pub(super) fn has_uncommitted_rows(&self) -> bool {
+        self.now.rows != self.committed.rows
+    }
+
+    /// Bytes of the document's `data` as it is now.
+    pub(super) fn data_bytes(&self) -> u64 {
+        // Both brackets, and the last row has no comma.
+        self.now.bytes as u64 + self.now.padding + if self.now.rows == 0 { 2 } else { 1 }
     }
 
     /// All there is, for the document: columns, buffer with its room in front, segments, padding, and the size allowed.

@@ -2,6 +2,7 @@
 
 mod cells;
 mod columns;
+mod lines;
 mod pages;
 mod size;
 
