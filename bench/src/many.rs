@@ -153,7 +153,8 @@ fn call<'l>(library: &'l Library, url: &str) -> impl Fn() -> anyhow::Result<()> 
     let job = job(url);
     move || {
         library
-            .read_job_by_c(&job, &CallOptions::default(), |_document| ())
+            .run_job_by_c(&job, &CallOptions::default())
+            .map(drop)
             .map_err(|error| anyhow!("{:?}: {}", error.code, error.message))
     }
 }

@@ -18,7 +18,9 @@ const STATS_AT_MOST: usize = 1024;
 pub(crate) fn through_c(library: &Path, url: &str) -> anyhow::Result<Value> {
     let library = open(library)?;
     let call = |job: &[u8]| {
-        let made = library.read_job_by_c(job, &CallOptions::default(), made);
+        let made = library
+            .run_job_by_c(job, &CallOptions::default())
+            .map(|document| made(&document));
         made.map_err(|error| job_error(&error))?
     };
     call(&first_job(url))?;

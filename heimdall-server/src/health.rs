@@ -115,7 +115,7 @@ impl Checker {
                     .map_err(|unavailable| unavailable.to_string())?;
                 let call = CallOptions {
                     timeout: Some(timeout),
-                    progress: None,
+                    ..CallOptions::default()
                 };
                 lease
                     .check_health(&document, &call)

@@ -161,8 +161,8 @@ fn interruptible(
     let (runner, document, progress) = (Arc::clone(lease), job.document.clone(), report.progress());
     thread::spawn(move || {
         let options = CallOptions {
-            timeout: None,
             progress: Some(progress),
+            ..CallOptions::default()
         };
         let outcome = Box::new(runner.run_job(&document, &options));
         let _ = events.send(Event::Done(outcome));

@@ -1,8 +1,8 @@
-/* The C surface of a Heimdall plugin library, ABI 1.0. Generated from plugin-api by cbindgen: change it there.
+/* The C surface of a Heimdall plugin library, ABI 1.1. Generated from plugin-api by cbindgen: change it there.
  *
  * Open the library with dlopen(path, RTLD_NOW | RTLD_LOCAL) and never dlclose it. Every function may be called from any thread at
  * once, before any other call and after plugin_close; they catch every panic. Inside a callback only plugin_info, cancel_job and
- * free_buffer may be called; the others answer 2 there.
+ * free_buffer may be called, inside `done` start_job too; the others answer 2 there.
  *
  * Status of the functions that return one:
  *   0  done, `out` holds the document
@@ -28,7 +28,7 @@
 #define HEIMDALL_PLUGIN_ABI_MAJOR 1
 
 // The minor version: it grows when something is added at an end.
-#define HEIMDALL_PLUGIN_ABI_MINOR 0
+#define HEIMDALL_PLUGIN_ABI_MINOR 1
 
 // What a library says of itself. Static, never freed.
 typedef struct {
@@ -46,6 +46,9 @@ typedef struct {
     const char *version;
     // Space-separated words, NUL-terminated.
     const char *features;
+    // Since 1.1: the error codes of the plugin's jobs, a JSON list of {"code","meaning","remedy","retryable"}, NUL-terminated.
+    // NULL where the plugin does not say.
+    const char *errors;
 } hp_info;
 
 // What a host offers to a library while it is open. The struct is read during `plugin_open` only; what it points to must stay
@@ -72,18 +75,26 @@ typedef struct {
     size_t capacity;
 } hp_buffer;
 
-// What a caller offers to one job. What it points to must stay valid until the call returns.
+// What a caller offers to one job. What it points to must stay valid until the call returns; for `start_job`, until `done` has
+// returned. A field that `struct_size` does not cover as a whole counts as NULL or 0; the 32 bytes of ABI 1.0 are enough.
 typedef struct {
     // Bytes of this struct as the caller knows it.
     uint32_t struct_size;
     // 0.
     uint32_t reserved;
-    // Handed back to `progress` as it is.
+    // Handed back to `progress`, `rows` and `done` as it is.
     void *user;
     // Milliseconds that the caller waits; 0: without end.
     uint64_t timeout_ms;
     // Takes the job's totals after each page. May be NULL. Runs on the plugin's threads, one call at a time, until the call returns.
     void (*progress)(void *user, uint64_t rows, uint64_t pages, uint64_t wire_bytes);
+    // Since 1.1: takes the result's rows as they come, whole lines of JSON each ended by a newline: `{"columns":["id"]}` adds
+    // columns to the right, `["123"]` is a row. May be NULL: the result comes as one document. 0 to go on, anything else ends the job
+    // as CANCELLED. It may block: that holds up its own job only. One call at a time per job, never beside `progress`.
+    int32_t (*rows)(void *user, const uint8_t *lines, size_t len);
+    // Since 1.1: a result whose `data` has no more bytes than this comes as one document, and `rows` is never called; 0: every row
+    // goes to `rows`.
+    uint64_t rows_after_bytes;
 } hp_call;
 
 #ifdef __cplusplus
@@ -104,6 +115,15 @@ extern int32_t plugin_open(const hp_host *host, const uint8_t *config, size_t co
 // `call` may be NULL (no deadline, no progress). Opens the library with defaults where nobody has yet. After `plugin_close`
 // it answers 1 with SHUTTING_DOWN until the next `plugin_open`.
 extern int32_t run_job(const uint8_t *job, size_t job_len, const hp_call *call, hp_buffer *out);
+
+// Since 1.1: starts one job and returns at once. With 0, `done` is called exactly once, on a thread of the plugin, with the status
+// and the document that `run_job` would have given, after the job's last other callback; it may come before this returns. `out` is
+// then left empty. With 1 (SHUTTING_DOWN, or the library could not be opened) or 2 `done` is never called and `out` says why.
+//
+// The `hp_buffer` that `done` gets is valid until `done` returns; its bytes are the caller's, to be given to `free_buffer` there
+// or later (keep a copy of the struct). `done` must not block; inside it `start_job`, `cancel_job`, `plugin_info` and
+// `free_buffer` may be called. Answers 2 where the plugin's `features` lack the word `start`.
+extern int32_t start_job(const uint8_t *job, size_t job_len, const hp_call *call, void (*done)(void *user, int32_t status, hp_buffer *out), hp_buffer *out);
 
 // Asks every job whose document's `id` is this to stop: 0 asked, 1 no such job (or not started yet), 2 wrong use.
 extern int32_t cancel_job(const uint8_t *job_id, size_t job_id_len);

@@ -64,6 +64,10 @@ impl ErrorCode {
         }
     }
 
+    pub(crate) const fn word(&self) -> &Cow<'static, str> {
+        &self.word
+    }
+
     /// The word in the document, for example `INVALID_JOB`.
     #[must_use]
     pub fn as_str(&self) -> &str {

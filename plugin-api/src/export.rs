@@ -24,7 +24,8 @@ macro_rules! export_plugin {
                 },
                 door,
                 module::{PluginModule, PluginModuleRef, Reply},
-                types::{HpBuffer, HpCall, HpHost, HpInfo},
+                types::{DoneFn, HpBuffer, HpCall, HpHost, HpInfo},
+                types_1_0,
             };
 
             use super::*;
@@ -36,6 +37,12 @@ macro_rules! export_plugin {
                 $crate::c_text!(<Exported as $crate::Plugin>::NAME),
                 $crate::c_text!($version),
                 $crate::c_text!(<Exported as $crate::Plugin>::FEATURES),
+                {
+                    const ERRORS: &[$crate::ErrorInfo] = <Exported as $crate::Plugin>::ERRORS;
+                    const LENGTH: usize = $crate::private::errors_json::<0>(ERRORS).1;
+                    const JSON: [u8; LENGTH + 1] = $crate::private::errors_json(ERRORS).0;
+                    door::c_str(&JSON)
+                },
             );
 
             pub(super) const MODULE: PluginModule = PluginModule {
@@ -51,8 +58,10 @@ macro_rules! export_plugin {
 
             // Private bodies, and exported symbols that jump to them: the module's table must not go through symbols that
             // another library of the process may have taken first.
-            extern "C" fn info() -> *const HpInfo {
-                &raw const INFO
+            //
+            // The module's table speaks of the structs as they were in ABI 1.0; their `struct_size` says what is behind a pointer.
+            extern "C" fn info() -> *const types_1_0::HpInfo {
+                (&raw const INFO).cast()
             }
             unsafe extern "C" fn open(
                 host: *const HpHost,
@@ -66,19 +75,19 @@ macro_rules! export_plugin {
             unsafe extern "C" fn run(
                 job: *const u8,
                 job_len: usize,
-                call: *const HpCall,
+                call: *const types_1_0::HpCall,
                 out: *mut HpBuffer,
             ) -> i32 {
                 // SAFETY: as above.
-                unsafe { door::run_job(&SLOT, job, job_len, call, out) }
+                unsafe { door::run_job(&SLOT, job, job_len, call.cast(), out) }
             }
             unsafe extern "C" fn run_typed(
                 job: *const u8,
                 job_len: usize,
-                call: *const HpCall,
+                call: *const types_1_0::HpCall,
             ) -> Reply {
                 // SAFETY: as above.
-                unsafe { door::run_job_typed(&SLOT, job, job_len, call) }
+                unsafe { door::run_job_typed(&SLOT, job, job_len, call.cast()) }
             }
             unsafe extern "C" fn cancel(job_id: *const u8, job_id_len: usize) -> i32 {
                 // SAFETY: as above.
@@ -87,11 +96,11 @@ macro_rules! export_plugin {
             unsafe extern "C" fn health(
                 cluster: *const u8,
                 cluster_len: usize,
-                call: *const HpCall,
+                call: *const types_1_0::HpCall,
                 out: *mut HpBuffer,
             ) -> i32 {
                 // SAFETY: as above.
-                unsafe { door::check_health(&SLOT, cluster, cluster_len, call, out) }
+                unsafe { door::check_health(&SLOT, cluster, cluster_len, call.cast(), out) }
             }
             unsafe extern "C" fn close(within_ms: u64, out: *mut HpBuffer) -> i32 {
                 // SAFETY: as above.
@@ -122,7 +131,7 @@ macro_rules! export_plugin {
 
             #[unsafe(no_mangle)]
             extern "C" fn plugin_info() -> *const HpInfo {
-                info()
+                info().cast()
             }
             #[unsafe(no_mangle)]
             unsafe extern "C" fn plugin_open(
@@ -142,7 +151,19 @@ macro_rules! export_plugin {
                 out: *mut HpBuffer,
             ) -> i32 {
                 // SAFETY: as above.
-                unsafe { run(job, job_len, call, out) }
+                unsafe { run(job, job_len, call.cast(), out) }
+            }
+            // Since ABI 1.1, so not in the module: hosts look it up by this name.
+            #[unsafe(no_mangle)]
+            unsafe extern "C" fn start_job(
+                job: *const u8,
+                job_len: usize,
+                call: *const HpCall,
+                done: Option<DoneFn>,
+                out: *mut HpBuffer,
+            ) -> i32 {
+                // SAFETY: as above.
+                unsafe { door::start_job(&SLOT, job, job_len, call, done, out) }
             }
             #[unsafe(no_mangle)]
             unsafe extern "C" fn cancel_job(job_id: *const u8, job_id_len: usize) -> i32 {
@@ -157,7 +178,7 @@ macro_rules! export_plugin {
                 out: *mut HpBuffer,
             ) -> i32 {
                 // SAFETY: as above.
-                unsafe { health(cluster, cluster_len, call, out) }
+                unsafe { health(cluster, cluster_len, call.cast(), out) }
             }
             #[unsafe(no_mangle)]
             unsafe extern "C" fn plugin_close(within_ms: u64, out: *mut HpBuffer) -> i32 {

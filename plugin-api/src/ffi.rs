@@ -1,8 +1,8 @@
 //! The fence: every `unsafe` of the crate is in this folder, and of the project but for what a figure earns elsewhere.
 //!
-//! `types` the C structs · `input` what callers hand in and the buffers handed out · `callbacks` the host's functions ·
-//! `fork` children of the host · `door` the C symbols' bodies · `module` the `abi_stable` root module · `prototypes` for the C header.
-//! The host's side, with a fence of its own, is `plugin-host/src/ffi/`.
+//! `types` the C structs, `types_1_0` their first form for the module · `input` what callers hand in and the buffers handed out ·
+//! `callbacks` the host's functions · `fork` children of the host · `door` the C symbols' bodies · `module` the `abi_stable` root
+//! module · `prototypes` for the C header. The host's side, with a fence of its own, is `plugin-host/src/ffi/`.
 
 pub(crate) mod callbacks;
 pub mod door;
@@ -13,3 +13,4 @@ pub mod module;
 #[cfg(any())]
 mod prototypes;
 pub mod types;
+pub mod types_1_0;

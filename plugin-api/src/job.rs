@@ -1,13 +1,13 @@
 //! What a plugin is handed besides its documents: the host to log to, and one job's context.
 //!
 //! Both may be cloned and sent to the plugin's own threads. They go silent when their time is over: the host's log when
-//! `plugin_close` returns, a job's progress when its call returns.
+//! `plugin_close` returns, a job's progress and rows when its call returns.
 
 use std::{
     fmt,
     future::Future,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
@@ -15,7 +15,10 @@ use std::{
 
 use event_listener::{Event, Listener};
 
-use crate::ffi::callbacks::{LogCallback, ProgressCallback};
+use crate::{
+    Error, ErrorCode,
+    ffi::callbacks::{CallerFunctions, LogCallback},
+};
 
 /// How grave a log line is. The numbers are the C surface's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,7 +90,7 @@ impl fmt::Debug for Host {
     }
 }
 
-/// One call's context: its deadline, whether it was cancelled, where its progress and its log lines go. Cheap to clone.
+/// One call's context: its deadline, whether it was cancelled, where its progress, its rows and its log lines go. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct JobCtx {
     state: Arc<JobState>,
@@ -100,7 +103,10 @@ struct JobState {
     host: Host,
     /// Whether the caller wants progress: spares the lock where not.
     has_progress: bool,
-    progress: Mutex<Option<ProgressCallback>>,
+    /// Where the caller takes rows: from how many bytes on.
+    rows_after_bytes: Option<u64>,
+    /// Held during each call, so that they come one at a time per job.
+    functions: Mutex<Option<CallerFunctions>>,
     cancelled: AtomicBool,
     cancel_event: Event,
 }
@@ -119,7 +125,8 @@ impl JobCtx {
         started: Instant,
         deadline: Option<Instant>,
         host: Host,
-        progress: Option<ProgressCallback>,
+        functions: Option<CallerFunctions>,
+        rows_after_bytes: u64,
     ) -> Self {
         Self {
             state: Arc::new(JobState {
@@ -127,8 +134,14 @@ impl JobCtx {
                 started,
                 deadline,
                 host,
-                has_progress: progress.is_some(),
-                progress: Mutex::new(progress),
+                has_progress: functions
+                    .as_ref()
+                    .is_some_and(CallerFunctions::has_progress),
+                rows_after_bytes: functions
+                    .as_ref()
+                    .is_some_and(CallerFunctions::has_rows)
+                    .then_some(rows_after_bytes),
+                functions: Mutex::new(functions),
                 cancelled: AtomicBool::new(false),
                 cancel_event: Event::new(),
             }),
@@ -189,15 +202,49 @@ impl JobCtx {
         if !self.state.has_progress {
             return;
         }
-        // Held during the call: progress is one at a time per job, and `end` waits for the one under way.
-        let progress = self
-            .state
-            .progress
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(callback) = progress.as_ref() {
-            callback.call(rows, pages, wire_bytes);
+        // Held during the call: `end` waits for the one under way.
+        if let Some(functions) = self.functions().as_ref() {
+            functions.progress(rows, pages, wire_bytes);
         }
+    }
+
+    /// Whether and when the caller takes a result's rows as they come; `None`: it takes one document only.
+    ///
+    /// With `Some(bytes)`, a result whose `data` has no more bytes than that is given as one document. Of a larger one, all rows go to
+    /// [`JobCtx::hand_over`], and the job's answer then is `{"columns":[…],"order":[…],"stats":{…}}`. See `docs/ABI.md`, "Rows".
+    #[must_use]
+    pub fn rows_after_bytes(&self) -> Option<u64> {
+        self.state.rows_after_bytes
+    }
+
+    /// Hands lines of the result to the caller: whole lines, each ended by a newline, at most 1 MiB or one line.
+    ///
+    /// The caller's function may block as long as it likes; so call this on a thread that nothing else needs. A cancel or deadline
+    /// that comes meanwhile is for the job to heed afterwards.
+    ///
+    /// # Errors
+    /// `CANCELLED` where the caller wants no more, which is what the job must end with; also where it has not asked for rows.
+    pub fn hand_over(&self, lines: &[u8]) -> Result<(), Error> {
+        let mut functions = self.functions();
+        if functions
+            .as_ref()
+            .is_some_and(|functions| functions.rows(lines))
+        {
+            return Ok(());
+        }
+        // None may come after one that was refused.
+        *functions = None;
+        Err(Error::new(
+            ErrorCode::CANCELLED,
+            "the caller took no more rows",
+        ))
+    }
+
+    fn functions(&self) -> MutexGuard<'_, Option<CallerFunctions>> {
+        self.state
+            .functions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes one line to the host's log, led by `job=<id> ` where the job has an id, so that the host can tell jobs apart.
@@ -221,15 +268,10 @@ impl JobCtx {
         self.state.cancel_event.notify(usize::MAX);
     }
 
-    /// Ends the call: waits for a progress callback under way; none comes later.
+    /// Ends the call: waits for a callback under way; none comes later.
     pub(crate) fn end(&self) {
-        if !self.state.has_progress {
-            return;
+        if self.state.has_progress || self.state.rows_after_bytes.is_some() {
+            *self.functions() = None;
         }
-        *self
-            .state
-            .progress
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

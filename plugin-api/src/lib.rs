@@ -1,4 +1,4 @@
-//! The interface between a job host and its plugins, version 1.0.
+//! The interface between a job host and its plugins, version 1.1.
 //!
 //! **For plugin authors:** implement [`Plugin`] for a type of yours and write one line, [`export_plugin!`]. The crate makes both
 //! doors of the library, the C symbols and the `abi_stable` root module, keeps the life cycle (open, jobs, cancel, close), and
@@ -26,12 +26,14 @@
 //! `docs/ABI.md` says what crosses, who owns it for how long, and what may change in which version.
 
 mod error;
+mod errors;
 mod export;
 mod ffi;
 mod job;
 pub mod json;
 mod panic;
 mod slot;
+mod start;
 
 use std::time::Duration;
 
@@ -39,6 +41,7 @@ pub use error::{Error, ErrorCode, ErrorInfo, Partial};
 pub use ffi::memory::advise_huge_pages;
 pub use job::{Host, JobCtx, Level};
 pub use panic::{catch_panics, quiet_panics_on_this_thread};
+pub use start::{Done, NotStarted};
 
 /// The binary interface itself: the C structs, the status numbers and the root module, for the crate that calls libraries
 /// (`plugin-host`) and for tests of the layout. A plugin's author and a host's author need none of it.
@@ -46,14 +49,20 @@ pub mod abi {
     pub use crate::ffi::door::{DONE, FAILED, MISUSE};
     pub use crate::ffi::module::{PluginModule, PluginModuleRef, Reply};
     pub use crate::ffi::types::{
-        ABI_MAJOR, ABI_MINOR, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpCall, HpHost, HpInfo, size32,
+        ABI_MAJOR, ABI_MINOR, DoneFn, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpCall, HpHost, HpInfo,
+        size32,
     };
+    /// Structs in the form that they had in ABI 1.0, of which the root module speaks.
+    pub use crate::ffi::types_1_0;
 }
 
 /// What [`export_plugin!`] expands to needs; not for direct use.
 #[doc(hidden)]
 pub mod private {
-    pub use crate::{ffi::door, ffi::module, ffi::types, slot::Slot};
+    pub use crate::{
+        errors::to_json as errors_json, ffi::door, ffi::module, ffi::types, ffi::types_1_0,
+        slot::Slot,
+    };
     pub use abi_stable;
 }
 
@@ -65,8 +74,12 @@ pub trait Plugin: Send + Sync + Sized + 'static {
     /// The name that a command's `plugin` asks for. No NUL inside.
     const NAME: &'static str;
 
-    /// What this plugin can do beyond running jobs, space-separated: `cancel`, `progress`, `health`.
+    /// What this plugin can do beyond running jobs, space-separated: `cancel`, `progress`, `health`, `rows` (it hands rows over as they
+    /// come), `start` (it has a [`Plugin::start_job`] of its own).
     const FEATURES: &'static str = "";
+
+    /// The codes that its jobs can fail with, what each means and who can do something about it: hosts show it to their users.
+    const ERRORS: &'static [ErrorInfo] = ErrorInfo::STANDARD;
 
     /// Makes the instance. `config` is a JSON object, `{}` where the host gave none.
     ///
@@ -81,6 +94,24 @@ pub trait Plugin: Send + Sync + Sized + 'static {
     /// # Errors
     /// Whatever keeps the job from giving its result, with the code that fits.
     fn run_job(&self, job: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error>;
+
+    /// Starts one job and returns at once; `done` is told its end, on a thread of the plugin. A job that waits must cost no thread.
+    ///
+    /// The library calls it only where [`Plugin::FEATURES`] has the word `start`.
+    ///
+    /// # Errors
+    /// [`NotStarted`] where the plugin cannot take any job, for example where its threads cannot be started. Every error of the job
+    /// itself, a malformed document too, is told to `done`.
+    fn start_job(&self, job: String, ctx: JobCtx, done: Done) -> Result<(), NotStarted> {
+        let _ = (job, ctx);
+        Err(done.refuse(
+            Error::new(
+                ErrorCode::INTERNAL,
+                "this plugin cannot start a job without waiting for it",
+            )
+            .hint("a plugin with the feature 'start' has a start_job of its own"),
+        ))
+    }
 
     /// Says whether a cluster can be worked with: the job document's `cluster` object in, a JSON object with `status` out.
     ///

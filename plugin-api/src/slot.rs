@@ -12,8 +12,9 @@ use serde::Deserialize;
 
 use crate::{
     Error, ErrorCode, Host, JobCtx, Plugin,
-    ffi::{callbacks::ProgressCallback, fork::InUse},
+    ffi::{callbacks::CallerFunctions, fork::InUse},
     panic::guard,
+    start::Done,
 };
 
 /// How long `plugin_close` waits for jobs that it has cancelled before it reports them instead of hanging the host.
@@ -35,7 +36,8 @@ impl From<Error> for Refusal {
 pub(crate) struct CallInfo {
     pub(crate) started: Instant,
     pub(crate) deadline: Option<Instant>,
-    pub(crate) progress: Option<ProgressCallback>,
+    pub(crate) functions: Option<CallerFunctions>,
+    pub(crate) rows_after_bytes: u64,
 }
 
 /// The library's one plugin. [`crate::export_plugin!`] makes it a static.
@@ -143,6 +145,30 @@ impl<P: Plugin> Slot<P> {
         self.call(job_id(job), call, |plugin, ctx| plugin.run_job(job, ctx))
     }
 
+    /// Starts one job. `finish` is told its end, once, and may be told before this returns; never where this is an error.
+    pub(crate) fn start_job(
+        &'static self,
+        job: String,
+        call: CallInfo,
+        finish: impl FnOnce(Result<Vec<u8>, Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        // Shared, so that the job is under way until both its end has been told and the plugin's `start_job` has returned.
+        let under_way = Arc::new(self.begin(job_id(&job), call)?);
+        let for_end = Arc::clone(&under_way);
+        let done = Done::new(move |outcome| {
+            for_end.ctx.end();
+            finish(outcome);
+        });
+        let mut refused = None;
+        // A panic drops `done`, which tells the end.
+        let _ = guard(|| {
+            let plugin = &under_way.instance().plugin;
+            refused = plugin.start_job(job, under_way.ctx.clone(), done).err();
+            Ok(())
+        });
+        refused.map_or(Ok(()), |refused| Err(refused.into_error()))
+    }
+
     pub(crate) fn check_health(&self, cluster: &str, call: CallInfo) -> Result<Vec<u8>, Error> {
         self.call(None, call, |plugin, ctx| plugin.check_health(cluster, ctx))
     }
@@ -153,7 +179,7 @@ impl<P: Plugin> Slot<P> {
         call: CallInfo,
         f: impl FnOnce(&P, &JobCtx) -> Result<Vec<u8>, Error>,
     ) -> Result<Vec<u8>, Error> {
-        // A panic in `f` passes through here, strikes the job off the list on its way, and is caught by the door.
+        // A panic in `f` passes through here, removes the job from the running jobs on its way, and is caught by the door.
         let under_way = self.begin(id, call)?;
         f(&under_way.instance().plugin, &under_way.ctx)
     }
@@ -170,7 +196,8 @@ impl<P: Plugin> Slot<P> {
                         call.started,
                         call.deadline,
                         instance.host.clone(),
-                        call.progress,
+                        call.functions,
+                        call.rows_after_bytes,
                     );
                     life.jobs.push(ctx.clone());
                     return Ok(UnderWay {
@@ -261,7 +288,7 @@ impl<P: Plugin> Slot<P> {
             host,
             in_use,
         } = Arc::into_inner(instance)
-            .expect("a job drops its clone before it is struck off the list");
+            .expect("a job drops its clone before it is removed from the running jobs");
         let within = deadline.map_or(Duration::MAX, |at| {
             at.saturating_duration_since(Instant::now())
         });
@@ -305,7 +332,7 @@ impl<P: Plugin> Slot<P> {
     }
 }
 
-/// A job under way; dropping it strikes the job off the list.
+/// A job under way; dropping it removes the job from the running jobs.
 struct UnderWay<'a, P: Plugin> {
     slot: &'a Slot<P>,
     instance: Option<Arc<Instance<P>>>,

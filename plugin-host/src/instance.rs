@@ -30,6 +30,14 @@ impl Instance {
         }
     }
 
+    /// The library, where its code is mapped into this process.
+    pub(crate) fn library(&self) -> Option<&Library> {
+        match self {
+            Self::InProcess(library) => Some(library),
+            Self::Worker(_) => None,
+        }
+    }
+
     /// Runs a job where it cannot harm another: in a worker for itself, where there are workers.
     pub(crate) fn run_alone(&self, job: &[u8], options: &CallOptions) -> Result<Document, Error> {
         match self {

@@ -57,7 +57,8 @@ mod watch;
 pub mod worker;
 
 pub use ffi::{
-    library::{CallOptions, Document, Info, Library, LoadError, LogSink, Progress},
+    call::{CallOptions, Document, Progress, RowsSink},
+    library::{Info, Library, LoadError, LogSink},
     process::{free_thread_keys, glibc_version},
 };
 pub use load::raise_file_limit;

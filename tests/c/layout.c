@@ -16,6 +16,7 @@ int main(void) {
     FIELD(hp_info, name);
     FIELD(hp_info, version);
     FIELD(hp_info, features);
+    FIELD(hp_info, errors);
     SIZE(hp_buffer);
     FIELD(hp_buffer, data);
     FIELD(hp_buffer, len);
@@ -31,5 +32,7 @@ int main(void) {
     FIELD(hp_call, user);
     FIELD(hp_call, timeout_ms);
     FIELD(hp_call, progress);
+    FIELD(hp_call, rows);
+    FIELD(hp_call, rows_after_bytes);
     return 0;
 }

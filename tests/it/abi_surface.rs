@@ -7,7 +7,7 @@ use harness_tests::{built, library};
 use crate::hosts::{Bench, have, root, skipped, succeeds};
 
 const SNAPSHOT: &str = "```abi\n";
-const SYMBOLS: [&str; 8] = [
+const SYMBOLS: [&str; 9] = [
     "_1as_0lib_1header_0root_bmodule_bloader",
     "cancel_job",
     "check_health",
@@ -16,6 +16,7 @@ const SYMBOLS: [&str; 8] = [
     "plugin_info",
     "plugin_open",
     "run_job",
+    "start_job",
 ];
 /// What Debian 12 and the images based on it have.
 const NEWEST_GLIBC: (u32, u32) = (2, 36);
@@ -100,6 +101,7 @@ fn rust_and_c_lay_the_structs_out_alike() {
         ("hp_info.abi_minor", offset_of!(HpInfo, abi_minor)),
         ("hp_info.name", offset_of!(HpInfo, name)),
         ("hp_info.features", offset_of!(HpInfo, features)),
+        ("hp_info.errors", offset_of!(HpInfo, errors)),
         ("hp_buffer.len", offset_of!(HpBuffer, len)),
         ("hp_buffer.capacity", offset_of!(HpBuffer, capacity)),
         ("hp_host.user", offset_of!(HpHost, user)),
@@ -107,12 +109,36 @@ fn rust_and_c_lay_the_structs_out_alike() {
         ("hp_call.user", offset_of!(HpCall, user)),
         ("hp_call.timeout_ms", offset_of!(HpCall, timeout_ms)),
         ("hp_call.progress", offset_of!(HpCall, progress)),
+        ("hp_call.rows", offset_of!(HpCall, rows)),
+        (
+            "hp_call.rows_after_bytes",
+            offset_of!(HpCall, rows_after_bytes),
+        ),
     ] {
         assert!(
             said.contains(&format!("{name} offset {offset} ")),
             "{name} {offset}: {said}"
         );
     }
+}
+
+/// The root module speaks of these, and `abi_stable` compares them field by field with those of every other version.
+#[test]
+fn the_structs_of_the_root_module_are_those_of_abi_1_0() {
+    use plugin_api::abi::{HpCall, HpInfo, types_1_0};
+    use std::mem::offset_of;
+    assert_eq!(size_of::<types_1_0::HpInfo>(), 40);
+    assert_eq!(size_of::<types_1_0::HpCall>(), 32);
+    assert_eq!(
+        offset_of!(types_1_0::HpInfo, features),
+        offset_of!(HpInfo, features)
+    );
+    assert_eq!(offset_of!(HpInfo, errors), size_of::<types_1_0::HpInfo>());
+    assert_eq!(
+        offset_of!(types_1_0::HpCall, progress),
+        offset_of!(HpCall, progress)
+    );
+    assert_eq!(offset_of!(HpCall, rows), size_of::<types_1_0::HpCall>());
 }
 
 #[test]

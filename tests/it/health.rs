@@ -27,7 +27,7 @@ fn cluster(context: &Value) -> Value {
 fn health(context: &Value, timeout: Option<Duration>) -> Result<Value, Error> {
     let options = CallOptions {
         timeout,
-        progress: None,
+        ..CallOptions::default()
     };
     let answer = dynamo().check_health(cluster(context).to_string().as_bytes(), &options)?;
     Ok(serde_json::from_slice(&answer).unwrap())

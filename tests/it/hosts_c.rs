@@ -44,6 +44,20 @@ fn a_c_host_that_misuses_a_library_gets_a_status_and_lives() {
 }
 
 #[test]
+fn started_jobs_and_rows_as_they_come_keep_to_the_contract() {
+    if !have("gcc") {
+        return;
+    }
+    let bench = Bench::new();
+    let start = bench.compile("start", &[]);
+    for subject in subjects(Duration::from_millis(300)) {
+        let slow = bench.job("slow.json", &subject.slow);
+        let said = succeeds(limited(&start).arg(&subject.library).arg(slow));
+        assert!(said.ends_with("start: ok\n"), "{said}");
+    }
+}
+
+#[test]
 fn two_versions_in_one_process_each_answer_as_themselves() {
     if !have("gcc") {
         return;
@@ -310,10 +324,12 @@ fn the_address_and_leak_sanitizers_find_nothing_in_jobs_of_every_outcome() {
         let (tally, _) = outcomes(limited(&program), &library, (1000, 8), &jobs);
         assert_eq!(ended_as(&tally, ends), 1000);
     }
-    let misuse = bench.compile("misuse", &flags);
-    for subject in subjects(Duration::from_millis(300)) {
-        let slow = bench.job("slow.json", &subject.slow);
-        succeeds(limited(&misuse).arg(&subject.library).arg(slow));
+    for name in ["misuse", "start"] {
+        let program = bench.compile(name, &flags);
+        for subject in subjects(Duration::from_millis(300)) {
+            let slow = bench.job("slow.json", &subject.slow);
+            succeeds(limited(&program).arg(&subject.library).arg(slow));
+        }
     }
 }
 

@@ -49,7 +49,7 @@ fn the_c_example_runs_the_demo_job_and_cancels_a_slow_one() {
         &said,
         &[
             "dynamo ",
-            "ABI 1.0",
+            "ABI 1.1",
             "cancel progress health",
             "status 0: {\"columns\"",
             "12.99",
@@ -113,7 +113,7 @@ fn the_go_example_runs_the_demo_job_and_cancels_a_slow_one() {
         &said,
         &[
             "dynamo ",
-            "[cancel progress health]",
+            "[cancel progress health rows start]",
             "result: {\"columns\"",
             "12.99",
         ],

@@ -34,7 +34,10 @@ fn a_library_lives_from_its_first_job_to_close_and_opens_again() {
         (echo.info().name.as_str(), echo.info().version.as_str()),
         ("echo", "1.0.0")
     );
-    assert_eq!(echo.info().features, ["cancel", "progress", "health"]);
+    assert_eq!(
+        echo.info().features,
+        ["cancel", "progress", "health", "rows", "start"]
+    );
 
     echo.open("{}").unwrap();
     assert_eq!(
@@ -80,7 +83,7 @@ fn a_library_lives_from_its_first_job_to_close_and_opens_again() {
     assert!(!echo.cancel_job("slow"), "a finished job is unknown");
     let options = CallOptions {
         timeout: Some(Duration::from_millis(20)),
-        progress: None,
+        ..CallOptions::default()
     };
     assert_eq!(
         echo.run_job(br#"{"context":{"sleep_ms":600000}}"#, &options)

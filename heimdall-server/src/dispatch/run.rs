@@ -179,7 +179,7 @@ impl Dispatch {
             let document = document(&job, &command.document, &cluster.document);
             let call = CallOptions {
                 timeout,
-                progress: None,
+                ..CallOptions::default()
             };
             let answer = if running.is_asked_to_stop() {
                 Err(Error::new(

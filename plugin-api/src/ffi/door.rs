@@ -10,12 +10,13 @@ use std::{
 use abi_stable::std_types::RVec;
 
 use super::{
-    callbacks::{LogCallback, ProgressCallback, in_callback},
+    callbacks::{CallerFunctions, DoneCallback, Inside, LogCallback, inside},
     fork::orphaned,
     input,
     module::Reply,
     types::{
-        ABI_MAJOR, ABI_MINOR, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpCall, HpHost, HpInfo, size32,
+        ABI_MAJOR, ABI_MINOR, DoneFn, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpCall, HpHost, HpInfo,
+        size32,
     },
 };
 use crate::{
@@ -31,9 +32,14 @@ pub const FAILED: i32 = 1;
 /// Wrong use; the error document is in `out` where `out` is usable.
 pub const MISUSE: i32 = 2;
 
-/// The library's card.
+/// Builds the static `plugin_info` record.
 #[must_use]
-pub const fn info(name: &'static CStr, version: &'static CStr, features: &'static CStr) -> HpInfo {
+pub const fn info(
+    name: &'static CStr,
+    version: &'static CStr,
+    features: &'static CStr,
+    errors: &'static CStr,
+) -> HpInfo {
     HpInfo {
         magic: HEIMDALL_PLUGIN_MAGIC,
         struct_size: size32::<HpInfo>(),
@@ -42,6 +48,7 @@ pub const fn info(name: &'static CStr, version: &'static CStr, features: &'stati
         name: name.as_ptr(),
         version: version.as_ptr(),
         features: features.as_ptr(),
+        errors: errors.as_ptr(),
     }
 }
 
@@ -139,12 +146,77 @@ unsafe fn job_answer<P: Plugin>(
 ) -> Result<Vec<u8>, Refusal> {
     may_be_called("run_job")?;
     // SAFETY: the caller's promise.
-    let job = unsafe { input::text(job, job_len, "job") }
-        .and_then(|job| job.ok_or_else(|| misuse("job is null")))
-        .map_err(Refusal::Misuse)?;
+    let job = unsafe { job_text(job, job_len) }?;
     // SAFETY: the caller's promise.
-    let call = unsafe { call_info(call) }?;
-    Ok(slot.run_job(job, call)?)
+    let call = unsafe { input::sized(call) }.map_err(Refusal::Misuse)?;
+    Ok(slot.run_job(job, CallInfo::of(call.as_ref()))?)
+}
+
+unsafe fn job_text<'a>(job: *const u8, job_len: usize) -> Result<&'a str, Refusal> {
+    // SAFETY: the caller's promise.
+    unsafe { input::text(job, job_len, "job") }
+        .and_then(|job| job.ok_or_else(|| misuse("job is null")))
+        .map_err(Refusal::Misuse)
+}
+
+/// `start_job`.
+///
+/// # Safety
+/// See the file's head.
+pub unsafe fn start_job<P: Plugin>(
+    slot: &'static Slot<P>,
+    job: *const u8,
+    job_len: usize,
+    call: *const HpCall,
+    done: Option<DoneFn>,
+    out: *mut HpBuffer,
+) -> i32 {
+    if out.is_null() {
+        return MISUSE;
+    }
+    // Before the job begins: `done` may come before this returns, and the caller may end the life of `out` there.
+    // SAFETY: not null, writable by the caller's promise; unaligned and without a drop, since it may be uninitialised.
+    unsafe { out.write_unaligned(HpBuffer::EMPTY) };
+    // SAFETY: the caller's promise.
+    let (status, document) = settle(|| unsafe { start(slot, job, job_len, call, done) });
+    if status != DONE {
+        // SAFETY: as above; without a job nothing else is told of `out`.
+        unsafe { out.write_unaligned(HpBuffer::from_vec(document)) };
+    }
+    status
+}
+
+unsafe fn start<P: Plugin>(
+    slot: &'static Slot<P>,
+    job: *const u8,
+    job_len: usize,
+    call: *const HpCall,
+    done: Option<DoneFn>,
+) -> Result<Vec<u8>, Refusal> {
+    if inside() != Inside::Done {
+        may_be_called("start_job")?;
+    }
+    not_in_forked_child("start_job")?;
+    if !P::FEATURES.split(' ').any(|feature| feature == "start") {
+        return Err(Refusal::Misuse(misuse(
+            "this plugin cannot start jobs: its features lack 'start'",
+        )));
+    }
+    let done = done.ok_or_else(|| Refusal::Misuse(misuse("done is null")))?;
+    // SAFETY: the caller's promise.
+    let job = unsafe { job_text(job, job_len) }?;
+    // SAFETY: the caller's promise.
+    let call = unsafe { input::sized(call) }.map_err(Refusal::Misuse)?;
+    let done = DoneCallback::new(done, call.as_ref());
+    slot.start_job(
+        job.to_owned(),
+        CallInfo::of(call.as_ref()),
+        move |outcome| {
+            let (status, document) = settle(|| Ok(outcome?));
+            done.call(status, HpBuffer::from_vec(document));
+        },
+    )?;
+    Ok(Vec::new())
 }
 
 /// `check_health`.
@@ -169,8 +241,8 @@ pub unsafe fn check_health<P: Plugin>(
         let cluster =
             unsafe { input::text(cluster, cluster_len, "cluster") }.map_err(Refusal::Misuse)?;
         // SAFETY: the caller's promise.
-        let call = unsafe { call_info(call) }?;
-        Ok(slot.check_health(cluster.unwrap_or("{}"), call)?)
+        let call = unsafe { input::sized(call) }.map_err(Refusal::Misuse)?;
+        Ok(slot.check_health(cluster.unwrap_or("{}"), CallInfo::of(call.as_ref()))?)
     };
     // SAFETY: the caller's promise.
     unsafe { answer(out, check) }
@@ -217,29 +289,35 @@ pub unsafe fn free_buffer(buffer: *mut HpBuffer) {
     }
 }
 
-unsafe fn call_info(call: *const HpCall) -> Result<CallInfo, Refusal> {
-    let started = Instant::now();
-    // SAFETY: the caller's promise.
-    let call = unsafe { input::sized(call) }.map_err(Refusal::Misuse)?;
-    let timeout_ms = call.map_or(0, |call| call.timeout_ms);
-    let deadline = match timeout_ms {
-        0 => None,
-        // A time beyond what the clock can hold never comes.
-        ms => started.checked_add(Duration::from_millis(ms)),
-    };
-    Ok(CallInfo {
-        started,
-        deadline,
-        progress: call.as_ref().and_then(ProgressCallback::of),
-    })
+impl CallInfo {
+    /// What a call without a struct, or with this one, says.
+    fn of(call: Option<&HpCall>) -> Self {
+        let started = Instant::now();
+        let call = call.unwrap_or(&HpCall::NONE);
+        let deadline = match call.timeout_ms {
+            0 => None,
+            // A time beyond what the clock can hold never comes.
+            ms => started.checked_add(Duration::from_millis(ms)),
+        };
+        Self {
+            started,
+            deadline,
+            functions: CallerFunctions::of(call),
+            rows_after_bytes: call.rows_after_bytes,
+        }
+    }
 }
 
 fn may_be_called(function: &str) -> Result<(), Refusal> {
-    if in_callback() {
+    if inside() != Inside::Nothing {
         return Err(Refusal::Misuse(misuse(format!(
             "{function} may not be called inside a callback"
         ))));
     }
+    not_in_forked_child(function)
+}
+
+fn not_in_forked_child(function: &str) -> Result<(), Refusal> {
     if orphaned() {
         return Err(Refusal::Misuse(misuse(format!(
             "{function} may not be called in a process that was forked while the plugin was open"
@@ -254,13 +332,8 @@ unsafe fn answer(out: *mut HpBuffer, call: impl FnOnce() -> Result<Vec<u8>, Refu
         return MISUSE;
     }
     let (status, document) = settle(call);
-    let buffer = if document.is_empty() {
-        HpBuffer::EMPTY
-    } else {
-        HpBuffer::from_vec(document)
-    };
     // SAFETY: not null, writable by the caller's promise; unaligned and without a drop, since it may be uninitialised.
-    unsafe { out.write_unaligned(buffer) };
+    unsafe { out.write_unaligned(HpBuffer::from_vec(document)) };
     status
 }
 

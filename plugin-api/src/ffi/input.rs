@@ -2,7 +2,10 @@
 //!
 //! Everything is checked that can be checked; what cannot (that a pointer leads to that many bytes) is the caller's promise.
 
-use super::types::{HpBuffer, HpCall, HpHost};
+use super::{
+    types::{HpBuffer, HpCall, HpHost, size32},
+    types_1_0,
+};
 use crate::{Error, slot::misuse};
 
 /// Borrows `len` bytes of UTF-8 for the call; `None` for a null pointer.
@@ -33,14 +36,25 @@ pub(crate) unsafe fn text<'a>(
     }
 }
 
-/// A struct that grows at its end and says its own size in its first word.
+/// A struct that grows at its end and says its own size in its first word. Its fields behind the first two words have 8 bytes each.
 pub(crate) trait Sized32: Copy {
     const NAME: &'static str;
+    /// Bytes of the struct in ABI 1.0: every caller knows as many.
+    const LEAST: usize;
+    /// A struct whose every field is null or 0.
+    const NONE: Self;
     fn reserved(&self) -> u32;
 }
 
 impl Sized32 for HpHost {
     const NAME: &'static str = "hp_host";
+    const LEAST: usize = size_of::<Self>();
+    const NONE: Self = Self {
+        struct_size: size32::<Self>(),
+        reserved: 0,
+        user: std::ptr::null_mut(),
+        log: None,
+    };
     fn reserved(&self) -> u32 {
         self.reserved
     }
@@ -48,12 +62,14 @@ impl Sized32 for HpHost {
 
 impl Sized32 for HpCall {
     const NAME: &'static str = "hp_call";
+    const LEAST: usize = types_1_0::CALL_BYTES;
+    const NONE: Self = Self::NONE;
     fn reserved(&self) -> u32 {
         self.reserved
     }
 }
 
-/// Reads a caller's struct; `None` for a null pointer.
+/// Reads a caller's struct, as many of its fields as the caller knows; `None` for a null pointer.
 ///
 /// # Safety
 /// Where `pointer` is not null it leads to as many readable bytes as its first word, `struct_size`, says.
@@ -62,16 +78,20 @@ pub(crate) unsafe fn sized<T: Sized32>(pointer: *const T) -> Result<Option<T>, E
         return Ok(None);
     }
     // SAFETY: every such struct begins with a readable `struct_size`; unaligned, because C callers may pack.
-    let struct_size = unsafe { pointer.cast::<u32>().read_unaligned() };
-    if (struct_size as usize) < size_of::<T>() {
+    let struct_size = unsafe { pointer.cast::<u32>().read_unaligned() } as usize;
+    if struct_size < T::LEAST {
         return Err(misuse(format!(
             "{}.struct_size is {struct_size}, but ABI 1.0 knows {} bytes",
             T::NAME,
-            size_of::<T>()
+            T::LEAST
         )));
     }
-    // SAFETY: the caller promises `struct_size` bytes, and they are enough.
-    let value = unsafe { pointer.read_unaligned() };
+    // A field that the size cuts is not there.
+    let length = struct_size.min(size_of::<T>()) / 8 * 8;
+    let mut value = T::NONE;
+    // SAFETY: the caller promises `struct_size` readable bytes, and `value` has room for `length`. Whole fields are copied, each of
+    // the caller's own type, so that the value stays valid.
+    unsafe { std::ptr::copy_nonoverlapping(pointer.cast::<u8>(), (&raw mut value).cast(), length) };
     if value.reserved() != 0 {
         return Err(misuse(format!(
             "{}.reserved is {}, but must be 0",
@@ -90,8 +110,11 @@ impl HpBuffer {
         capacity: 0,
     };
 
-    /// Hands `bytes` out, with a NUL behind them. No copy where the vector has a byte to spare.
+    /// Hands `bytes` out, with a NUL behind them; no memory for none. No copy where the vector has a byte to spare.
     pub(crate) fn from_vec(mut bytes: Vec<u8>) -> Self {
+        if bytes.is_empty() {
+            return Self::EMPTY;
+        }
         bytes.push(0);
         let mut bytes = std::mem::ManuallyDrop::new(bytes);
         Self {

@@ -1,13 +1,18 @@
 //! The Rust door: a root module whose layout `abi_stable` checks when a library is loaded.
 //!
-//! It carries the C functions plus one that hands its document over in an `RVec`, without a copy. It grows at its end only.
+//! It carries the C functions of ABI 1.0 plus one that hands its document over in an `RVec`, without a copy. It stays as it is:
+//! `abi_stable` lets a longer module into an older host, but not a shorter one into a newer host. What came later, such as `start_job`,
+//! is a C symbol that a host looks up by its name.
 
 use abi_stable::{
     StableAbi, library::RootModule, package_version_strings, sabi_types::VersionStrings,
     std_types::RVec,
 };
 
-use super::types::{HpBuffer, HpCall, HpHost, HpInfo};
+use super::{
+    types::{HpBuffer, HpHost},
+    types_1_0::{HpCall, HpInfo},
+};
 
 /// A job's answer through the Rust door.
 #[repr(C)]

@@ -25,6 +25,21 @@ unsafe extern "C" {
     /// it answers 1 with SHUTTING_DOWN until the next `plugin_open`.
     pub fn run_job(job: *const u8, job_len: usize, call: *const HpCall, out: *mut HpBuffer) -> i32;
 
+    /// Since 1.1: starts one job and returns at once. With 0, `done` is called exactly once, on a thread of the plugin, with the status
+    /// and the document that `run_job` would have given, after the job's last other callback; it may come before this returns. `out` is
+    /// then left empty. With 1 (SHUTTING_DOWN, or the library could not be opened) or 2 `done` is never called and `out` says why.
+    ///
+    /// The `hp_buffer` that `done` gets is valid until `done` returns; its bytes are the caller's, to be given to `free_buffer` there
+    /// or later (keep a copy of the struct). `done` must not block; inside it `start_job`, `cancel_job`, `plugin_info` and
+    /// `free_buffer` may be called. Answers 2 where the plugin's `features` lack the word `start`.
+    pub fn start_job(
+        job: *const u8,
+        job_len: usize,
+        call: *const HpCall,
+        done: Option<unsafe extern "C" fn(user: *mut c_void, status: i32, out: *mut HpBuffer)>,
+        out: *mut HpBuffer,
+    ) -> i32;
+
     /// Asks every job whose document's `id` is this to stop: 0 asked, 1 no such job (or not started yet), 2 wrong use.
     pub fn cancel_job(job_id: *const u8, job_id_len: usize) -> i32;
 

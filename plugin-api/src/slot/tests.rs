@@ -3,15 +3,18 @@
 use std::{
     cell::RefCell,
     ffi::{c_char, c_void},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
 };
 
 use super::*;
 use crate::{
-    Level,
+    Level, NotStarted,
     ffi::{
-        callbacks::LogCallback,
+        callbacks::{CallerFunctions, LogCallback},
         types::{HpCall, HpHost, size32},
     },
 };
@@ -75,6 +78,25 @@ impl Plugin for Actor {
         Ok(b"done".to_vec())
     }
 
+    /// Each job on a thread of its own. `refuse`, `drop` and `start panics` are words of their own.
+    fn start_job(&self, job: String, ctx: JobCtx, done: Done) -> Result<(), NotStarted> {
+        let actor = Self(Arc::clone(&self.0));
+        if job.contains("refuse") {
+            return Err(done.refuse(Error::new(ErrorCode::UNAVAILABLE, "asked to refuse")));
+        }
+        assert!(!job.contains("start panics"), "asked to panic");
+        if job.contains("at once") {
+            done.finish(actor.run_job(&job, &ctx));
+            return Ok(());
+        }
+        thread::spawn(move || {
+            if !job.contains("drop") {
+                done.finish(guard(|| actor.run_job(&job, &ctx)));
+            }
+        });
+        Ok(())
+    }
+
     fn check_health(&self, cluster: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
         self.run_job(cluster, ctx)
     }
@@ -109,7 +131,8 @@ fn call() -> CallInfo {
     CallInfo {
         started: Instant::now(),
         deadline: None,
-        progress: None,
+        functions: None,
+        rows_after_bytes: 0,
     }
 }
 
@@ -322,15 +345,12 @@ fn no_callback_comes_after_its_time() {
         log: Some(count_line),
     };
     let caller = HpCall {
-        struct_size: size32::<HpCall>(),
-        reserved: 0,
-        user: std::ptr::null_mut(),
-        timeout_ms: 0,
         progress: Some(count_page),
+        ..HpCall::NONE
     };
     assert!(slot.open(Host::new(LogCallback::of(&host)), "{}").is_ok());
     let call = CallInfo {
-        progress: ProgressCallback::of(&caller),
+        functions: CallerFunctions::of(&caller),
         ..call()
     };
     slot.run_job("{}", call).unwrap();
@@ -345,4 +365,73 @@ fn no_callback_comes_after_its_time() {
     ctx.log(Level::Info, "actor", "too late");
     host.log(Level::Info, "actor", "too late");
     assert_eq!(LINES.load(Ordering::SeqCst), 2, "the library is closed");
+}
+
+/// A slot of the test's own that lives as long as a library's.
+fn static_slot() -> (&'static Slot<Actor>, Arc<Stage>) {
+    let (slot, stage) = slot();
+    (Box::leak(Box::new(slot)), stage)
+}
+
+/// Starts a job; what its end will be told through.
+fn start(
+    slot: &'static Slot<Actor>,
+    job: &str,
+) -> (
+    Result<(), ErrorCode>,
+    mpsc::Receiver<Result<Vec<u8>, ErrorCode>>,
+) {
+    let (end, told) = mpsc::channel();
+    let started = slot.start_job(job.to_owned(), call(), move |outcome| {
+        end.send(outcome.map_err(|error| error.code)).unwrap();
+    });
+    (started.map_err(|error| error.code), told)
+}
+
+#[test]
+fn a_started_job_tells_its_end_exactly_once() {
+    let (slot, stage) = static_slot();
+    for (job, end) in [
+        ("{}", Ok(b"done".to_vec())),
+        ("at once", Ok(b"done".to_vec())),
+        ("panic", Err(ErrorCode::INTERNAL)),
+        ("drop", Err(ErrorCode::INTERNAL)),
+        ("start panics", Err(ErrorCode::INTERNAL)),
+    ] {
+        let (started, told) = start(slot, job);
+        assert_eq!(started, Ok(()), "{job}");
+        assert_eq!(told.recv().unwrap(), end, "{job}");
+        assert!(told.recv().is_err(), "{job}: nothing comes later");
+    }
+    let (started, told) = start(slot, "refuse");
+    assert_eq!(started, Err(ErrorCode::UNAVAILABLE));
+    assert!(told.recv().is_err(), "its end is never told");
+    slot.close(Duration::ZERO).unwrap();
+    assert_eq!(stage.closes.load(Ordering::SeqCst), 1);
+    let (started, told) = start(slot, "{}");
+    assert_eq!(started, Err(ErrorCode::SHUTTING_DOWN));
+    assert!(told.recv().is_err());
+}
+
+#[test]
+fn a_started_job_is_cancelled_by_its_id_and_close_waits_until_its_end_is_told() {
+    let (slot, _stage) = static_slot();
+    let (end, told) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel();
+    let job = r#"{"id":"a","context":"wait"}"#.to_owned();
+    slot.start_job(job, call(), move |outcome| {
+        end.send(outcome.unwrap_err().code).unwrap();
+        may_go_on.recv().unwrap();
+    })
+    .unwrap();
+    assert!(slot.cancel("a"));
+    assert_eq!(told.recv().unwrap(), ErrorCode::CANCELLED);
+    let closer = thread::spawn(|| slot.close(Duration::from_secs(600)));
+    wait_until("close has begun", || {
+        matches!(slot.lock().phase, Phase::Closing(_))
+    });
+    assert_eq!(jobs_under_way(slot), 1);
+    assert!(!closer.is_finished(), "its end is still being told");
+    go_on.send(()).unwrap();
+    closer.join().unwrap().unwrap();
 }

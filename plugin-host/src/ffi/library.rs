@@ -8,32 +8,27 @@ use std::{
     ffi::{CStr, c_char, c_void},
     fmt,
     mem::ManuallyDrop,
-    ops::Deref,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use abi_stable::{
-    library::{LibraryError, lib_header_from_path},
-    std_types::RVec,
-};
+use abi_stable::library::{LibraryError, lib_header_from_path};
 use libloading::os::unix;
 
 use plugin_api::{
-    Error, ErrorCode, Level,
+    Error, ErrorInfo, Level,
     abi::{
-        ABI_MAJOR, DONE, FAILED, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpCall, HpHost, HpInfo,
-        PluginModuleRef, size32,
+        ABI_MAJOR, DONE, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpHost, HpInfo, PluginModuleRef, size32,
+        types_1_0,
     },
 };
 
+use super::call::{CallOptions, Document, StartFn, hp_call, outcome};
+
 /// Takes a library's log lines: level, target, message. Called from several threads at once.
 pub type LogSink = Arc<dyn Fn(Level, &str, &str) + Send + Sync>;
-
-/// Takes a job's totals after each page: rows, pages, wire bytes.
-pub type Progress = Arc<dyn Fn(u64, u64, u64) + Send + Sync>;
 
 /// What a library says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +41,16 @@ pub struct Info {
     pub features: Vec<String>,
     /// The minor version of the C surface that it was built with.
     pub abi_minor: u32,
+    /// The codes that its jobs can fail with; none where it does not say, as libraries of ABI 1.0.
+    pub errors: Vec<ErrorInfo>,
+}
+
+impl Info {
+    /// Whether the library has a feature.
+    #[must_use]
+    pub fn has(&self, feature: &str) -> bool {
+        self.features.iter().any(|word| word == feature)
+    }
 }
 
 /// Why a library could not be taken.
@@ -94,6 +99,8 @@ pub enum LoadError {
 pub struct Library {
     pub(super) module: PluginModuleRef,
     info: Info,
+    /// A function of ABI 1.1, so not in the module; `None` for an older library, and for one that is linked in.
+    pub(super) start_job: Option<StartFn>,
     /// Where its log lines go; leaked once per library, because the library may call until it is closed.
     log: Option<&'static LogSink>,
 }
@@ -106,43 +113,6 @@ impl fmt::Debug for Library {
     }
 }
 
-/// What a host offers to one call.
-#[derive(Clone, Default)]
-pub struct CallOptions {
-    /// How long the caller waits; `None`: without end. Rounded up to a millisecond.
-    pub timeout: Option<Duration>,
-    /// Where the job's progress goes.
-    pub progress: Option<Progress>,
-}
-
-/// A document in the plugin's memory; freed there when dropped. Reads as bytes.
-pub struct Document(RVec<u8>);
-
-impl From<Vec<u8>> for Document {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes.into())
-    }
-}
-
-impl Deref for Document {
-    type Target = [u8];
-    fn deref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl AsRef<[u8]> for Document {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Document {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Document({} bytes)", self.0.len())
-    }
-}
-
 impl Library {
     /// Loads the library at `path`: runs its constructors, reads `plugin_info`, has `abi_stable` check the module's layout.
     ///
@@ -151,14 +121,17 @@ impl Library {
     /// # Errors
     /// See [`LoadError`].
     pub fn load(path: &Path, log: Option<LogSink>) -> Result<Self, LoadError> {
-        let info = read_info(path)?;
+        let (info, start_job) = read_symbols(path)?;
         let module = lib_header_from_path(path)
             .map_err(|error| header_error(path, &error))?
             .init_root_module::<PluginModuleRef>()
             .map_err(|error| LoadError::Layout {
                 dump: error.to_string(),
             })?;
-        Ok(Self::new(module, info, log))
+        Ok(Self {
+            start_job,
+            ..Self::new(module, info, log)
+        })
     }
 
     /// A plugin linked into this program, called through the same table: for tests beside the loaded library.
@@ -175,6 +148,7 @@ impl Library {
         Self {
             module,
             info,
+            start_job: None,
             log: log.map(|sink| &*Box::leak(Box::new(sink))),
         }
     }
@@ -221,9 +195,10 @@ impl Library {
     pub fn answer(&self, job: &[u8], options: &CallOptions) -> (i32, Document) {
         let call = hp_call(options);
         // SAFETY: job, struct and options live until the call returns.
-        let reply =
-            unsafe { self.module.run_job_typed()(job.as_ptr(), job.len(), &raw const call) };
-        (reply.status, Document(reply.document))
+        let reply = unsafe {
+            self.module.run_job_typed()(job.as_ptr(), job.len(), (&raw const call).cast())
+        };
+        (reply.status, Document::vector(reply.document))
     }
 
     /// Asks every job under that id to stop; whether there was one.
@@ -242,7 +217,12 @@ impl Library {
         self.with_buffer(|out| {
             // SAFETY: cluster, struct and options live until the call returns.
             unsafe {
-                self.module.check_health()(cluster.as_ptr(), cluster.len(), &raw const call, out)
+                self.module.check_health()(
+                    cluster.as_ptr(),
+                    cluster.len(),
+                    (&raw const call).cast(),
+                    out,
+                )
             }
         })
     }
@@ -258,27 +238,22 @@ impl Library {
             .map(drop)
     }
 
-    /// Makes a call that writes a buffer, copies the (small) document out and hands the buffer back.
+    /// Makes a call that writes a buffer; the document stays in it.
     pub(super) fn with_buffer(
         &self,
         call: impl FnOnce(*mut HpBuffer) -> i32,
     ) -> Result<Document, Error> {
         let mut buffer = HpBuffer::EMPTY;
         let status = call(&raw mut buffer);
-        let document = if buffer.data.is_null() {
-            RVec::new()
-        } else {
-            // SAFETY: a plugin writes `len` bytes at `data` before it returns (contract, section 5).
-            RVec::from(unsafe { std::slice::from_raw_parts(buffer.data, buffer.len) }.to_vec())
-        };
         // SAFETY: the buffer came from this very library.
-        unsafe { self.module.free_buffer()(&raw mut buffer) };
-        outcome(status, Document(document))
+        outcome(status, unsafe {
+            Document::buffer(buffer, self.module.free_buffer())
+        })
     }
 }
 
-/// Reads `plugin_info` by its plain symbol, before anything of `abi_stable`'s is looked at.
-fn read_info(path: &Path) -> Result<Info, LoadError> {
+/// Reads `plugin_info` by its plain symbol, before anything of `abi_stable`'s is looked at, and looks up what came after ABI 1.0.
+fn read_symbols(path: &Path) -> Result<(Info, Option<StartFn>), LoadError> {
     // RTLD_NOW: a symbol that no library has is an error here, not a crash in a job.
     // SAFETY: this runs the library's constructors. The host decided to trust the file before (its `verify` step).
     let library = unsafe { unix::Library::open(Some(path), unix::RTLD_NOW | unix::RTLD_LOCAL) }
@@ -289,37 +264,44 @@ fn read_info(path: &Path) -> Result<Info, LoadError> {
     // Never unloaded, also where it is refused: its constructors have run.
     let library = ManuallyDrop::new(library);
     // SAFETY: the symbol's type is fixed by the contract, section 5.
-    let plugin_info = unsafe { library.get::<extern "C" fn() -> *const HpInfo>(b"plugin_info\0") }
-        .map_err(|_| LoadError::NoSymbol {
-            path: path.to_owned(),
-            symbol: "plugin_info",
-        })?;
+    let plugin_info =
+        unsafe { library.get::<extern "C" fn() -> *const types_1_0::HpInfo>(b"plugin_info\0") }
+            .map_err(|_| LoadError::NoSymbol {
+                path: path.to_owned(),
+                symbol: "plugin_info",
+            })?;
     // SAFETY: what the library hands out is static.
-    unsafe { checked_info(plugin_info()) }
+    let info = unsafe { checked_info(plugin_info()) }?;
+    // SAFETY: the symbol's type is fixed by the contract, section 5. A library of ABI 1.0 has none.
+    let start_job = unsafe { library.get::<StartFn>(b"start_job\0") }
+        .ok()
+        .filter(|_| info.abi_minor >= 1)
+        .map(|symbol| *symbol);
+    Ok((info, start_job))
 }
 
 /// # Safety
 /// `info` is null or leads to a static struct of at least its `struct_size` bytes, its texts NUL-terminated.
-unsafe fn checked_info(info: *const HpInfo) -> Result<Info, LoadError> {
+unsafe fn checked_info(pointer: *const types_1_0::HpInfo) -> Result<Info, LoadError> {
     let handshake = |reason: String| LoadError::Handshake { reason };
-    if info.is_null() {
+    if pointer.is_null() {
         return Err(handshake("it is null".to_owned()));
     }
     // SAFETY: not null; magic and size are the first two words in every version.
-    let (magic, struct_size) = unsafe { ((*info).magic, (*info).struct_size) };
+    let (magic, struct_size) = unsafe { ((*pointer).magic, (*pointer).struct_size) };
     if magic != HEIMDALL_PLUGIN_MAGIC {
         return Err(handshake(format!(
             "its magic is {magic:#010x}, not {HEIMDALL_PLUGIN_MAGIC:#010x}"
         )));
     }
-    if (struct_size as usize) < size_of::<HpInfo>() {
+    if (struct_size as usize) < size_of::<types_1_0::HpInfo>() {
         return Err(handshake(format!(
             "its struct_size is {struct_size}, less than {}",
-            size_of::<HpInfo>()
+            size_of::<types_1_0::HpInfo>()
         )));
     }
     // SAFETY: the struct is large enough.
-    let info = unsafe { &*info };
+    let info = unsafe { &*pointer };
     if info.abi_major != ABI_MAJOR {
         return Err(LoadError::AbiVersion {
             major: info.abi_major,
@@ -343,7 +325,25 @@ unsafe fn checked_info(info: *const HpInfo) -> Result<Info, LoadError> {
             .map(str::to_owned)
             .collect(),
         abi_minor: info.abi_minor,
+        errors: if (struct_size as usize) < size_of::<HpInfo>() {
+            Vec::new()
+        } else {
+            // SAFETY: the struct is large enough for the field that ABI 1.1 added; its text is NUL-terminated or null.
+            errors_of(unsafe { text_of((*pointer.cast::<HpInfo>()).errors) })
+        },
     })
+}
+
+/// The codes of a library's list. A list that is not understood says nothing, and an entry that is not leaves the others: the library
+/// may be newer.
+fn errors_of(json: Option<String>) -> Vec<ErrorInfo> {
+    let entries: Vec<serde_json::Value> = json
+        .and_then(|json| serde_json::from_str(&json).ok())
+        .unwrap_or_default();
+    entries
+        .into_iter()
+        .filter_map(|entry| serde_json::from_value(entry).ok())
+        .collect()
 }
 
 /// # Safety
@@ -375,43 +375,6 @@ fn header_error(path: &Path, error: &LibraryError) -> LoadError {
     }
 }
 
-pub(super) fn hp_call(options: &CallOptions) -> HpCall {
-    HpCall {
-        struct_size: size32::<HpCall>(),
-        reserved: 0,
-        user: options
-            .progress
-            .as_ref()
-            .map_or(std::ptr::null_mut(), |sink| {
-                std::ptr::from_ref(sink).cast_mut().cast()
-            }),
-        timeout_ms: options.timeout.map_or(0, |timeout| {
-            u64::try_from(timeout.as_micros().div_ceil(1000))
-                .unwrap_or(u64::MAX)
-                .max(1)
-        }),
-        progress: options.progress.as_ref().map(|_| progress as _),
-    }
-}
-
-fn outcome(status: i32, document: Document) -> Result<Document, Error> {
-    if status == DONE {
-        return Ok(document);
-    }
-    Err(Error::from_json(&document).unwrap_or_else(|| {
-        let what = if status == FAILED {
-            "without an error document"
-        } else {
-            "outside the contract"
-        };
-        Error::new(
-            ErrorCode::INTERNAL,
-            format!("the plugin answered status {status} {what}"),
-        )
-        .hint("this is a bug in the plugin, or it is newer than this host")
-    }))
-}
-
 unsafe extern "C" fn log_line(
     user: *mut c_void,
     level: i32,
@@ -435,11 +398,4 @@ unsafe extern "C" fn log_line(
             &String::from_utf8_lossy(message),
         );
     }));
-}
-
-unsafe extern "C" fn progress(user: *mut c_void, rows: u64, pages: u64, wire_bytes: u64) {
-    // SAFETY: `user` is the options' sink, which lives until `run_job` returns.
-    let sink = unsafe { &*user.cast::<Progress>() };
-    // A panic must not unwind into the plugin.
-    let _ = catch_unwind(AssertUnwindSafe(|| sink(rows, pages, wire_bytes)));
 }

@@ -11,7 +11,7 @@ use super::{
     Unavailable,
     state::{Core, Phase, Standing, State, Version},
 };
-use crate::{CallOptions, Document};
+use crate::{CallOptions, Document, ffi::call::on_a_thread};
 
 /// Pins one version until it is dropped.
 pub struct Lease {
@@ -84,6 +84,40 @@ impl Lease {
         self.call(|| self.version.instance.run_alone(job, call))
     }
 
+    /// Starts one job and returns at once: [`Library::start_job`](crate::Library::start_job). The lease is held until `done` is told.
+    ///
+    /// Opening a version that stands by may take a moment: do not call it from an async worker.
+    ///
+    /// # Errors
+    /// The version could not be opened, or was closed, its grace being over; `done` is then never called.
+    pub fn start_job(
+        self,
+        job: &[u8],
+        call: CallOptions,
+        done: impl FnOnce(Result<Document, Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        self.open()?;
+        let version = Arc::clone(&self.version);
+        version.running.fetch_add(1, Ordering::Relaxed);
+        let counted = Arc::clone(&version);
+        let done = move |outcome| {
+            counted.running.fetch_sub(1, Ordering::Relaxed);
+            drop(self);
+            done(outcome);
+        };
+        let outcome = match version.instance.library() {
+            Some(library) => library.start_job(job, call, done),
+            None => {
+                let (version, job) = (Arc::clone(&version), job.to_vec());
+                on_a_thread(move || done(version.instance.run_job(&job, &call)))
+            }
+        };
+        if outcome.is_err() {
+            version.running.fetch_sub(1, Ordering::Relaxed);
+        }
+        outcome
+    }
+
     /// Asks every job under that id on this version to stop; whether there was one.
     pub fn cancel_job(&self, id: &str) -> bool {
         self.version.instance.cancel_job(id)
@@ -98,15 +132,21 @@ impl Lease {
     }
 
     fn call(&self, call: impl FnOnce() -> Result<Document, Error>) -> Result<Document, Error> {
-        if !self.open {
-            self.core.ensure_open(self.index).map_err(|refusal| {
-                Error::new(ErrorCode::UNAVAILABLE, refusal.message).hint(refusal.hint)
-            })?;
-        }
+        self.open()?;
         self.version.running.fetch_add(1, Ordering::Relaxed);
         let outcome = call();
         self.version.running.fetch_sub(1, Ordering::Relaxed);
         outcome
+    }
+
+    /// Opens a version that stood by when the lease was taken.
+    fn open(&self) -> Result<(), Error> {
+        if self.open {
+            return Ok(());
+        }
+        self.core.ensure_open(self.index).map_err(|refusal| {
+            Error::new(ErrorCode::UNAVAILABLE, refusal.message).hint(refusal.hint)
+        })
     }
 }
 

@@ -221,6 +221,7 @@ impl Worker {
         CallOptions {
             timeout: (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms)),
             progress,
+            ..CallOptions::default()
         }
     }
 }
