@@ -1,54 +1,55 @@
-//! The DynamoDB plugin as a shared library: its runtime and its export line. What a job does is `dynamo-query`'s.
+//! The DynamoDB plugin as a shared library: its threads and its export line. What a job does is `dynamo-query`'s.
 //!
-//! Jobs run on this library's own threads, never on the caller's, who only waits: those threads have signals blocked, so that a peer
-//! that closes its connection cannot kill the host by SIGPIPE. Nothing is started before the first job.
+//! Jobs run on this library's own threads, never on the caller's, who only waits or does not even do that. Nothing is started before
+//! the first job.
 #![forbid(unsafe_code)]
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
-    time::Duration,
-};
+mod threads;
 
-use dynamo_query::{run::Queries, session::Environment};
-use nix::sys::signal::{SigSet, Signal};
-use once_cell::sync::OnceCell;
+use std::{pin::Pin, sync::Arc, sync::mpsc, time::Duration};
+
+use dynamo_query::{codes, run::Queries, session::Environment};
 use plugin_api::{
-    Error, ErrorCode, Host, JobCtx, Plugin, catch_panics, quiet_panics_on_this_thread,
+    Done, Error, ErrorCode, ErrorInfo, Host, JobCtx, NotStarted, Plugin, catch_panics,
 };
 use serde_json::{Map, Value};
-use tokio::runtime::{Builder, Runtime};
-
-/// How long `close` waits at least for threads that are still in the system's name lookup, which cannot be interrupted.
-const JOIN: Duration = Duration::from_secs(30);
+use threads::Threads;
 
 struct Dynamo {
     queries: Arc<Queries>,
-    runtime: OnceCell<Runtime>,
-    threads: Arc<AtomicUsize>,
+    threads: Threads,
 }
+
+/// In a box, because it is large and would be moved several times.
+type Job = Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send>>;
 
 impl Plugin for Dynamo {
     const NAME: &'static str = "dynamo";
-    const FEATURES: &'static str = "cancel progress health";
+    const FEATURES: &'static str = "cancel progress health rows start";
+    const ERRORS: &'static [ErrorInfo] = codes::ERRORS;
 
     fn open(_host: Host, config: &str) -> Result<Self, Error> {
         refuse_unknown(config)?;
         Ok(Self {
             queries: Arc::new(Queries::new(Environment::read())),
-            runtime: OnceCell::new(),
-            threads: Arc::default(),
+            threads: Threads::default(),
         })
     }
 
     fn run_job(&self, job: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
-        let (queries, job, ctx) = (Arc::clone(&self.queries), job.to_owned(), ctx.clone());
-        self.wait_for(Box::pin(async move { queries.run_job(&job, &ctx).await }))
+        self.wait_for(self.job(job.to_owned(), ctx.clone())?)
+    }
+
+    fn start_job(&self, job: String, ctx: JobCtx, done: Done) -> Result<(), NotStarted> {
+        let started = self
+            .job(job, ctx)
+            .and_then(|job| Ok((job, self.threads.runtime()?)));
+        let (job, runtime) = match started {
+            Ok(started) => started,
+            Err(error) => return Err(done.refuse(error)),
+        };
+        runtime.spawn(async move { done.finish(catch_panics(job).await) });
+        Ok(())
     }
 
     fn check_health(&self, cluster: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
@@ -59,10 +60,7 @@ impl Plugin for Dynamo {
     }
 
     fn close(self, within: Duration) -> Result<(), Error> {
-        if let Some(runtime) = self.runtime.into_inner() {
-            runtime.shutdown_timeout(within.clamp(JOIN, Duration::from_secs(3600)));
-        }
-        match self.threads.load(Ordering::Acquire) {
+        match self.threads.join(within) {
             0 => Ok(()),
             left => Err(Error::new(
                 ErrorCode::INTERNAL,
@@ -74,14 +72,21 @@ impl Plugin for Dynamo {
 }
 
 impl Dynamo {
-    /// Runs a job on the plugin's threads and waits for it here. In a box, because it is large and would be moved several times.
-    fn wait_for(
-        &self,
-        job: Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send>>,
-    ) -> Result<Vec<u8>, Error> {
+    fn job(&self, job: String, ctx: JobCtx) -> Result<Job, Error> {
+        let rows = ctx
+            .rows_after_bytes()
+            .map(|_| self.threads.for_rows())
+            .transpose()?;
+        let queries = Arc::clone(&self.queries);
+        Ok(Box::pin(async move {
+            queries.run_job(&job, &ctx, rows.as_ref()).await
+        }))
+    }
+
+    /// Runs a job on the plugin's threads and waits for it here.
+    fn wait_for(&self, job: Job) -> Result<Vec<u8>, Error> {
         let (answer, answered) = mpsc::sync_channel(1);
-        let runtime = self.runtime.get_or_try_init(|| start(&self.threads))?;
-        runtime.spawn(async move {
+        self.threads.runtime()?.spawn(async move {
             let _ = answer.send(catch_panics(job).await);
         });
         answered.recv().unwrap_or_else(|_| {
@@ -89,50 +94,6 @@ impl Dynamo {
                 .hint("this is a bug in the plugin"))
         })
     }
-}
-
-fn start(threads: &Arc<AtomicUsize>) -> Result<Runtime, Error> {
-    let (started, stopped) = (Arc::clone(threads), Arc::clone(threads));
-    Builder::new_multi_thread()
-        .thread_name("dynamo-plugin")
-        .enable_all()
-        // Only name lookups block.
-        .max_blocking_threads(16)
-        .on_thread_start(move || {
-            started.fetch_add(1, Ordering::AcqRel);
-            block_signals();
-            quiet_panics_on_this_thread();
-        })
-        .on_thread_stop(move || {
-            stopped.fetch_sub(1, Ordering::AcqRel);
-        })
-        .build()
-        .map_err(|error| {
-            Error::new(
-                ErrorCode::INTERNAL,
-                format!("the plugin's threads cannot be started: {error}"),
-            )
-            .hint("check the process's limits on threads and file handles")
-        })
-}
-
-/// Leaves signals to the host's threads, all but those that a thread gets for its own fault.
-fn block_signals() {
-    let mut signals = SigSet::all();
-    for own in [
-        Signal::SIGSEGV,
-        Signal::SIGBUS,
-        Signal::SIGFPE,
-        Signal::SIGILL,
-        Signal::SIGTRAP,
-        Signal::SIGABRT,
-        Signal::SIGSYS,
-    ] {
-        signals.remove(own);
-    }
-    signals
-        .thread_block()
-        .expect("a set of existing signals can be blocked");
 }
 
 /// A config is a JSON object; no field is defined yet.

@@ -24,7 +24,7 @@ use limits::{Command, UNITS};
 /// The most characters that DynamoDB takes in one statement.
 pub const MAX_QUERY_CHARS: usize = 8192;
 
-/// `max_result_bytes` where the command sets none: 1 GiB.
+/// The largest result document where neither job nor command state a `max_result_bytes`: 1 GiB.
 pub const DEFAULT_MAX_RESULT_BYTES: u64 = 1 << 30;
 
 /// The most segments that DynamoDB divides a table into.
@@ -56,8 +56,8 @@ pub struct Job {
     pub consistent_read: bool,
     /// The job's or the command's time, from the start of the call.
     pub timeout: Option<Duration>,
-    /// The largest result document, in bytes.
-    pub max_result_bytes: u64,
+    /// The largest result, in bytes, where job or command state one. A document has at most [`DEFAULT_MAX_RESULT_BYTES`] without.
+    pub max_result_bytes: Option<u64>,
     /// What it may use up.
     pub budget: Budget,
     /// Where an earlier job of the same statement ended, as its result said.

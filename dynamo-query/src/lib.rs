@@ -20,6 +20,7 @@ pub mod job;
 mod page_size;
 mod pages;
 mod rate;
+mod rows;
 pub mod run;
 mod scan;
 pub mod session;

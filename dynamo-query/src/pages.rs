@@ -36,6 +36,7 @@ use crate::{
     job::Job,
     page_size::PageSize,
     rate::Bucket,
+    rows::RowsOut,
     scan::{self, ScanRequest},
     session::Session,
     statement::{Statement, analysis::Analysis},
@@ -50,6 +51,7 @@ use token::{Binding, Place};
 #[derive(Debug)]
 pub(crate) struct Pages {
     table: Arc<Mutex<Table>>,
+    rows_out: RowsOut,
     tap: Tap,
     figures: Figures,
     /// What the cluster's jobs may consume together, if that is bounded.
@@ -66,15 +68,17 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    pub(crate) fn new(job: &Job, statement: &Statement, bucket: Option<Arc<Bucket>>) -> Self {
-        let table = Arc::new(Mutex::new(Table::new(
-            statement.columns.clone(),
-            job.limit,
-            job.max_result_bytes,
-        )));
+    pub(crate) fn new(
+        job: &Job,
+        statement: &Statement,
+        bucket: Option<Arc<Bucket>>,
+        rows_out: RowsOut,
+    ) -> Self {
+        let table = Arc::new(Mutex::new(rows_out.table(job, statement)));
         Self {
             tap: Tap::new(Arc::clone(&table)),
             table,
+            rows_out,
             figures: Figures::new(),
             bucket,
             place: None,
@@ -119,6 +123,7 @@ impl Pages {
             };
             let (answer, limit) = self.page(&reader, &place, limit, &mut size, ctx).await?;
             let is_full = self.commit(answer, limit, &place)?;
+            self.rows_out.hand_over(&self.table).await?;
             ctx.progress(
                 self.table().rows(),
                 self.figures.pages,
@@ -295,11 +300,25 @@ impl Pages {
         Ok(is_full)
     }
 
-    /// How far the job is, for an error document. Rows of an attempt under way do not count.
+    /// Ends a caller's lines, when all pages are read.
+    pub(crate) async fn end_rows(&self) -> Result<(), Error> {
+        self.rows_out.end(&self.table).await
+    }
+
+    /// What became of the reading, once no row is on its way to the caller any more.
+    pub(crate) async fn settle(&self, outcome: Result<(), Error>) -> Result<(), Error> {
+        self.rows_out.settle(outcome).await
+    }
+
+    /// How far the job is, for an error document. Rows of an attempt under way do not count, nor do those that a caller who takes them as
+    /// they come has not got.
     pub(crate) fn partial(&self) -> Partial {
         let mut table = self.table();
         table.begin_attempt();
-        let mut partial = Partial::new(table.rows(), self.figures.pages);
+        let mut partial = Partial::new(
+            self.rows_out.rows().unwrap_or(table.rows()),
+            self.figures.pages,
+        );
         partial.next_token = self.next_token();
         partial
     }

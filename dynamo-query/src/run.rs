@@ -7,6 +7,7 @@ use std::{
 };
 
 use plugin_api::{Error, ErrorCode, JobCtx};
+use tokio::runtime::Handle;
 
 use crate::{
     audit::Audit,
@@ -16,6 +17,7 @@ use crate::{
     job::{Cluster, Job},
     pages::Pages,
     rate::Rates,
+    rows::RowsOut,
     session::{Environment, Session, Sessions},
     statement::{Instruction, Statement},
 };
@@ -48,13 +50,22 @@ impl Queries {
 
     /// Runs one job: its document in, its result document out (contract, sections 1 and 2).
     ///
+    /// `row_threads`: a runtime whose blocking threads hand rows over to a caller that takes them as they come (section 2, Rows as they
+    /// come). Without, every caller gets a document.
+    ///
     /// Must run inside a tokio runtime. Dropping the future stops its request at once.
     ///
     /// # Errors
     /// Every code of the contract's section 3 but `SHUTTING_DOWN`.
-    pub async fn run_job(&self, document: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
+    pub async fn run_job(
+        &self,
+        document: &str,
+        ctx: &JobCtx,
+        row_threads: Option<&Handle>,
+    ) -> Result<Vec<u8>, Error> {
         let mut audit = Audit::default();
-        let outcome = self.audited(document, ctx, &mut audit).await;
+        let rows_out = RowsOut::new(ctx, row_threads);
+        let outcome = self.audited(document, ctx, rows_out, &mut audit).await;
         audit.write(ctx, outcome.as_ref().err());
         outcome
     }
@@ -63,6 +74,7 @@ impl Queries {
         &self,
         document: &str,
         ctx: &JobCtx,
+        rows_out: RowsOut,
         audit: &mut Audit,
     ) -> Result<Vec<u8>, Error> {
         let job = Job::parse(document)?;
@@ -70,7 +82,7 @@ impl Queries {
         let instruction = checked_statement(&job)?;
         audit.statement(instruction.statement());
         match instruction {
-            Instruction::Read(statement) => self.read(&job, &statement, ctx, audit).await,
+            Instruction::Read(statement) => self.read(&job, &statement, ctx, rows_out, audit).await,
             Instruction::Explain(statement) => self.explain(&job, &statement, ctx, audit).await,
         }
     }
@@ -80,9 +92,10 @@ impl Queries {
         job: &Job,
         statement: &Statement,
         ctx: &JobCtx,
+        rows_out: RowsOut,
         audit: &mut Audit,
     ) -> Result<Vec<u8>, Error> {
-        let mut pages = Pages::new(job, statement, self.rates.of(&job.cluster));
+        let mut pages = Pages::new(job, statement, self.rates.of(&job.cluster), rows_out);
         // Pinned here, because it is large and would be moved several times.
         let outcome = in_time(
             deadline(ctx, job.timeout),
@@ -93,10 +106,12 @@ impl Queries {
                 audit.session(&session);
                 pages
                     .read(&session, job, statement, &self.descriptions, ctx)
-                    .await
+                    .await?;
+                pages.end_rows().await
             }),
         )
         .await;
+        let outcome = pages.settle(outcome).await;
         let stats = pages.stats(ctx);
         audit.stats(&stats);
         let partial = pages.partial();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use plugin_api::Error;
 use serde_json::value::RawValue;
 
-use super::{DEFAULT_MAX_RESULT_BYTES, MAX_SEGMENTS, document::Fields, invalid};
+use super::{MAX_SEGMENTS, document::Fields, invalid};
 
 /// What a budget of capacity must be, for messages.
 pub(super) const UNITS: &str = "a number of capacity units";
@@ -115,10 +115,9 @@ impl Command {
         }
     }
 
-    /// The job's largest result: its own, else the command's, else 1 GiB.
-    pub(super) fn max_result_bytes(&self, wish: Option<u64>) -> Result<u64, Error> {
-        let most = default_and_ceiling("max_result_bytes", wish, self.max_result_bytes)?;
-        Ok(most.unwrap_or(DEFAULT_MAX_RESULT_BYTES))
+    /// The job's largest result: its own, else the command's.
+    pub(super) fn max_result_bytes(&self, wish: Option<u64>) -> Result<Option<u64>, Error> {
+        default_and_ceiling("max_result_bytes", wish, self.max_result_bytes)
     }
 
     /// The job's most pages: its own, else the command's.

@@ -28,10 +28,7 @@ fn a_query_is_all_that_a_job_needs() {
         (job.query.as_str(), job.limit, job.timeout),
         ("SELECT * FROM t", None, None)
     );
-    assert_eq!(
-        (job.max_result_bytes, job.consistent_read),
-        (1 << 30, false)
-    );
+    assert_eq!((job.max_result_bytes, job.consistent_read), (None, false));
     assert_eq!((job.cluster.max_attempts, job.cluster.role), (None, None));
     assert_eq!(
         (job.cluster.connect_timeout, job.cluster.read_timeout),

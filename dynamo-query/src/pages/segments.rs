@@ -182,6 +182,7 @@ impl Pages {
                         Ok(_) => {}
                     }
                     let (buffer, more) = self.commit_page_of(answered, reader, ctx)?;
+                    self.rows_out.hand_over(&self.table).await?;
                     idle.push(buffer);
                     todo.begun.extend(more);
                 }
@@ -222,7 +223,10 @@ impl Pages {
     }
 
     fn buffer(&self, reader: &Reader<'_>, request: &ScanRequest) -> Buffer {
-        let page = Table::for_pages(request.columns.as_deref(), reader.job.max_result_bytes);
+        let page = Table::for_pages(
+            request.columns.as_deref(),
+            self.rows_out.most_bytes(reader.job),
+        );
         let table = Arc::new(Mutex::new(page));
         Buffer {
             tap: self.tap.beside(Arc::clone(&table)),
