@@ -9,6 +9,7 @@ mod body;
 mod jobs;
 mod listen;
 mod objects;
+mod paths;
 mod query;
 mod ready;
 mod routes;
@@ -40,6 +41,7 @@ struct App {
     log: Arc<Log>,
     checker: Checker,
     gate: auth::Gate,
+    web_ui: Option<console::WebUi>,
     ready: ready::Readiness,
     limits: Limits,
     read_timeout: Duration,

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use console::WebUi;
+
 use super::fields::{Fields, Findings, Keys};
 use super::objects::{self, Cluster, Command};
 use super::yaml::{Node, Problem};
@@ -63,7 +65,7 @@ impl Config {
 }
 
 /// `server`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Server {
     /// `addr` (or `address`): `HOST:PORT`; `:PORT` is every interface with a token and loopback without.
     pub address: String,
@@ -77,6 +79,8 @@ pub struct Server {
     pub sync_deadline: Option<Duration>,
     /// `allowed_hosts`: names that a host without tokens goes by, beside loopback names and addresses.
     pub allowed_hosts: Vec<String>,
+    /// `web_ui`: Heimdall's own web UI, which answers every path that is not the host's.
+    pub web_ui: Option<WebUi>,
 }
 
 /// `auth`.
@@ -165,6 +169,7 @@ const SERVER: Keys = Keys {
         "idle_timeout",
         "read_header_timeout",
         "allowed_hosts",
+        "web_ui",
     ],
     meaningless: &[],
 };
@@ -310,6 +315,22 @@ fn server(root: &mut Fields<'_>) -> Server {
         write_timeout: write_timeout.unwrap_or(Duration::from_secs(60)),
         sync_deadline: write_timeout,
         allowed_hosts,
+        web_ui: web_ui(&mut fields),
+    }
+}
+
+fn web_ui(server: &mut Fields<'_>) -> Option<WebUi> {
+    let address = server.text("web_ui")?;
+    match WebUi::new(&address, env!("CARGO_PKG_VERSION")) {
+        Ok(web_ui) => Some(web_ui),
+        Err(error) => {
+            let line = server.node("web_ui").map_or(1, |node| node.line);
+            server.problem(
+                Problem::new(line, format!("server.web_ui: {error}"))
+                    .hint("for example http://localhost:3000"),
+            );
+            None
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::tokens::{LONGEST_NAME, Role, TokenError, Tokens};
-use super::{Shared, site};
+use super::{Shared, paths, site};
 use crate::config::{Auth, Server};
 use crate::error::{Code, HostError};
 
@@ -34,6 +34,7 @@ pub(super) struct Gate {
     tokens: RwLock<Arc<Tokens>>,
     /// Names that a host without tokens goes by, beside loopback names and addresses.
     allowed_hosts: Vec<String>,
+    has_web_ui: bool,
     pub(super) isolate_users: bool,
 }
 
@@ -44,6 +45,7 @@ impl Gate {
                 .expect("the configuration is checked"),
             tokens: RwLock::new(Arc::new(Tokens::load(auth)?)),
             allowed_hosts: server.allowed_hosts.clone(),
+            has_web_ui: server.web_ui.is_some(),
             isolate_users: auth.isolate_users,
         })
     }
@@ -100,7 +102,8 @@ impl Gate {
                 },
             );
         }
-        if is_probe(uri.path()) {
+        let is_page = paths::is_page(uri.path()) || (uri.path() == "/" && !self.has_web_ui);
+        if is_probe(uri.path()) || (is_page && reads(request.method())) {
             return Ok(Caller::default());
         }
         let token = headers
@@ -114,7 +117,11 @@ impl Gate {
                 )
                 .hint("send 'Authorization: Bearer TOKEN' with a token from the host's token file")
             })?;
-        let needed = needed(request.method(), uri.path());
+        let needed = if self.is_for_web_ui(uri.path()) {
+            Role::Reader
+        } else {
+            needed(request.method(), uri.path())
+        };
         if token.role < needed {
             let message = format!(
                 "a token of the role {} is needed for this, and this one has the role {}",
@@ -149,7 +156,8 @@ impl Gate {
     }
 
     fn must_be_named(&self, request: &Request, caller: Caller) -> Result<Caller, HostError> {
-        if caller.name.is_some() || reads(request.method()) {
+        let unnamed_is_fine = reads(request.method()) || self.is_for_web_ui(request.uri().path());
+        if caller.name.is_some() || unnamed_is_fine {
             return Ok(caller);
         }
         let message = format!(
@@ -157,6 +165,11 @@ impl Gate {
             self.header
         );
         Err(HostError::new(Code::Unauthenticated, message).hint("send the caller's name in it"))
+    }
+
+    /// Whether a path is answered by Heimdall's web UI, which has no rules of its own for callers without a name.
+    fn is_for_web_ui(&self, path: &str) -> bool {
+        self.has_web_ui && !paths::is_ours(path)
     }
 
     fn name_in(&self, headers: &HeaderMap) -> Option<String> {

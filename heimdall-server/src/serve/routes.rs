@@ -12,7 +12,7 @@ use serde_json::json;
 use tower_http::compression::CompressionLayer;
 
 use super::auth::Caller;
-use super::{Shared, admin, auth, jobs, objects, ready};
+use super::{Shared, admin, auth, jobs, objects, paths, ready};
 use crate::error::{Code, HostError, Refusal};
 use crate::log::first_line;
 
@@ -89,7 +89,8 @@ pub(super) fn router(app: Shared) -> Router {
         router = router.route(path, handlers);
     }
     router
-        .fallback(unknown_endpoint)
+        .merge(console::page(app.web_ui.is_none()))
+        .fallback(paths::anything_else)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),
@@ -100,14 +101,6 @@ pub(super) fn router(app: Shared) -> Router {
             note_refusals,
         ))
         .with_state(app)
-}
-
-async fn unknown_endpoint(method: Method, OriginalUri(uri): OriginalUri) -> HostError {
-    HostError::new(
-        Code::NotFound,
-        format!("unknown endpoint: {method} {}", uri.path()),
-    )
-    .hint("GET /openapi.json lists them")
 }
 
 async fn wrong_method(method: Method, OriginalUri(uri): OriginalUri) -> HostError {

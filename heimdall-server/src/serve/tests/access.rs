@@ -234,3 +234,54 @@ async fn isolated_callers_see_and_cancel_their_own_jobs_only() {
     );
     api.host.ended(&id).await;
 }
+
+#[tokio::test]
+async fn the_page_needs_no_token_and_nothing_else_of_the_host_is_open_because_of_it() {
+    let (api, _directory) = with_tokens("secret-token\n").await;
+    for (path, status) in [
+        ("/", 200),
+        ("/console", 200),
+        ("/console/app.js", 200),
+        ("/console/nothing.js", 404),
+        ("/api/v1/jobs", 401),
+        ("/what", 401),
+    ] {
+        assert_eq!(ask(&api, "GET", path, &[]).await.0, status, "{path}");
+    }
+    let page = api.get("/").await;
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+}
+
+#[tokio::test]
+async fn with_a_web_ui_every_other_path_is_its_own_and_the_page_moves_to_console() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let ui = axum::Router::new().fallback(|request: Request<Body>| async move {
+        format!(
+            "the UI got {} for {:?}",
+            request.uri(),
+            request.headers().get(USER)
+        )
+    });
+    tokio::spawn(async move { axum::serve(listener, ui).await });
+    let api = api_with(&format!("server: {{web_ui: 'http://{address}'}}\n{CONFIG}")).await;
+    for (path, from_ui) in [
+        ("/", true),
+        ("/jobs?page=2", true),
+        ("/_next/static/a.js", true),
+        ("/console", false),
+        ("/metrics", false),
+        ("/livez", false),
+        ("/api/v1/nothing", false),
+    ] {
+        let request = Request::get(path).header(USER, "alice").body(Body::empty());
+        let answer = api.send(request.unwrap()).await;
+        let text = String::from_utf8_lossy(&answer.bytes).into_owned();
+        let expected = format!("the UI got {path} for Some(\"alice\")");
+        assert_eq!(text == expected, from_ui, "{path}: {text}");
+    }
+}
