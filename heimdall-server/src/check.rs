@@ -9,13 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use plugin_host::LogSink;
-
 use crate::catalog::Catalog;
 use crate::config::{Config, ConfigError};
 use crate::health::Checker;
 use crate::log::{Log, LogFormat};
-use crate::plugins::{Isolation, Plugins};
+use crate::plugins::{self, Plugins};
 use crate::route;
 
 /// What `check` is started with.
@@ -49,22 +47,20 @@ pub enum CheckError {
     Io(#[from] io::Error),
 }
 
-/// Checks a configuration; `open` opens the plugins as for [`crate::serve::run`].
+/// Checks a configuration, with the plugins as for [`crate::serve::run`].
 ///
 /// # Errors
 /// Nothing could be checked; the exit status is then 2.
-pub fn run<E: std::fmt::Display>(
-    options: &CheckOptions,
-    open: impl FnOnce(Option<&Path>, LogSink, &Isolation) -> Result<Arc<dyn Plugins>, E>,
-) -> Result<ExitCode, CheckError> {
+pub fn run(options: &CheckOptions, default_plugin_dir: &Path) -> Result<ExitCode, CheckError> {
     let config = Config::load(&options.config)?;
     let log = Arc::new(Log::stderr(options.log_format));
     let directory = options
         .plugin_dir
         .as_deref()
-        .or(config.plugin_directory.as_deref());
-    let plugins = open(directory, log.sink(), &config.isolation())
-        .map_err(|error| CheckError::Plugins(error.to_string()))?;
+        .or(config.plugin_directory.as_deref())
+        .unwrap_or(default_plugin_dir);
+    let plugins = plugins::open(directory, &config, log.sink())
+        .map_err(|error| CheckError::Plugins(format!("{error}; {}", error.hint())))?;
     let healthy = check(&config, &plugins, options.health, &mut io::stdout().lock());
     plugins.close(std::time::Duration::from_secs(5));
     Ok(if healthy? {

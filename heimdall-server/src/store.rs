@@ -137,12 +137,17 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store in `jobs_directory`, making what is missing, and removes files that no job owns.
+    /// Opens the store in `jobs_directory`, making what is missing, and removes files that no job owns. `trusted_directories` are mount
+    /// points that are taken as they are.
     ///
     /// # Errors
     /// Another host uses it, or the disk refuses.
-    pub fn open(jobs_directory: &Path, result_directory: &Path) -> Result<Self, StoreError> {
-        let mut jobs = private::directory(jobs_directory)?;
+    pub fn open(
+        jobs_directory: &Path,
+        result_directory: &Path,
+        trusted_directories: &[PathBuf],
+    ) -> Result<Self, StoreError> {
+        let mut jobs = private::directory(jobs_directory, trusted_directories)?;
         let lock = lock(&jobs.path)?;
         let database = jobs.path.join("jobs.sqlite");
         for name in ["jobs.sqlite-wal", "jobs.sqlite-shm", "jobs.sqlite-journal"] {
@@ -154,7 +159,7 @@ impl Store {
         let opened = schema::open(&mut connection)?;
         let last: Option<i64> =
             connection.query_row("SELECT max(seq) FROM jobs", [], |row| row.get(0))?;
-        let results = private::directory(result_directory)?;
+        let results = private::directory(result_directory, trusted_directories)?;
         jobs.notes.extend(results.notes);
         let files = files::Files::new(results.path, opened.id);
         if opened.was_format_1 {

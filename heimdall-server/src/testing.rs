@@ -201,6 +201,7 @@ impl Host {
             Store::open(
                 &directory.path().join("jobs"),
                 &directory.path().join("results"),
+                &[],
             )
             .unwrap(),
         );

@@ -8,9 +8,8 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use plugin_host::LogSink;
 
-use heimdall_server::{check, plugins, serve};
+use heimdall_server::{check, serve};
 
 use crate::{explain, inspect, run};
 
@@ -53,16 +52,6 @@ struct PluginsArgs {
 enum ListFormat {
     Table,
     Json,
-}
-
-/// Opens the plugins of `serve` and `check`: in the directory named, else in the usual place.
-fn open_plugins(
-    directory: Option<&Path>,
-    log: LogSink,
-    isolation: &plugins::Isolation,
-) -> Result<Arc<dyn plugins::Plugins>, String> {
-    let directory = directory.map_or_else(default_plugin_dir, Path::to_owned);
-    plugins::open(directory, log, isolation).map_err(|error| format!("{error}; {}", error.hint()))
 }
 
 /// The exit status of a command that says itself what it found.
@@ -133,8 +122,8 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
             Command::Run(args) => run::run(&args).into(),
-            Command::Serve(args) => ended(serve::run(&args, open_plugins)),
-            Command::Check(args) => ended(check::run(&args, open_plugins)),
+            Command::Serve(args) => ended(serve::run(&args, &default_plugin_dir())),
+            Command::Check(args) => ended(check::run(&args, &default_plugin_dir())),
             Command::Plugins(args) => list_plugins(&args).into(),
             Command::Probe(args) => inspect::probe(&args).unwrap_or_else(|error| {
                 eprintln!("error: {error}");

@@ -42,7 +42,7 @@ pub fn file(file: &Path) -> io::Result<Verdict> {
     let copies = Copies::make(&options.copies_in)?;
     let mut sha256 = None;
     let outcome = (|| {
-        let taken = verify::take(file, &copies)?;
+        let taken = verify::take(file, &copies, &options.trusted_directories)?;
         sha256 = Some(taken.digest.to_string());
         elf::check(&taken.copy)?;
         probe::run(&options.probe, &taken.copy, options.probe_limit)

@@ -52,7 +52,7 @@ pub mod refusal;
 pub mod registry;
 pub mod residue;
 pub mod testing;
-mod verify;
+pub mod verify;
 mod watch;
 pub mod worker;
 

@@ -25,7 +25,11 @@ use std::{
 
 use plugin_api::Level;
 
-use crate::{LogSink, verify::Copies, worker::WorkerOptions};
+use crate::{
+    LogSink,
+    verify::{Copies, DirectoryError},
+    worker::WorkerOptions,
+};
 pub use lease::Lease;
 pub use status::{Kept, PluginState, PluginStatus, ReloadReport};
 
@@ -36,6 +40,8 @@ use state::{Core, State};
 pub struct RegistryOptions {
     /// Where the libraries lie: `*.so`, those that begin with a dot left out.
     pub plugin_dir: PathBuf,
+    /// Mount points whose owner and mode are not looked at, nor those of what is above them.
+    pub trusted_directories: Vec<PathBuf>,
     /// How long jobs of a retired version may run on before they are cancelled; and how long a version that stands by stays open
     /// without a job.
     pub drain: Duration,
@@ -102,6 +108,7 @@ impl RegistryOptions {
     pub fn new(plugin_dir: impl Into<PathBuf>, log: LogSink) -> Self {
         Self {
             plugin_dir: plugin_dir.into(),
+            trusted_directories: Vec::new(),
             drain: Duration::from_secs(30),
             log,
             watch: true,
@@ -122,22 +129,9 @@ impl RegistryOptions {
 /// Why there is no registry, or why the directory could not be looked at. What was loaded serves on.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// The directory is missing or unreadable. Operator: `plugin_directory`.
-    #[error("cannot read plugin directory {path}: {source}")]
-    Directory {
-        /// The directory as configured.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// Somebody else may write to it. Operator: owner and mode.
-    #[error("plugin directory {path} is not trusted: {reason}")]
-    Untrusted {
-        /// The directory, links resolved.
-        path: PathBuf,
-        /// Who may.
-        reason: String,
-    },
+    /// The plugin directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     /// The private copies have no place. Operator: `TMPDIR`.
     #[error("cannot make a private directory for copies of libraries in {path}: {source}")]
     Copies {
@@ -162,12 +156,7 @@ impl RegistryError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Directory { .. } => {
-                "name an existing directory with `plugin_directory` or `--plugin-dir`"
-            }
-            Self::Untrusted { .. } => {
-                "make it owned by the host's user or root and writable by nobody else (chmod go-w)"
-            }
+            Self::Directory(error) => error.hint(),
             Self::Copies { .. } => {
                 "set TMPDIR to a directory that the host may write and execute in"
             }
@@ -358,7 +347,7 @@ impl Registry {
     /// The answer also tells what the watch brought in or took out since the last call.
     ///
     /// # Errors
-    /// [`RegistryError::Directory`] and [`RegistryError::Untrusted`]; nothing changes then.
+    /// [`RegistryError::Directory`]; nothing changes then.
     pub fn reload(&self) -> Result<ReloadReport, RegistryError> {
         self.core.rescan(true)?;
         let mut state = self.core.lock();

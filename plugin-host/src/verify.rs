@@ -15,7 +15,10 @@ use std::{
     fmt, fs,
     fs::{File, OpenOptions},
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     str::FromStr,
     thread,
@@ -24,13 +27,11 @@ use std::{
 
 use rustix::fs::OFlags;
 
-use crate::{
-    refusal::{Refusal, RefusalCode},
-    registry::RegistryError,
-};
+use crate::refusal::{Refusal, RefusalCode};
 
 pub(crate) use copies::Copies;
 pub(crate) use sums::Sums;
+pub use trust::check_above;
 
 /// The largest file that is taken for a library.
 const MAX_BYTES: u64 = 1 << 30;
@@ -115,9 +116,46 @@ pub(crate) struct Taken {
     pub(crate) copy: PathBuf,
 }
 
+/// Why a plugin directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// It is missing or unreadable. Operator: `plugin_directory`.
+    #[error("cannot read plugin directory {path}: {source}")]
+    Unreadable {
+        /// The directory as configured.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Somebody else may write to it, or to a directory above it. Operator: owner and mode.
+    #[error("plugin directory {path} is not trusted: {reason}")]
+    Untrusted {
+        /// The directory, links resolved.
+        path: PathBuf,
+        /// Who may.
+        reason: String,
+    },
+}
+
+impl DirectoryError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => {
+                "name an existing directory with `plugin_directory` or `--plugin-dir`"
+            }
+            Self::Untrusted { .. } => {
+                "make it, and what is above it, owned by the host's user or root and writable by nobody else (chmod go-w); a mount point \
+                 that is to be taken as it is goes into `trusted_directories`"
+            }
+        }
+    }
+}
+
 /// The plugin directory, links resolved, if it can be trusted.
-pub(crate) fn directory(path: &Path) -> Result<PathBuf, RegistryError> {
-    let unreadable = |source| RegistryError::Directory {
+pub(crate) fn directory(path: &Path, trusted: &[PathBuf]) -> Result<PathBuf, DirectoryError> {
+    let unreadable = |source| DirectoryError::Unreadable {
         path: path.to_owned(),
         source,
     };
@@ -126,12 +164,19 @@ pub(crate) fn directory(path: &Path) -> Result<PathBuf, RegistryError> {
     if !meta.is_dir() {
         return Err(unreadable(io::ErrorKind::NotADirectory.into()));
     }
-    trust::check(&meta, trust::has_acl(&resolved))
-        .map_err(|reason| RegistryError::Untrusted {
-            path: resolved.clone(),
+    let checked = if trust::is_listed(&resolved, trusted) {
+        Ok(())
+    } else {
+        trust::check(&meta, trust::has_acl(&resolved))
+            .and_then(|()| check_above(&resolved, trusted))
+    };
+    match checked {
+        Ok(()) => Ok(resolved),
+        Err(reason) => Err(DirectoryError::Untrusted {
+            path: resolved,
             reason,
-        })
-        .map(|()| resolved)
+        }),
+    }
 }
 
 /// Waits until the file has not changed for `settle`: one that is still being copied is never read.
@@ -160,10 +205,14 @@ pub(crate) fn settled(path: &Path, sums: &Sums, settle: Duration) -> Result<Look
 }
 
 /// Copies the file's bytes and says whether they may be used, all from one open file.
-pub(crate) fn take(path: &Path, copies: &Copies) -> Result<Taken, Refusal> {
+pub(crate) fn take(
+    path: &Path,
+    copies: &Copies,
+    trusted_directories: &[PathBuf],
+) -> Result<Taken, Refusal> {
     let mut file = open(path)?;
     let before = file.metadata().map_err(|error| unreadable(&error))?;
-    trusted(&file, &before)?;
+    trusted(&file, &before, trusted_directories)?;
     let (digest, copy, bytes) = copies.take(&mut file).map_err(|error| unreadable(&error))?;
     let after = file.metadata().map_err(|error| unreadable(&error))?;
     if Stamp::of(&before) != Stamp::of(&after) || bytes != after.len() {
@@ -182,7 +231,7 @@ fn open(path: &Path) -> Result<File, Refusal> {
         .map_err(|error| unreadable(&error))
 }
 
-fn trusted(file: &File, meta: &fs::Metadata) -> Result<(), Refusal> {
+fn trusted(file: &File, meta: &fs::Metadata, directories: &[PathBuf]) -> Result<(), Refusal> {
     if !meta.is_file() {
         return Err(Refusal::new(
             RefusalCode::NotALibrary,
@@ -190,7 +239,14 @@ fn trusted(file: &File, meta: &fs::Metadata) -> Result<(), Refusal> {
             "put the library's file itself into the plugin directory",
         ));
     }
-    trust::check(meta, trust::has_acl(file)).map_err(|reason| {
+    // The path of the open file itself: behind a link it may lie in another directory than the link.
+    let above = || {
+        let path = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
+            .map_err(|error| format!("its own path is unknown: {error}"))?;
+        check_above(&path, directories)
+    };
+    let checked = trust::check(meta, trust::has_acl(file)).and_then(|()| above());
+    checked.map_err(|reason| {
         Refusal::new(
             RefusalCode::Untrusted,
             format!("the file is not trusted: {reason}"),

@@ -18,6 +18,8 @@ pub struct Config {
     pub path: PathBuf,
     /// `plugin_directory`: where plugin libraries lie; `None` leaves it to the command line.
     pub plugin_directory: Option<PathBuf>,
+    /// `trusted_directories`: mount points whose owner and mode are not looked at, nor those of what is above them.
+    pub trusted_directories: Vec<PathBuf>,
     /// `jobs_directory`: where the job store lies.
     pub jobs_directory: PathBuf,
     /// `result_directory`: where large results lie.
@@ -137,6 +139,7 @@ const ROOT: Keys = Keys {
         "jobs_directory",
         "result_directory",
         "plugin_directory",
+        "trusted_directories",
         "pool",
         "auth",
         "janitor",
@@ -244,9 +247,11 @@ pub(super) fn read(path: &Path, root: &Node) -> Result<Config, Vec<Problem>> {
     let jobs_directory = path_of(&mut fields, "jobs_directory").unwrap_or_else(|| "jobs".into());
     let result_directory =
         path_of(&mut fields, "result_directory").unwrap_or_else(|| jobs_directory.join("results"));
+    let trusted_directories = trusted_directories(&mut fields);
     let config = Config {
         path: path.to_owned(),
         plugin_directory,
+        trusted_directories,
         jobs_directory,
         result_directory,
         server: server(&mut fields),
@@ -274,6 +279,21 @@ pub(super) fn read(path: &Path, root: &Node) -> Result<Config, Vec<Problem>> {
 fn inner<'a>(outer: &'a mut Fields<'_>, key: &str, keys: &Keys) -> Fields<'a> {
     let node = outer.node(key);
     Fields::open(node, keys, outer.findings())
+}
+
+fn trusted_directories(root: &mut Fields<'_>) -> Vec<PathBuf> {
+    let mut directories = Vec::new();
+    for (line, text) in root.texts("trusted_directories") {
+        if text.starts_with('/') {
+            directories.push(text.into());
+        } else {
+            root.problem(
+                Problem::new(line, format!("'{text}' is not an absolute path"))
+                    .hint("name a mount point, for example /mnt/plugins"),
+            );
+        }
+    }
+    directories
 }
 
 /// A number of seconds; 0, as in Heimdall, is the same as absent.

@@ -249,3 +249,24 @@ fn allowed_callers_match_whole_names_only() {
         ["ops-1", "alice", "devops-1", "alice2", "bob\nalice"].map(|name| callers.is_match(name));
     assert_eq!(allowed, [true, true, false, false, false]);
 }
+
+#[test]
+fn trusted_directories_are_absolute_paths() {
+    let config = parse(&format!(
+        "{COMMAND}trusted_directories: [/mnt/plugins, /srv]\n"
+    ))
+    .unwrap();
+    assert_eq!(
+        config.trusted_directories,
+        ["/mnt/plugins", "/srv"].map(std::path::PathBuf::from)
+    );
+    let problems = parse(&format!("{COMMAND}trusted_directories: [plugins]\n")).unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert!(
+        problems[0]
+            .message
+            .contains("'plugins' is not an absolute path")
+            && problems[0].line == 4,
+        "{problems:?}"
+    );
+}

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_api::Level;
-use plugin_host::LogSink;
 use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -28,7 +27,7 @@ use crate::janitor;
 use crate::job::now;
 use crate::log::{Log, LogFormat};
 use crate::metrics::Metrics;
-use crate::plugins::{Isolation, Need, Plugins};
+use crate::plugins::{self, Isolation, Need, Plugins};
 use crate::recover;
 use crate::store::{Store, StoreError};
 
@@ -79,15 +78,12 @@ pub enum ServeError {
     System(#[from] std::io::Error),
 }
 
-/// Serves until SIGTERM or SIGINT. `open` opens the plugins that lie in a directory, or, where the configuration names none, in
-/// the usual place; their lines go to the sink.
+/// Serves until SIGTERM or SIGINT. Where neither the options nor the configuration name a directory of plugins, those in
+/// `default_plugin_dir` are opened.
 ///
 /// # Errors
 /// The host does not start; the exit status is then 2.
-pub fn run<E: std::fmt::Display>(
-    options: &ServeOptions,
-    open: impl FnOnce(Option<&Path>, LogSink, &Isolation) -> Result<Arc<dyn Plugins>, E>,
-) -> Result<ExitCode, ServeError> {
+pub fn run(options: &ServeOptions, default_plugin_dir: &Path) -> Result<ExitCode, ServeError> {
     let config = Config::load(&options.config)?;
     plugin_host::raise_file_limit();
     let log = Arc::new(Log::batched(options.log_format));
@@ -97,6 +93,10 @@ pub fn run<E: std::fmt::Display>(
             note,
             &[("file", json!(config.path)), ("line", json!(line))],
         );
+    }
+    for directory in &config.trusted_directories {
+        let note = "a trusted directory is taken as it is, whoever may write to it or above it";
+        log.event(Level::Warn, note, &[("path", json!(directory))]);
     }
     let gate = Gate::new(&config.auth, &config.server)?;
     let told = config.auth.token_file.as_deref();
@@ -112,6 +112,7 @@ pub fn run<E: std::fmt::Display>(
     let store = Arc::new(Store::open(
         &config.jobs_directory,
         &config.result_directory,
+        &config.trusted_directories,
     )?);
     for note in store.notes() {
         log.event(Level::Warn, note, &[]);
@@ -119,9 +120,10 @@ pub fn run<E: std::fmt::Display>(
     let directory = options
         .plugin_dir
         .as_deref()
-        .or(config.plugin_directory.as_deref());
-    let plugins = open(directory, log.sink(), &config.isolation())
-        .map_err(|error| ServeError::Plugins(error.to_string()))?;
+        .or(config.plugin_directory.as_deref())
+        .unwrap_or(default_plugin_dir);
+    let plugins = plugins::open(directory, &config, log.sink())
+        .map_err(|error| ServeError::Plugins(format!("{error}; {}", error.hint())))?;
     restore_pins(&store, &plugins, &log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

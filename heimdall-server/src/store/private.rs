@@ -21,8 +21,8 @@ pub(super) struct Private {
 /// Makes a directory, or takes one that belongs to the host's user, as one that only this user can open.
 ///
 /// # Errors
-/// It is another user's, or the system refuses.
-pub(super) fn directory(path: &Path) -> Result<Private, StoreError> {
+/// It is another user's, others may write to a directory above it, or the system refuses.
+pub(super) fn directory(path: &Path, trusted: &[PathBuf]) -> Result<Private, StoreError> {
     let failed = |source| StoreError::file(path, source);
     DirBuilder::new()
         .recursive(true)
@@ -32,6 +32,8 @@ pub(super) fn directory(path: &Path) -> Result<Private, StoreError> {
     let path = path.canonicalize().map_err(failed)?;
     let meta = fs::metadata(&path).map_err(failed)?;
     belongs(&path, &meta)?;
+    plugin_host::verify::check_above(&path, trusted)
+        .map_err(|reason| StoreError::untrusted(&path, &reason))?;
     let mut notes = Vec::new();
     let mode = meta.mode() & 0o7777;
     if mode & 0o077 != 0 {

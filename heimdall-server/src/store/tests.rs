@@ -22,7 +22,7 @@ fn place() -> Place {
 }
 
 fn open(place: &Place) -> Store {
-    Store::open(&place.jobs, &place.results).unwrap()
+    Store::open(&place.jobs, &place.results, &[]).unwrap()
 }
 
 fn job(store: &Store, user: &str, status: JobStatus) -> Arc<Job> {
@@ -141,7 +141,7 @@ fn a_store_has_one_host_at_a_time() {
     let place = place();
     let store = open(&place);
     assert!(matches!(
-        Store::open(&place.jobs, &place.results),
+        Store::open(&place.jobs, &place.results, &[]),
         Err(StoreError::Locked { .. })
     ));
     drop(store);

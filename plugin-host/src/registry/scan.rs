@@ -22,7 +22,7 @@ use crate::{
     load,
     probe::{self, ProbeFailure, ProbeReport},
     refusal::Refusal,
-    verify::{self, Digest, Look, Sums, elf},
+    verify::{self, Digest, DirectoryError, Look, Sums, elf},
     watch::Watch,
     worker::Worker,
 };
@@ -76,12 +76,12 @@ impl Core {
     /// again although they are the same: what they lacked may be there now.
     pub(super) fn rescan(&self, asked: bool) -> Result<(), RegistryError> {
         let _turn = self.turn().ok_or(RegistryError::Closed)?;
-        let dir = verify::directory(&self.options.plugin_dir)?;
-        let unreadable = |source| RegistryError::Directory {
+        let dir = verify::directory(&self.options.plugin_dir, &self.options.trusted_directories)?;
+        let unreadable = |source| DirectoryError::Unreadable {
             path: dir.clone(),
             source,
         };
-        let sums = Sums::read(&dir);
+        let sums = Sums::read(&dir, &self.options.trusted_directories);
         let present = list(&dir, &sums).map_err(unreadable)?;
         let names: Vec<String> = present.iter().map(|(name, _)| name.clone()).collect();
         let fresh = self.fresh(present, asked);
@@ -189,7 +189,7 @@ impl Core {
         let outcome = (|| {
             let path = dir.join(&fresh.name);
             look = verify::settled(&path, sums, self.options.settle)?;
-            let taken = verify::take(&path, &self.copies)?;
+            let taken = verify::take(&path, &self.copies, &self.options.trusted_directories)?;
             digest = Some(taken.digest);
             sums.check(&fresh.name, &taken.digest)?;
             let state = self.lock();

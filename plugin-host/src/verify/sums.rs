@@ -1,6 +1,11 @@
 //! The `SHA256SUMS` file of the plugin directory: where it lies, only what it lists is taken.
 
-use std::{collections::HashMap, fs, io, io::Read, path::Path};
+use std::{
+    collections::HashMap,
+    fs, io,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use super::{Digest, Stamp, open, trusted};
 use crate::refusal::{Refusal, RefusalCode};
@@ -15,7 +20,7 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    pub(crate) fn read(dir: &Path) -> Self {
+    pub(crate) fn read(dir: &Path, trusted_directories: &[PathBuf]) -> Self {
         let path = dir.join(NAME);
         // A broken link is a list that cannot be read, not the lack of one.
         if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
@@ -25,7 +30,7 @@ impl Sums {
             };
         }
         Self {
-            list: read(&path).map(Some),
+            list: read(&path, trusted_directories).map(Some),
             stamp: fs::metadata(&path).ok().map(|meta| Stamp::of(&meta)),
         }
     }
@@ -51,7 +56,7 @@ impl Sums {
     }
 }
 
-fn read(path: &Path) -> Result<HashMap<String, Digest>, Refusal> {
+fn read(path: &Path, trusted_directories: &[PathBuf]) -> Result<HashMap<String, Digest>, Refusal> {
     let of_the_list = |refusal: Refusal| Refusal {
         message: format!("{NAME} in the plugin directory cannot be used: {refusal}"),
         ..refusal
@@ -60,7 +65,7 @@ fn read(path: &Path) -> Result<HashMap<String, Digest>, Refusal> {
     let meta = file
         .metadata()
         .map_err(|error| of_the_list(super::unreadable(&error)))?;
-    trusted(&file, &meta).map_err(of_the_list)?;
+    trusted(&file, &meta, trusted_directories).map_err(of_the_list)?;
     let mut text = String::new();
     file.read_to_string(&mut text)
         .map_err(|error| of_the_list(super::unreadable(&error)))?;

@@ -1,10 +1,56 @@
-//! Who else could have written a file: owner, mode, group, access list.
+//! Who else could have written a file: owner, mode, group, access list, and those of every directory above it.
+//!
+//! Written here and not taken from the crate `fs-mistrust`, which is made for the same purpose: it trusts the user's own group without
+//! asking who is in it, and it reads no access lists.
 
 use std::{
     fs,
     os::{fd::AsFd, unix::fs::MetadataExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
+
+/// Set on a directory in which only a file's owner may rename or remove the file.
+const STICKY: u32 = 0o1000;
+
+/// Whether only the host's user and root can change what stands in the directories above `path`, an absolute path without links;
+/// otherwise who else can.
+///
+/// A sticky directory of root, such as `/tmp`, is fine. What lies in `trusted` is taken as it is, and so is what lies above it: mount
+/// points whose owner and mode say nothing.
+///
+/// # Errors
+/// One sentence: which directory, and who may write to it.
+pub fn check_above(path: &Path, trusted: &[PathBuf]) -> Result<(), String> {
+    if is_listed(path, trusted) {
+        return Ok(());
+    }
+    for directory in path.ancestors().skip(1) {
+        if is_listed(directory, trusted) {
+            return Ok(());
+        }
+        let refused = |reason: String| {
+            format!(
+                "the directory {} above it is not trusted: {reason}",
+                directory.display()
+            )
+        };
+        let meta = fs::metadata(directory).map_err(|error| refused(error.to_string()))?;
+        let guards_its_entries = meta.uid() == 0 && meta.mode() & STICKY != 0;
+        if !guards_its_entries {
+            check(&meta, has_acl(directory)).map_err(refused)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a path without links is one of these directories, links in their names resolved.
+pub(super) fn is_listed(path: &Path, directories: &[PathBuf]) -> bool {
+    directories.iter().any(|directory| {
+        directory
+            .canonicalize()
+            .is_ok_and(|directory| directory == path)
+    })
+}
 
 /// Whether only the host's user and root can write it; otherwise who else can.
 pub(super) fn check(meta: &fs::Metadata, has_acl: bool) -> Result<(), String> {
@@ -38,7 +84,7 @@ impl HasAcl for &Path {
     }
 }
 
-impl HasAcl for &std::path::PathBuf {
+impl HasAcl for &PathBuf {
     fn acl_bytes(self) -> Option<usize> {
         self.as_path().acl_bytes()
     }
@@ -127,6 +173,51 @@ mod tests {
         "root:x:0:\nme:x:1000:\nteam:x:50:me,eve\nalone:x:51:me\nghosts:x:52:nobody-knows\n";
     const USERS: &str =
         "root:x:0:0::/root:\nme:x:1000:1000::/me:\neve:x:1001:60::/eve:\nbob:x:1002:61::/bob:\n";
+
+    #[test]
+    fn every_directory_above_counts_up_to_one_that_is_trusted() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap();
+        let (grandparent, plugins) = (top.join("shared"), top.join("shared/own/plugins"));
+        fs::create_dir_all(&plugins).unwrap();
+        let chmod = |mode| {
+            fs::set_permissions(&grandparent, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        chmod(0o755);
+        assert_eq!(check_above(&plugins, &[]), Ok(()));
+        chmod(0o777);
+        let reason = check_above(&plugins, &[]).unwrap_err();
+        assert!(
+            reason.contains("/shared above it is not trusted: everybody may write to it"),
+            "{reason}"
+        );
+        for trusted in [&grandparent, &top.join("shared/own"), &plugins] {
+            assert_eq!(check_above(&plugins, std::slice::from_ref(trusted)), Ok(()));
+        }
+        assert!(
+            check_above(&plugins, &[top]).is_err(),
+            "what lies below a trusted directory is looked at"
+        );
+    }
+
+    #[test]
+    fn a_sticky_directory_of_root_is_fine_and_another_users_is_not() {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        let folder = tempfile::tempdir().unwrap();
+        let top = folder.path().canonicalize().unwrap();
+        let (shared, own) = (top.join("shared"), top.join("shared/own"));
+        fs::create_dir_all(&own).unwrap();
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+        if chown(&shared, Some(0), Some(0)).is_err() {
+            println!("SKIPPED: directories of other owners (only root can make them)");
+            return;
+        }
+        assert_eq!(check_above(&own, &[]), Ok(()));
+        chown(&shared, Some(1), None).unwrap();
+        let reason = check_above(&own, &[]).unwrap_err();
+        assert!(reason.contains("owned by user 1"), "{reason}");
+    }
 
     #[test]
     fn only_what_the_hosts_user_and_root_alone_can_write_is_trusted() {

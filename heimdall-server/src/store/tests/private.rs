@@ -65,7 +65,7 @@ async fn links_that_somebody_planted_are_not_followed() {
             } else {
                 fs::hard_link(&target, &path).unwrap();
             }
-            let error = Store::open(&place.jobs, &place.results).err().unwrap();
+            let error = Store::open(&place.jobs, &place.results, &[]).err().unwrap();
             assert!(
                 matches!(&error, StoreError::Untrusted { .. })
                     && error.to_string().contains(reason),
@@ -105,7 +105,7 @@ fn a_named_pipe_in_a_files_place_does_not_hold_up_the_start() {
             .arg(place.jobs.join(name))
             .status();
         assert!(made.unwrap().success());
-        let error = Store::open(&place.jobs, &place.results).err().unwrap();
+        let error = Store::open(&place.jobs, &place.results, &[]).err().unwrap();
         assert!(error.to_string().contains("no regular file"), "{error}");
     }
 }
@@ -161,4 +161,20 @@ async fn the_store_of_an_older_host_is_taken_with_its_results_and_tags() {
     assert_eq!(store.next_seq(), 3);
     drop(store);
     open(&place);
+}
+
+#[test]
+fn a_store_below_a_directory_that_others_may_write_is_refused_unless_that_one_is_trusted() {
+    let place = place();
+    let shared = place._directory.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, Permissions::from_mode(0o777)).unwrap();
+    let jobs = shared.join("own/jobs");
+    let error = Store::open(&jobs, &place.results, &[]).err().unwrap();
+    assert!(
+        matches!(&error, StoreError::Untrusted { .. })
+            && error.to_string().contains("shared above it is not trusted"),
+        "{error}"
+    );
+    Store::open(&jobs, &place.results, &[shared]).unwrap();
 }
