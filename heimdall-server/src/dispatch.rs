@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use bytes::Bytes;
-use uuid::Uuid;
 
 use self::active::{Active, Cancel};
 use self::queue::{Bounds, Queue, Waiting};
@@ -22,7 +21,7 @@ use self::storage::Storage;
 use crate::catalog::Catalog;
 use crate::config::Limits;
 use crate::error::{Code, HostError};
-use crate::job::{Job, JobStatus, Route, Submission, now, raw};
+use crate::job::{Job, JobStatus, Route, Submission, new_id, now, raw};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
@@ -185,8 +184,7 @@ impl Dispatch {
         submission: Submission,
         user: &str,
     ) -> Result<Submitted, HostError> {
-        // Ids grow with time, so that the store appends rather than scatters.
-        let id = Uuid::now_v7().to_string();
+        let id = new_id().to_string();
         let about = |error: HostError| error.about(id.as_str());
         if self.is_stopping() {
             return Err(about(stopping()));
@@ -308,7 +306,7 @@ impl Dispatch {
         let commands = submission.command_criteria.as_ref().unwrap_or(&none);
         let clusters = submission.cluster_criteria.as_ref().unwrap_or(&none);
         // The random half of a fresh id is as even as a choice needs to be.
-        let choose = |n| usize::try_from(Uuid::now_v7().as_u128() % n as u128).unwrap_or(0);
+        let choose = |n| usize::try_from(new_id().as_u128() % n as u128).unwrap_or(0);
         route::resolve(&self.catalog(), commands, clusters, choose)
     }
 

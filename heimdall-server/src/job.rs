@@ -3,10 +3,13 @@
 //! In: the body of a submission. Out: a [`Job`] and its JSON in the shapes of the interface. No I/O.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use plugin_api::json::{self, JsonError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use uuid::{ContextV7, Timestamp, Uuid};
 
 use crate::error::HostError;
 
@@ -152,6 +155,17 @@ pub struct Route {
     pub plugin: String,
 }
 
+/// The most bytes of a job's name, and of its version.
+const NAME_BYTES: usize = 1024;
+/// The most bytes of a job's description.
+const DESCRIPTION_BYTES: usize = 16 * 1024;
+/// The most bytes of a job's context as it is written.
+const CONTEXT_BYTES: usize = 512 * 1024;
+/// The most tags of a job, of its command criteria and of its cluster criteria.
+const TAGS: usize = 64;
+/// The most bytes of a tag.
+const TAG_BYTES: usize = 1024;
+
 /// A job as a client submits it. What else the client sends, the server decides, so it is dropped.
 #[derive(Debug, Deserialize)]
 pub struct Submission {
@@ -206,7 +220,50 @@ impl Submission {
         {
             return Err(HostError::invalid_job("'context' must be an object"));
         }
+        job.check_sizes()?;
         Ok(job)
+    }
+
+    /// Every record is kept and listed, so each of its parts has a size that it may have.
+    fn check_sizes(&self) -> Result<(), HostError> {
+        let texts = [
+            ("name", self.name.as_deref(), NAME_BYTES),
+            ("version", self.version.as_deref(), NAME_BYTES),
+            (
+                "description",
+                self.description.as_deref(),
+                DESCRIPTION_BYTES,
+            ),
+            (
+                "context",
+                self.context.as_deref().map(RawValue::get),
+                CONTEXT_BYTES,
+            ),
+        ];
+        for (field, text, most) in texts {
+            let bytes = text.map_or(0, str::len);
+            if bytes > most {
+                let message = format!(
+                    "'{field}' has {bytes} bytes, more than the {most} that a job's {field} may have"
+                );
+                return Err(HostError::invalid_job(message).hint("shorten it"));
+            }
+        }
+        let lists = [
+            ("tags", &self.tags),
+            ("command_criteria", &self.command_criteria),
+            ("cluster_criteria", &self.cluster_criteria),
+        ];
+        for (field, tags) in lists {
+            let tags = tags.iter().flatten();
+            if tags.clone().count() > TAGS || tags.clone().any(|tag| tag.len() > TAG_BYTES) {
+                let message = format!(
+                    "'{field}' has more than {TAGS} tags, or one of more than {TAG_BYTES} bytes"
+                );
+                return Err(HostError::invalid_job(message).hint("shorten it"));
+            }
+        }
+        Ok(())
     }
 
     /// The tags of the job's record: the submitted ones, and the system's own.
@@ -344,6 +401,21 @@ impl Job {
     }
 }
 
+/// The id of a new job. Ids grow with time, so that the store appends rather than scatters; a clock that stands before 1970 is
+/// taken for 1970.
+#[must_use]
+pub fn new_id() -> Uuid {
+    id_at(SystemTime::now())
+}
+
+fn id_at(time: SystemTime) -> Uuid {
+    static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let order = ORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    let stamp = Timestamp::from_unix(&*order, since.as_secs(), since.subsec_nanos());
+    Uuid::new_v7(stamp)
+}
+
 /// Seconds since 1970.
 #[must_use]
 pub fn now() -> i64 {
@@ -355,6 +427,8 @@ pub fn now() -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -374,6 +448,41 @@ mod tests {
             let error = Submission::parse(body.as_bytes()).unwrap_err();
             assert_eq!(error.code.as_str(), "INVALID_JOB");
             assert!(error.message.contains(message), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn ids_grow_and_a_clock_before_1970_is_taken_for_1970() {
+        let time = UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000);
+        let ids: Vec<_> = (0..1_000).map(|_| id_at(time)).collect();
+        assert!(ids.is_sorted(), "also within one millisecond");
+        let before = id_at(UNIX_EPOCH - std::time::Duration::from_secs(86_400));
+        assert_eq!(before.get_version_num(), 7);
+    }
+
+    #[test]
+    fn each_part_of_a_job_has_a_size_that_it_may_have() {
+        let long = |bytes: usize| "x".repeat(bytes);
+        let tags = |count: usize| (0..count).map(|n| format!("t:{n}")).collect::<Vec<_>>();
+        for (field, fits, too_much) in [
+            ("name", json!(long(1024)), json!(long(1025))),
+            ("version", json!(long(1024)), json!(long(1025))),
+            ("description", json!(long(16_384)), json!(long(16_385))),
+            (
+                "context",
+                json!({"query": long(500_000)}),
+                json!({"query": long(530_000)}),
+            ),
+            ("tags", json!(tags(64)), json!(tags(65))),
+            ("tags", json!([long(1024)]), json!([long(1025)])),
+            ("command_criteria", json!(tags(64)), json!(tags(65))),
+            ("cluster_criteria", json!([long(1024)]), json!([long(1025)])),
+        ] {
+            let parse = |value| Submission::parse(json!({field: value}).to_string().as_bytes());
+            assert!(parse(fits).is_ok(), "{field}");
+            let error = parse(too_much).unwrap_err();
+            assert_eq!(error.code.as_str(), "INVALID_JOB");
+            assert!(error.message.contains(field), "{error}");
         }
     }
 

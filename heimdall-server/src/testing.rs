@@ -295,7 +295,7 @@ pub(crate) fn submission(command: &str, query: &str) -> Submission {
 /// A record as the host would make it.
 pub(crate) fn job_for(store: &Store, command: &str, query: &str) -> Job {
     let seq = store.next_seq();
-    let id = uuid::Uuid::now_v7().to_string();
+    let id = crate::job::new_id().to_string();
     let submission = submission(command, query);
     Job {
         seq,

@@ -2,7 +2,7 @@
 //!
 //! A reader that takes the last of two `limit`s and one that takes the first would run different jobs; so neither is asked.
 
-use std::{collections::HashSet, fmt};
+use std::{borrow::Cow, collections::HashSet, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -65,37 +65,136 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 /// See [`JsonError`].
 pub fn parse(text: &str) -> Result<&RawValue, JsonError> {
     let value: &RawValue = serde_json::from_str(text)?;
-    check(value, &mut Vec::new())?;
+    check(value.get())?;
     Ok(value)
 }
 
-fn check(value: &RawValue, path: &mut Vec<String>) -> Result<(), JsonError> {
-    let text = value.get();
-    let is_object = text.starts_with('{');
-    if !is_object && !text.starts_with('[') {
-        return Ok(());
-    }
-    if path.len() >= MAX_DEPTH {
-        return Err(JsonError::TooDeep);
-    }
-    let members = if is_object {
-        serde_json::from_str::<Members<'_>>(text)?.0
-    } else {
-        let values: Vec<&RawValue> = serde_json::from_str(text)?;
-        values
-            .into_iter()
-            .enumerate()
-            .map(|(at, value)| (at.to_string(), value))
-            .collect()
-    };
-    let mut seen = HashSet::new();
-    for (key, value) in members {
-        path.push(key.clone());
-        if !seen.insert(key) {
-            return Err(JsonError::KeyTwice { path: path.clone() });
+/// An object or array that has begun and not ended.
+enum Open<'a> {
+    /// The keys so far, and the last of them.
+    Object(HashSet<Cow<'a, str>>, Cow<'a, str>),
+    /// The position of the value that follows.
+    Array(usize),
+}
+
+/// Looks at every key once, from left to right. What is between them is skipped: the text is known to be JSON.
+fn check(text: &str) -> Result<(), JsonError> {
+    let bytes = text.as_bytes();
+    let mut open: Vec<Open<'_>> = Vec::new();
+    let (mut at, mut key_is_next) = (0, false);
+    while let Some(&byte) = bytes.get(at) {
+        at += 1;
+        match byte {
+            b'"' => {
+                let end = end_of_string(bytes, at);
+                if key_is_next && let Some(Open::Object(keys, last)) = open.last_mut() {
+                    let key = unescaped(&text[at..end])?;
+                    last.clone_from(&key);
+                    if !keys.insert(key) {
+                        return Err(JsonError::KeyTwice { path: path(&open) });
+                    }
+                    key_is_next = false;
+                }
+                at = end + 1;
+            }
+            b'{' | b'[' => {
+                if open.len() >= MAX_DEPTH {
+                    return Err(JsonError::TooDeep);
+                }
+                key_is_next = byte == b'{';
+                open.push(if key_is_next {
+                    Open::Object(HashSet::new(), Cow::Borrowed(""))
+                } else {
+                    Open::Array(0)
+                });
+            }
+            b'}' | b']' => {
+                open.pop();
+                key_is_next = false;
+            }
+            b',' => match open.last_mut() {
+                Some(Open::Array(index)) => *index += 1,
+                _ => key_is_next = true,
+            },
+            _ => {}
         }
-        check(value, path)?;
-        path.pop();
     }
     Ok(())
+}
+
+/// Where the quotation mark is that ends a string whose first character is at `at`.
+fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
+    loop {
+        match bytes.get(at) {
+            Some(b'\\') => at += 2,
+            Some(b'"') | None => return at,
+            Some(_) => at += 1,
+        }
+    }
+}
+
+/// A key as it is meant: `"\u0061"` and `"a"` are the same one.
+fn unescaped(key: &str) -> Result<Cow<'_, str>, JsonError> {
+    if !key.contains('\\') {
+        return Ok(Cow::Borrowed(key));
+    }
+    Ok(Cow::Owned(serde_json::from_str(&format!("\"{key}\""))?))
+}
+
+fn path(open: &[Open<'_>]) -> Vec<String> {
+    let step = |open: &Open<'_>| match open {
+        Open::Object(_, key) => key.clone().into_owned(),
+        Open::Array(index) => index.to_string(),
+    };
+    open.iter().map(step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_given_twice_is_found_at_every_depth_and_however_it_is_written() {
+        for (text, twice) in [
+            (r#"{"a":1,"a":2}"#, Some("a")),
+            (r#"{"a":{"b":1},"b":{"b":1}}"#, None),
+            (r#"{"a":[{"b":1,"\u0062":2}]}"#, Some("a.0.b")),
+            (
+                r#"[1,[2,"a","a"],{"x":"x"},{"x":[{"y":1},{"z":{},"z":1}]}]"#,
+                Some("3.x.1.z"),
+            ),
+            (r#"{"a\"b":1,"a\\":2,"a\"b":3}"#, Some("a\"b")),
+            (
+                r#" { "a" : "}{,\"a\":" , "b" : [ ] , "a" : null } "#,
+                Some("a"),
+            ),
+            (r#"{"":1,"":2}"#, Some("")),
+            (r#"{"é":1,"\u00e9":2}"#, Some("é")),
+            (r#"{"a":1,"A":2}"#, None),
+            (r#""a,{"#, None),
+        ] {
+            let found = match parse(text) {
+                Err(JsonError::KeyTwice { path }) => Some(path.join(".")),
+                Err(JsonError::Syntax(_)) if text.starts_with("\"a,") => None,
+                other => {
+                    other.unwrap();
+                    None
+                }
+            };
+            assert_eq!(found.as_deref(), twice, "{text}");
+        }
+        let half = parse(r#"{"\ud800":1}"#);
+        assert!(matches!(half, Err(JsonError::Syntax(_))));
+    }
+
+    #[test]
+    fn depth_is_bounded_and_breadth_is_not() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(&nested(MAX_DEPTH)).is_ok());
+        assert!(matches!(
+            parse(&nested(MAX_DEPTH + 1)),
+            Err(JsonError::TooDeep)
+        ));
+        assert!(parse(&format!("[{}1]", "1,".repeat(1 << 20))).is_ok());
+    }
 }

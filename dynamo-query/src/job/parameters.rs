@@ -13,7 +13,17 @@ const FIELD: &str = "context.parameters";
 /// DynamoDB nests lists and maps to this depth and no deeper.
 const MAX_DEPTH: usize = 32;
 
+/// More text than this is more than DynamoDB takes in a request, and its values in memory are many times as large.
+const MAX_BYTES: usize = 16 << 20;
+
 pub(super) fn read(parameters: &RawValue) -> Result<Vec<AttributeValue>, Error> {
+    let bytes = parameters.get().len();
+    if bytes > MAX_BYTES {
+        return Err(invalid(format!(
+            "context.parameters has {bytes} bytes, more than the {MAX_BYTES} that a request to DynamoDB may have"
+        ))
+        .hint("split the job"));
+    }
     let Ok(values) = serde_json::from_str::<Vec<&RawValue>>(parameters.get()) else {
         return Err(invalid("context.parameters is not an array")
             .hint("write one value per ? of the statement, in order: [\"books\", 10]"));

@@ -644,3 +644,14 @@ fn segments_that_cannot_be_are_refused() {
         );
     }
 }
+
+#[test]
+fn more_parameters_than_a_request_may_have_are_refused_before_they_are_read() {
+    let values = "1,".repeat(9 << 20);
+    let job = format!(
+        r#"{{"context":{{"query":"SELECT * FROM t WHERE a = ?","parameters":[{values}1]}}}}"#
+    );
+    let error = Job::parse(&job).unwrap_err();
+    assert_eq!(error.code, ErrorCode::INVALID_JOB);
+    assert!(error.message.contains("more than the 16777216"), "{error}");
+}
