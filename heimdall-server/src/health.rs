@@ -1,9 +1,10 @@
 //! Whether clusters can be worked with.
 //!
 //! In: the definitions in force and the plugins. Out: one line a cluster, as Heimdall answers it. A few at a time, each within
-//! the time that the configuration gives.
+//! the time that the configuration gives. An answer is kept for some seconds, so that asking the host often does not ask AWS often.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use plugin_host::CallOptions;
@@ -15,6 +16,9 @@ use crate::plugins::Plugins;
 
 /// How many checks run at once, in all requests together.
 const AT_ONCE: usize = 10;
+
+/// How long an answer is kept.
+const KEPT: Duration = Duration::from_secs(5);
 
 /// What one cluster's check came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,11 +47,16 @@ pub struct Health {
     pub checks: Vec<Check>,
 }
 
+/// The last check of a cluster, and what was checked. Its lock is held during a check, so that all who ask meanwhile get the one answer.
+type Kept = Arc<tokio::sync::Mutex<Option<(Instant, Arc<LiveCluster>, Check)>>>;
+
 /// Runs checks.
 pub struct Checker {
     plugins: Arc<dyn Plugins>,
     timeout: Duration,
     places: Arc<Semaphore>,
+    /// By the cluster's id.
+    kept: Mutex<HashMap<String, Kept>>,
 }
 
 impl Checker {
@@ -58,6 +67,7 @@ impl Checker {
             plugins,
             timeout,
             places: Arc::new(Semaphore::new(AT_ONCE)),
+            kept: Mutex::default(),
         }
     }
 
@@ -72,9 +82,22 @@ impl Checker {
             clusters.filter(|cluster| cluster.is_active() && cluster.cluster.health_check)
         {
             if let Some(command) = command_for(catalog, cluster) {
-                tasks.push(tokio::spawn(
-                    self.one(Arc::clone(command), Arc::clone(cluster)),
-                ));
+                let kept = self.kept(catalog, &cluster.cluster.object.id);
+                let check = self.one(Arc::clone(command), Arc::clone(cluster));
+                let cluster = Arc::clone(cluster);
+                // A task of its own: it comes to its end and is kept, also where who asked goes away.
+                tasks.push(tokio::spawn(async move {
+                    let mut kept = kept.lock().await;
+                    if let Some((since, checked, check)) = &*kept
+                        && since.elapsed() < KEPT
+                        && Arc::ptr_eq(checked, &cluster)
+                    {
+                        return check.clone();
+                    }
+                    let check = check.await;
+                    *kept = Some((Instant::now(), cluster, check.clone()));
+                    check
+                }));
             }
         }
         let mut checks = Vec::with_capacity(tasks.len());
@@ -94,6 +117,13 @@ impl Checker {
         Health { healthy, checks }
     }
 
+    /// What is kept of a cluster; clusters that are gone are forgotten.
+    fn kept(&self, catalog: &Catalog, id: &str) -> Kept {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|id, _| catalog.cluster(id).is_some());
+        Arc::clone(kept.entry(id.to_owned()).or_default())
+    }
+
     fn one(
         &self,
         command: Arc<LiveCommand>,
@@ -108,20 +138,25 @@ impl Checker {
             let began = Instant::now();
             let asked = Arc::clone(&command);
             let document = cluster.document.get().as_bytes().to_vec();
-            let _place = places.acquire().await;
-            let call = tokio::task::spawn_blocking(move || {
-                let lease = plugins
-                    .lease(asked.command.need())
-                    .map_err(|unavailable| unavailable.to_string())?;
-                let call = CallOptions {
-                    timeout: Some(timeout),
-                    ..CallOptions::default()
-                };
-                lease
-                    .check_health(&document, &call)
-                    .map(drop)
-                    .map_err(|error| format!("{}: {}", error.code, error.message))
-            });
+            // The place is held by the call itself: one that does not keep to its time keeps its thread.
+            let call = async move {
+                let place = places.acquire_owned().await;
+                tokio::task::spawn_blocking(move || {
+                    let _place = place;
+                    let lease = plugins
+                        .lease(asked.command.need())
+                        .map_err(|unavailable| unavailable.to_string())?;
+                    let call = CallOptions {
+                        timeout: Some(timeout),
+                        ..CallOptions::default()
+                    };
+                    lease
+                        .check_health(&document, &call)
+                        .map(drop)
+                        .map_err(|error| format!("{}: {}", error.code, error.message))
+                })
+                .await
+            };
             // A plugin that does not keep to its time still gets no more of ours.
             let error = match tokio::time::timeout(timeout + Duration::from_secs(1), call).await {
                 Ok(Ok(outcome)) => outcome.err(),
@@ -159,7 +194,26 @@ pub fn command_for<'a>(
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::testing::Linked;
+    use crate::testing::{COUNTED_CHECKS, Linked};
+
+    #[tokio::test]
+    async fn however_often_a_host_is_asked_it_asks_a_cluster_once() {
+        let text = "{commands: [{name: c, plugin: fake}], clusters: [{name: counted, health_check: true}]}";
+        let config = Config::parse("c.yaml".as_ref(), text, &|_| None).unwrap();
+        let catalog = Catalog::new(&config, &Default::default(), 0);
+        let checker = Checker::new(Arc::new(Linked), Duration::from_secs(5));
+        let first = checker.check(&catalog, catalog.clusters());
+        let again = checker.check(&catalog, catalog.clusters());
+        let (first, again) = tokio::join!(first, again);
+        assert_eq!(first, again);
+        assert_eq!(checker.check(&catalog, catalog.clusters()).await, first);
+        let asked = || COUNTED_CHECKS.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(asked(), 1);
+        // Another definition is another question.
+        let reread = Catalog::new(&config, &Default::default(), 0);
+        checker.check(&reread, reread.clusters()).await;
+        assert_eq!(asked(), 2);
+    }
 
     #[tokio::test]
     async fn each_checked_cluster_has_a_line_and_one_bad_one_makes_all_unhealthy() {

@@ -5,6 +5,7 @@
 
 mod batch;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write;
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use plugin_api::Level;
 use plugin_host::LogSink;
+use results::visible;
 use serde_json::{Map, Value, json};
 
 /// How lines are written.
@@ -92,7 +94,8 @@ impl Log {
                         {
                             write!(line, " {name}={text}")
                         }
-                        other => write!(line, " {name}={other}"),
+                        Value::String(text) => write!(line, " {name}=\"{}\"", quoted(text)),
+                        other => write!(line, " {name}={}", one_line(&other.to_string())),
                     };
                 }
             }
@@ -181,11 +184,15 @@ pub(crate) fn first_line(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }
 
-/// A line break inside a message would let a client write log lines of its own.
-fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+/// A line break inside a message would let a client write log lines of its own, and an escape sequence or a turned reading direction
+/// would show an operator something else than what is there.
+fn one_line(text: &str) -> Cow<'_, str> {
+    visible(text.into())
+}
+
+/// A text between quotation marks.
+fn quoted(text: &str) -> String {
+    one_line(&text.replace('\\', "\\\\").replace('"', "\\\"")).into_owned()
 }
 
 /// `2026-11-23T19:44:13.123Z`.
@@ -270,7 +277,7 @@ mod tests {
         };
         let text = written(LogFormat::Text, event);
         assert!(
-            text.ends_with("INFO  job ended id=a-1 user=\"x y\" rows=2\n"),
+            text.ends_with("INFO  job\\nended id=a-1 user=\"x y\" rows=2\n"),
             "{text}"
         );
         let line: Value = serde_json::from_str(&written(LogFormat::Json, event)).unwrap();
@@ -278,6 +285,34 @@ mod tests {
             (line["message"].as_str(), line["rows"].as_i64()),
             (Some("job\nended"), Some(2))
         );
+    }
+
+    #[test]
+    fn what_a_client_wrote_moves_no_cursor_and_turns_no_direction() {
+        let hostile = "a\u{1b}[2J\u{9b}1m\u{202e}b\u{2066}\r\n\"c";
+        let text = written(LogFormat::Text, |log| {
+            log.event(
+                Level::Info,
+                hostile,
+                &[("user", json!(hostile)), ("list", json!([hostile]))],
+            );
+            log.begin_job("x");
+            log.sink()(Level::Debug, "t", &format!("job=x {hostile}"));
+            let lines = log.end_job("x");
+            assert_eq!(lines.matches(harmful).count(), 1, "{lines:?}");
+        });
+        assert_eq!(text.matches(harmful).count(), 1, "{text:?}");
+        assert!(
+            text.contains(r#"user="a\u{1b}[2J\u{9b}1m\u{202e}b\u{2066}\r\n\"c""#),
+            "{text}"
+        );
+    }
+
+    /// Whatever is no plain character; a line's own end is one as well.
+    fn harmful(c: char) -> bool {
+        c.is_control()
+            || ('\u{2028}'..='\u{202e}').contains(&c)
+            || ('\u{2066}'..='\u{2069}').contains(&c)
     }
 
     #[test]

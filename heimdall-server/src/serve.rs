@@ -6,9 +6,12 @@ mod admin;
 mod answer;
 mod auth;
 mod body;
+mod buffers;
+mod crowd;
 mod jobs;
 mod listen;
 mod objects;
+mod paced;
 mod paths;
 mod query;
 mod ready;
@@ -17,6 +20,7 @@ mod site;
 mod start;
 mod stop;
 mod tokens;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +47,8 @@ struct App {
     gate: auth::Gate,
     web_ui: Option<console::WebUi>,
     ready: ready::Readiness,
+    buffers: buffers::Buffers,
+    turns: turns::Turns,
     limits: Limits,
     read_timeout: Duration,
     /// Held while the definitions in force change.

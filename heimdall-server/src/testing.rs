@@ -1,5 +1,6 @@
 //! A whole host in a test: a store in a temporary directory and a plugin that is linked in and does what its query says.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,9 @@ use crate::log::{Log, LogFormat};
 use crate::metrics::Metrics;
 use crate::plugins::{Isolation, Lease, Need, Plugins, Unavailable};
 use crate::store::Store;
+
+/// How often clusters with `counted` in their definition were checked.
+pub(crate) static COUNTED_CHECKS: AtomicUsize = AtomicUsize::new(0);
 
 struct Fake;
 
@@ -64,6 +68,9 @@ impl Plugin for Fake {
     }
 
     fn check_health(&self, cluster: &str, _ctx: &JobCtx) -> Result<Vec<u8>, Error> {
+        if cluster.contains("counted") {
+            COUNTED_CHECKS.fetch_add(1, Ordering::Relaxed);
+        }
         if cluster.contains("unhealthy") {
             return Err(Error::new(ErrorCode::UNAVAILABLE, "cannot connect"));
         }

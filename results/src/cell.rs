@@ -45,8 +45,9 @@ pub(crate) fn shown(cell: &str) -> Result<Cow<'_, str>, WriteError> {
     }
 }
 
-/// Writes control characters as escapes such as `\n` and `\u{1b}`.
-pub(crate) fn visible(text: Cow<'_, str>) -> Cow<'_, str> {
+/// Writes control characters as escapes such as `\n` and `\u{1b}`, so that a text from elsewhere moves no cursor, begins no line and
+/// turns no reading direction on a terminal or in a log.
+pub fn visible(text: Cow<'_, str>) -> Cow<'_, str> {
     if !text.contains(is_control) {
         return text;
     }

@@ -58,6 +58,7 @@ mod write;
 
 pub use accept::negotiate;
 pub use answer::Answer;
+pub use cell::visible;
 pub use column::{Column, Kind};
 pub use digits::Digits;
 pub use error::WriteError;

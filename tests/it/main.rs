@@ -7,6 +7,7 @@
 
 mod abi_header;
 mod abi_surface;
+mod attacks;
 mod budgets;
 mod chameleon;
 mod child;

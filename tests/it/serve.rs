@@ -64,6 +64,11 @@ fn a_hangup_puts_new_tokens_and_commands_in_force_together_or_neither() {
 
     for (tokens, config, why) in [
         ("", CONFIG, "holds no token"),
+        (
+            "third-token alice root",
+            CONFIG,
+            "tokens:1: unknown role 'root'",
+        ),
         ("third-token", "commands: [{nme: x}]", "nme"),
         (
             "third-token",
@@ -102,4 +107,24 @@ fn a_host_takes_as_many_file_handles_as_it_may() {
     let numbers: Vec<&str> = files.unwrap().split_whitespace().skip(3).take(2).collect();
     assert_eq!(numbers[0], numbers[1], "soft and hard limit");
     assert_ne!(numbers[0], "256");
+}
+
+#[test]
+fn a_token_line_that_cannot_be_meant_ends_the_start_and_is_named() {
+    let place = Place::new(CONFIG, "http://127.0.0.1:9");
+    for (tokens, message) in [
+        ("hush\nhush2 bob root\n", "tokens:2: unknown role 'root'"),
+        ("hush bob user more", "tokens:1: a fourth word"),
+        ("\n", "holds no token"),
+    ] {
+        fs::write(place.path().join("tokens"), tokens).unwrap();
+        let output = std::process::Command::new(harness_tests::host())
+            .args(["serve", "--config", "config.yaml"])
+            .current_dir(place.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(message) && !said.contains("hush"), "{said}");
+    }
 }

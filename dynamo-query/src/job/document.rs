@@ -12,8 +12,19 @@ use serde_json::value::RawValue;
 
 use super::invalid;
 
+/// More than any job needs: its statement has 8,192 characters, and its parameters fit into a request to DynamoDB.
+const MAX_BYTES: usize = 32 << 20;
+
 /// Checks that a text is JSON without a key given twice, anywhere, and hands it out for reading.
 pub(super) fn parse<'a>(text: &'a str, what: &str) -> Result<&'a RawValue, Error> {
+    // Before it is looked at: reading a text of any length would take any time.
+    if text.len() > MAX_BYTES {
+        let message = format!(
+            "{what} has {} bytes, more than the {MAX_BYTES} that a document may have",
+            text.len()
+        );
+        return Err(Error::new(ErrorCode::INVALID_JOB, message).hint("split the job"));
+    }
     json::parse(text).map_err(|error| match error {
         // What lies inside the parameters is data, keys too.
         JsonError::KeyTwice { path } if path.iter().any(|key| key == "parameters") => invalid(

@@ -654,4 +654,6 @@ fn more_parameters_than_a_request_may_have_are_refused_before_they_are_read() {
     let error = Job::parse(&job).unwrap_err();
     assert_eq!(error.code, ErrorCode::INVALID_JOB);
     assert!(error.message.contains("more than the 16777216"), "{error}");
+    let error = Job::parse(&" ".repeat((32 << 20) + 1)).unwrap_err();
+    assert!(error.message.contains("more than the 33554432"), "{error}");
 }

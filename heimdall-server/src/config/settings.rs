@@ -114,6 +114,10 @@ pub struct Limits {
     pub body_bytes: usize,
     /// `max_connections` open at once.
     pub connections: usize,
+    /// `max_connections_per_client` of them: a quarter where nobody says.
+    pub connections_per_client: usize,
+    /// `max_buffered_bytes`: bodies of requests and unread answers in memory at once.
+    pub buffered_bytes: u64,
     /// `max_running_jobs`: sync jobs that run at once.
     pub running: usize,
     /// `max_running_jobs_per_user`: jobs of one caller that run at once, sync and async.
@@ -228,6 +232,8 @@ const LIMITS: Keys = Keys {
     known: &[
         "max_body_bytes",
         "max_connections",
+        "max_connections_per_client",
+        "max_buffered_bytes",
         "max_running_jobs",
         "max_running_jobs_per_user",
         "max_queued_jobs",
@@ -427,9 +433,18 @@ fn limits(root: &mut Fields<'_>) -> Limits {
     let mut fields = inner(root, "limits", &LIMITS);
     let delay = fields.integer("shutdown_delay_seconds", 0).unwrap_or(0);
     let grace = fields.integer("shutdown_grace_seconds", 0).unwrap_or(20);
+    let connections = count(&mut fields, "max_connections", 4_096);
     Limits {
         body_bytes: count(&mut fields, "max_body_bytes", 1 << 20),
-        connections: count(&mut fields, "max_connections", 4_096),
+        connections,
+        connections_per_client: count(
+            &mut fields,
+            "max_connections_per_client",
+            (connections / 4).max(1),
+        ),
+        buffered_bytes: fields
+            .integer("max_buffered_bytes", 4 << 20)
+            .unwrap_or(256 << 20),
         running: count(&mut fields, "max_running_jobs", 256),
         running_per_user: count(&mut fields, "max_running_jobs_per_user", 128),
         queued: count(&mut fields, "max_queued_jobs", 10_000),

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Caller;
+use super::crowd::Client;
 use super::query::Id;
 use super::{Shared, answer, body};
 use crate::error::{Code, HostError};
@@ -40,6 +41,7 @@ pub(super) async fn use_version(
     State(app): State<Shared>,
     Extension(caller): Extension<Caller>,
     Id(name): Id,
+    client: Client,
     body: Body,
 ) -> Answer {
     /// `version` must be there: a body that forgot it would otherwise undo a pin.
@@ -48,7 +50,7 @@ pub(super) async fn use_version(
         #[serde(deserialize_with = "Option::deserialize")]
         version: Option<Version>,
     }
-    let bytes = body::read(&app, body).await?;
+    let bytes = body::read(&app, client, body).await?.bytes;
     let Wanted { version } = serde_json::from_slice(&bytes).map_err(|error| {
         HostError::new(
             Code::InvalidRequest,

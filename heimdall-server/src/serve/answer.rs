@@ -12,8 +12,12 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use serde::Serialize;
 
+use super::buffers::{Counted, Share, hold};
 use crate::job::{Job, View};
 use crate::store::StoredResult;
+
+/// How much of a file is read at a time.
+const READ_BYTES: usize = 256 * 1024;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
@@ -71,6 +75,61 @@ pub(super) fn job_with_result(job: &Job, result: Option<Bytes>) -> Response {
     with(StatusCode::OK, JSON, Body::new(chunks))
 }
 
+/// As [`job_with_result`], with the result as the store has it.
+pub(super) fn job_with_stored(job: &Job, stored: Option<StoredResult>) -> Response {
+    match stored {
+        None => job_with_result(job, None),
+        Some(StoredResult::Inline(bytes)) => job_with_result(job, Some(bytes.into())),
+        Some(StoredResult::File(file, _)) => {
+            let mut head = job.to_json(View::Submitted);
+            head.truncate(head.len() - 1);
+            head.extend_from_slice(b",\"result\":");
+            let stream = tokio_util::io::ReaderStream::with_capacity(
+                tokio::fs::File::from_std(file),
+                READ_BYTES,
+            );
+            let body = Around {
+                head: Some(head.into()),
+                inner: Body::from_stream(stream),
+                tail: Some(Bytes::from_static(b"}")),
+            };
+            with(StatusCode::OK, JSON, Body::new(body))
+        }
+    }
+}
+
+/// A body between two pieces.
+struct Around {
+    head: Option<Bytes>,
+    inner: Body,
+    tail: Option<Bytes>,
+}
+
+impl http_body::Body for Around {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(head) = self.head.take() {
+            return Poll::Ready(Some(Ok(Frame::data(head))));
+        }
+        match std::task::ready!(Pin::new(&mut self.inner).poll_frame(context)) {
+            None => Poll::Ready(self.tail.take().map(|tail| Ok(Frame::data(tail)))),
+            frame => Poll::Ready(frame),
+        }
+    }
+}
+
+/// An answer that has its share of the room for bodies already.
+pub(super) fn counted(response: Response, share: Share) -> Response {
+    let mut response = response.map(|body| hold(body, share));
+    response.extensions_mut().insert(Counted);
+    response
+}
+
 /// A stored result, unchanged.
 pub(super) fn result(stored: StoredResult) -> Response {
     match stored {
@@ -78,7 +137,7 @@ pub(super) fn result(stored: StoredResult) -> Response {
         StoredResult::File(file, length) => {
             let stream = tokio_util::io::ReaderStream::with_capacity(
                 tokio::fs::File::from_std(file),
-                256 * 1024,
+                READ_BYTES,
             );
             let mut response = with(StatusCode::OK, JSON, Body::from_stream(stream));
             response

@@ -1,17 +1,44 @@
-//! Request bodies: bounded in size and time.
+//! Request bodies: bounded in size and time, and all of them together in memory.
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody, to_bytes};
 use bytes::Bytes;
 use http_body_util::LengthLimitError;
 
 use super::App;
+use super::buffers::{self, Share};
+use super::crowd::Client;
 use crate::error::{Code, HostError};
+
+/// A request's body, with its share of the room for bodies.
+pub(super) struct Whole {
+    pub(super) bytes: Bytes,
+    _share: Option<Share>,
+}
 
 /// A request's whole body.
 ///
 /// # Errors
-/// It is larger, or slower, than the host takes.
-pub(super) async fn read(app: &App, body: Body) -> Result<Bytes, HostError> {
+/// It is larger, or slower, than the host takes, or there is no room for it beside the others.
+pub(super) async fn read(app: &App, client: Client, body: Body) -> Result<Whole, HostError> {
+    let most = app.limits.body_bytes as u64;
+    // A body whose length is not told may become as long as any.
+    let expected = body.size_hint().exact().unwrap_or(most).min(most);
+    let share = match expected {
+        0..=buffers::SMALL => None,
+        _ => Some(
+            app.buffers
+                .take(client, expected)
+                .ok_or_else(buffers::busy)?,
+        ),
+    };
+    let bytes = read_bytes(app, body).await?;
+    Ok(Whole {
+        bytes,
+        _share: share,
+    })
+}
+
+async fn read_bytes(app: &App, body: Body) -> Result<Bytes, HostError> {
     let limit = app.limits.body_bytes;
     match tokio::time::timeout(app.read_timeout, to_bytes(body, limit)).await {
         Ok(Ok(bytes)) => Ok(bytes),

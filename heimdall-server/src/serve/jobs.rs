@@ -6,12 +6,14 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::auth::Caller;
+use super::crowd::Client;
 use super::query::{Id, Parameters};
-use super::{Shared, answer, body};
-use crate::dispatch::{Submitted, blocking};
+use super::{Shared, answer, body, buffers};
+use crate::dispatch::Submitted;
 use crate::error::{Code, HostError};
 use crate::job::{Job, JobStatus, Submission, View};
 use crate::store::Pattern;
@@ -21,16 +23,50 @@ type Answer = Result<Response, HostError>;
 pub(super) async fn submit(
     State(app): State<Shared>,
     Extension(caller): Extension<Caller>,
+    client: Client,
     body: Body,
 ) -> Answer {
     let user = caller.must()?;
-    let bytes = body::read(&app, body).await?;
-    let submission = Submission::parse(&bytes)?;
-    drop(bytes);
+    let submission = read_submission(&app, client, body).await?;
     match app.dispatch.submit(submission, &user).await? {
         Submitted::Queued(job) => Ok(answer::json_bytes(job.to_json(View::Submitted))),
-        Submitted::Ended(job, result) => Ok(answer::job_with_result(&job, result)),
+        Submitted::Ended(job, result) => ended(&app, client, &job, result).await,
     }
+}
+
+/// Reads a submission; a large one on a thread of its own, so that it holds up no other request.
+async fn read_submission(
+    app: &Shared,
+    client: Client,
+    body: Body,
+) -> Result<Submission, HostError> {
+    let body = body::read(app, client, body).await?;
+    if body.bytes.len() as u64 <= buffers::SMALL {
+        return Submission::parse(&body.bytes);
+    }
+    app.turns
+        .body(move || Submission::parse(&body.bytes))
+        .await?
+}
+
+/// The answer to a sync job. A large result is sent from memory where there is room for it, else from its file.
+async fn ended(app: &Shared, client: Client, job: &Job, result: Option<Bytes>) -> Answer {
+    let bytes = result.as_ref().map_or(0, Bytes::len) as u64;
+    if bytes <= buffers::SMALL {
+        return Ok(answer::job_with_result(job, result));
+    }
+    if let Some(share) = app.buffers.take_whole(client, bytes) {
+        return Ok(answer::counted(answer::job_with_result(job, result), share));
+    }
+    drop(result);
+    let share = app.buffers.take(client, buffers::STREAM).ok_or_else(|| {
+        buffers::busy()
+            .hint("the job has ended; its result is at /api/v1/job/ID/result")
+            .about(job.id.as_str())
+    })?;
+    let (store, seq) = (Arc::clone(&app.store), job.seq);
+    let stored = app.turns.question(move || store.result(seq)).await?;
+    Ok(answer::counted(answer::job_with_stored(job, stored), share))
 }
 
 pub(super) async fn statuses() -> Response {
@@ -82,7 +118,7 @@ pub(super) async fn result(
             .about(id));
     }
     let store = Arc::clone(&app.store);
-    if let Some(stored) = blocking(move || store.result(job.seq)).await? {
+    if let Some(stored) = app.turns.question(move || store.result(job.seq)).await? {
         return Ok(answer::result(stored));
     }
     let error = HostError::new(
@@ -120,7 +156,8 @@ pub(super) async fn stderr(
         return Ok(answer::text(lines));
     }
     let store = Arc::clone(&app.store);
-    blocking(move || store.stderr(job.seq))
+    app.turns
+        .question(move || store.stderr(job.seq))
         .await
         .map(answer::text)
 }
@@ -152,7 +189,7 @@ pub(super) async fn list(
             .push(("user", Pattern::Exact(caller.must()?)));
     }
     let store = Arc::clone(&app.store);
-    let page = blocking(move || store.jobs(&query)).await?;
+    let page = app.turns.list(move || store.jobs(&query)).await?;
     let mut bytes = b"{\"data\":[".to_vec();
     for (index, job) in page.jobs.iter().enumerate() {
         if index > 0 {
@@ -179,7 +216,7 @@ async fn find(app: &Shared, caller: &Caller, id: &str) -> Result<Job, HostError>
         None
     };
     let (store, asked) = (Arc::clone(&app.store), id.to_owned());
-    let job = blocking(move || store.job(&asked)).await?;
+    let job = app.turns.question(move || store.job(&asked)).await?;
     job.filter(|job| owner.is_none_or(|owner| owner == job.user))
         .ok_or_else(|| {
             HostError::new(Code::NotFound, format!("unknown job_id '{id}'"))

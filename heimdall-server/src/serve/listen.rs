@@ -1,20 +1,26 @@
 //! Where the host listens, and connections.
 //!
-//! In: the configured address, a router, a shutdown. Out: served connections: bounded in number, in the time that a request's
-//! head may take, and in the time that a client may leave an answer unread.
+//! In: the configured address, a router, a shutdown. Out: served connections: bounded in number, of all and of each client, in the
+//! time that a request's head may take, and in the time that a client may leave an answer unread.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio_io_timeout::TimeoutStream;
+
+use super::buffers::hold;
+use super::crowd::{Client, Crowd, Guest};
+use super::paced::Paced;
 
 /// Where to listen, and what to say about it.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,63 +86,88 @@ pub(super) fn place(
     })
 }
 
-/// Bounds of a connection.
+/// Bounds of connections.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Timeouts {
+pub(super) struct Bounds {
+    /// How long the head of a request may take, and the wait before it.
     pub(super) head: Duration,
+    /// How long a client may leave an answer unread.
     pub(super) write: Duration,
+    /// How many are open at once.
+    pub(super) connections: usize,
+    /// How many of one client.
+    pub(super) of_client: usize,
 }
 
 /// Serves connections until `shutdown` resolves, then lets answers under way end, for `linger` at most.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,
-    timeouts: Timeouts,
-    connections: usize,
+    bounds: Bounds,
     shutdown: impl Future<Output = ()>,
     linger: Duration,
 ) {
-    let places = Arc::new(Semaphore::new(connections));
+    let crowd = Crowd::new(bounds.connections, bounds.of_client);
     let graceful = GracefulShutdown::new();
     tokio::pin!(shutdown);
     loop {
-        let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+        let (stream, client) = tokio::select! {
+            accepted = accept(&listener) => accepted,
             () = &mut shutdown => break,
         };
-        let (stream, place) = accepted;
+        let Some(guest) = crowd.enter(client) else {
+            refuse(&stream);
+            continue;
+        };
         // Small answers are not to wait for more.
         let _ = stream.set_nodelay(true);
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(timeouts.write));
-        let service = TowerToHyperService::new(router.clone());
+        let stream = Paced::new(stream, bounds.write);
+        let leave = guest.leave.clone();
+        let router = TowerToHyperService::new(router.clone());
+        let service = service_fn(move |request| answer(router.clone(), &guest, request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(timeouts.head)
+            .header_read_timeout(bounds.head)
             .max_buf_size(64 * 1024)
             .serve_connection(TokioIo::new(Box::pin(stream)), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // A connection that breaks is the client's matter.
-            let _ = connection.await;
-            drop(place);
+            tokio::select! { _ = connection => {}, () = leave.cancelled() => {} }
         });
     }
     drop(listener);
     let _ = tokio::time::timeout(linger, graceful.shutdown()).await;
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> (TcpStream, tokio::sync::OwnedSemaphorePermit) {
-    let place = Arc::clone(places)
-        .acquire_owned()
-        .await
-        .expect("the semaphore is never closed");
+/// Answers a request of a connection, which is at work until the answer is sent.
+fn answer(
+    router: TowerToHyperService<Router>,
+    guest: &Guest,
+    mut request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
+    request.extensions_mut().insert(guest.client);
+    let visit = guest.visit();
+    async move {
+        let response = router.call(request).await?;
+        Ok(response.map(|body| hold(body, visit)))
+    }
+}
+
+/// Tells a client that there is no room for it, where the few bytes can be sent at once.
+fn refuse(stream: &TcpStream) {
+    const BODY: &str = r#"{"error":"this host has as many connections as it takes, all of them at work","code":"BUSY","hint":"try again in a moment"}"#;
+    let answer = format!(
+        "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nContent-Length: {}\r\nRetry-After: 1\r\nConnection: close\r\n\r\n{BODY}",
+        BODY.len()
+    );
+    let _ = stream.try_write(answer.as_bytes());
+}
+
+async fn accept(listener: &TcpListener) -> (TcpStream, Client) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok((stream, address)) => return (stream, address.ip().into()),
             // Out of file handles, or a connection that was gone already: neither ends the host.
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }

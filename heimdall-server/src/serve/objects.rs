@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::auth::Caller;
+use super::crowd::Client;
 use super::query::{Id, Parameters, unknown_status};
 use super::{Shared, answer, body};
 use crate::catalog::{Catalog, Kind, Known};
@@ -92,26 +93,35 @@ pub(super) async fn set_command_status(
     State(app): State<Shared>,
     Extension(caller): Extension<Caller>,
     Id(id): Id,
+    client: Client,
     body: Body,
 ) -> Answer {
-    set_status(&app, &caller, Kind::Command, &id, body).await
+    set_status(&app, &caller, Kind::Command, &id, client, body).await
 }
 
 pub(super) async fn set_cluster_status(
     State(app): State<Shared>,
     Extension(caller): Extension<Caller>,
     Id(id): Id,
+    client: Client,
     body: Body,
 ) -> Answer {
-    set_status(&app, &caller, Kind::Cluster, &id, body).await
+    set_status(&app, &caller, Kind::Cluster, &id, client, body).await
 }
 
-async fn set_status(app: &Shared, caller: &Caller, kind: Kind, id: &str, body: Body) -> Answer {
+async fn set_status(
+    app: &Shared,
+    caller: &Caller,
+    kind: Kind,
+    id: &str,
+    client: Client,
+    body: Body,
+) -> Answer {
     #[derive(Deserialize)]
     struct Wanted {
         status: String,
     }
-    let bytes = body::read(app, body).await?;
+    let bytes = body::read(app, client, body).await?.bytes;
     let wanted: Wanted = serde_json::from_slice(&bytes).map_err(|error| {
         HostError::new(
             Code::InvalidRequest,

@@ -12,7 +12,7 @@ use serde_json::json;
 use tower_http::compression::CompressionLayer;
 
 use super::auth::Caller;
-use super::{Shared, admin, auth, jobs, objects, paths, ready};
+use super::{Shared, admin, auth, buffers, jobs, objects, paths, ready};
 use crate::error::{Code, HostError, Refusal};
 use crate::log::first_line;
 
@@ -92,6 +92,10 @@ pub(super) fn router(app: Shared) -> Router {
         .merge(console::page(app.web_ui.is_none()))
         .fallback(paths::anything_else)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            buffers::bound,
+        ))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),
             auth::check,

@@ -13,10 +13,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Gate;
-use super::listen::{self, Place, Timeouts};
+use super::buffers::Buffers;
+use super::listen::{self, Bounds, Place};
 use super::ready::Readiness;
 use super::stop::{self, End};
 use super::tokens::{self, TokenError, Tokens};
+use super::turns::Turns;
 use super::{App, Shared, routes};
 use crate::catalog::Catalog;
 use crate::config::{Config, ConfigError, Limits};
@@ -238,9 +240,11 @@ async fn live(
         )],
     );
 
-    let timeouts = Timeouts {
+    let bounds = Bounds {
         head: config.server.head_timeout,
         write: config.server.write_timeout,
+        connections: connections(config.limits.connections, &log),
+        of_client: config.limits.connections_per_client,
     };
     stop::tell_manager(&[NotifyState::Ready]);
     let drained = drain(&end, &app, config.limits);
@@ -248,8 +252,7 @@ async fn live(
     let served = listen::serve(
         listener,
         routes::router(Arc::clone(&app)),
-        timeouts,
-        config.limits.connections,
+        bounds,
         async {
             drained.await;
             all_ended.cancel();
@@ -335,10 +338,37 @@ async fn assemble(
         gate,
         web_ui: config.server.web_ui.clone(),
         ready: Readiness::default(),
+        buffers: Buffers::new(config.limits.buffered_bytes),
+        turns: turns(),
         limits: config.limits,
         read_timeout: config.server.read_timeout,
         changing: tokio::sync::Mutex::new(()),
     }))
+}
+
+/// As many connections as the configuration says, and as the system has file handles for: one that cannot be accepted waits unseen,
+/// while one too many can be told so.
+fn connections(wanted: usize, log: &Log) -> usize {
+    /// For the store, plugins, results that are read, and requests to AWS.
+    const OTHER_FILES: usize = 256;
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let files = files.map_or(usize::MAX, |files| {
+        usize::try_from(files).unwrap_or(usize::MAX)
+    });
+    let room = files.saturating_sub(OTHER_FILES).max(files / 2);
+    if room < wanted {
+        let fields = [
+            ("max_connections", json!(room)),
+            ("file_handles", json!(files)),
+        ];
+        let message = "the system gives fewer file handles than limits.max_connections needs; fewer connections are taken";
+        log.event(Level::Warn, message, &fields);
+    }
+    wanted.min(room)
+}
+
+fn turns() -> Turns {
+    Turns::new(std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// SIGHUP: commands, clusters and tokens are read again, and the plugin directory is looked at again.
@@ -433,6 +463,8 @@ pub(super) async fn app_of(host: &crate::testing::Host) -> Shared {
         gate,
         web_ui: host.config.server.web_ui.clone(),
         ready: Readiness::default(),
+        buffers: Buffers::new(host.config.limits.buffered_bytes),
+        turns: turns(),
         limits: host.config.limits,
         read_timeout: host.config.server.read_timeout,
         changing: tokio::sync::Mutex::new(()),

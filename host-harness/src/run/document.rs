@@ -117,7 +117,7 @@ fn by_options(submitted: Vec<u8>, args: &RunArgs) -> Result<Routed, RunError> {
     {
         Some(id) => id,
         None if job.get("id").is_none_or(|id| id.get() == "null") => {
-            let id = crate::job::new_id().to_string();
+            let id = heimdall_server::job::new_id().to_string();
             job.set("id", to_raw_value(&id).expect("a text serializes"));
             id
         }
@@ -212,7 +212,7 @@ pub(crate) fn route_job(
             .hint("the command's allowed_callers names who may; --user says who you are"),
         ));
     }
-    let id = crate::job::new_id().to_string();
+    let id = heimdall_server::job::new_id().to_string();
     #[derive(Serialize)]
     struct Job<'a> {
         id: &'a str,

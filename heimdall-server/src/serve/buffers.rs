@@ -1,0 +1,184 @@
+//! How many bytes of requests and answers may be in memory at once.
+//!
+//! In: a client and a number of bytes. Out: a share of the room, given back when it is dropped, or nothing. Small bodies are not
+//! counted: the number of connections bounds them. No client holds more than half of the room, so that one that reads nothing does
+//! not end the answers of the others.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http_body::{Frame, SizeHint};
+
+use super::Shared;
+use super::crowd::Client;
+use crate::error::{Code, HostError};
+
+/// Bodies up to this size are not counted.
+pub(super) const SMALL: u64 = 64 * 1024;
+/// What an answer counts that is sent as it is made.
+pub(super) const STREAM: u64 = 512 * 1024;
+
+/// The room for bodies.
+pub(super) struct Buffers(Arc<Room>);
+
+struct Room {
+    most: u64,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    all: u64,
+    by_client: HashMap<Client, u64>,
+}
+
+impl Room {
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A part of the room.
+pub(super) struct Share {
+    room: Arc<Room>,
+    client: Client,
+    bytes: u64,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut taken = self.room.taken();
+        taken.all -= self.bytes;
+        if let Some(of_client) = taken.by_client.get_mut(&self.client) {
+            *of_client -= self.bytes;
+            if *of_client == 0 {
+                taken.by_client.remove(&self.client);
+            }
+        }
+    }
+}
+
+impl Buffers {
+    /// Room for so many bytes.
+    pub(super) fn new(most: u64) -> Self {
+        Self(Arc::new(Room {
+            most,
+            taken: Mutex::default(),
+        }))
+    }
+
+    /// A share of the room, where there is enough.
+    pub(super) fn take(&self, client: Client, bytes: u64) -> Option<Share> {
+        self.take_below(client, bytes, self.0.most / 2)
+    }
+
+    /// A share for what could also be sent from a file, which needs far less: half of the client's room is left for such answers.
+    pub(super) fn take_whole(&self, client: Client, bytes: u64) -> Option<Share> {
+        self.take_below(client, bytes, self.0.most / 4)
+    }
+
+    fn take_below(&self, client: Client, bytes: u64, most_of_client: u64) -> Option<Share> {
+        let mut taken = self.0.taken();
+        let of_client = taken.by_client.get(&client).copied().unwrap_or(0);
+        if taken.all + bytes > self.0.most || of_client + bytes > most_of_client {
+            return None;
+        }
+        taken.all += bytes;
+        *taken.by_client.entry(client).or_default() += bytes;
+        drop(taken);
+        Some(Share {
+            room: Arc::clone(&self.0),
+            client,
+            bytes,
+        })
+    }
+}
+
+/// The refusal of what there is no room for.
+pub(super) fn busy() -> HostError {
+    HostError::new(
+        Code::Busy,
+        "the bodies under way fill the room that this host has for them",
+    )
+    .hint("read the answers that you have asked for, or try again in a moment; the operator can raise limits.max_buffered_bytes")
+}
+
+/// Says that an answer holds its share already.
+#[derive(Clone)]
+pub(super) struct Counted;
+
+/// Counts an answer for as long as it is not sent, and refuses it where there is no room.
+pub(super) async fn bound(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let client = Client::of(request.extensions());
+    let response = next.run(request).await;
+    if response.extensions().get::<Counted>().is_some() {
+        return response;
+    }
+    let bytes = response.body().size_hint().exact().unwrap_or(STREAM);
+    if bytes <= SMALL {
+        return response;
+    }
+    match app.buffers.take(client, bytes) {
+        Some(share) => response.map(|body| hold(body, share)),
+        None => busy().into_response(),
+    }
+}
+
+/// A body that keeps something until it is sent or dropped.
+pub(super) fn hold(body: Body, kept: impl Send + Unpin + 'static) -> Body {
+    Body::new(Held { body, _kept: kept })
+}
+
+struct Held<T> {
+    body: Body,
+    _kept: T,
+}
+
+impl<T: Unpin> HttpBody for Held<T> {
+    type Data = <Body as HttpBody>::Data;
+    type Error = <Body as HttpBody>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_taken_than_there_is_and_no_client_takes_more_than_half() {
+        let client = |last| Client::from(std::net::IpAddr::from([192, 0, 2, last]));
+        let buffers = Buffers::new(100);
+        assert!(buffers.take_whole(client(1), 26).is_none());
+        assert!(buffers.take_whole(client(1), 25).is_some());
+        let first = buffers.take(client(1), 50).unwrap();
+        assert!(buffers.take(client(1), 1).is_none());
+        let second = buffers.take(client(2), 40).unwrap();
+        assert!(buffers.take(client(3), 11).is_none());
+        let third = buffers.take(client(3), 10).unwrap();
+        drop(first);
+        assert!(buffers.take(client(1), 50).is_some());
+        drop((second, third));
+        assert_eq!(buffers.0.taken().all, 0);
+        assert!(buffers.0.taken().by_client.is_empty());
+    }
+}

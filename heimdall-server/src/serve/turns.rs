@@ -1,0 +1,151 @@
+//! Work that waits for its turn, so that it cannot take the threads and cores that jobs need.
+//!
+//! In: lists, other questions to the store, and large bodies to be read. Out: their outcomes, each kind so many at a time; or `BUSY`
+//! where too many wait already.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::dispatch::blocking;
+use crate::error::{Code, HostError};
+use crate::store::StoreError;
+
+/// How many of one kind may wait.
+const MOST_WAITING: usize = 256;
+/// Questions about one job that are asked at once: each is answered in microseconds.
+const QUESTIONS: usize = 32;
+
+/// One kind of work.
+struct Kind {
+    what: &'static str,
+    /// Places for what waits or runs.
+    queue: Semaphore,
+    running: Arc<Semaphore>,
+}
+
+impl Kind {
+    fn new(what: &'static str, at_once: usize) -> Self {
+        Self {
+            what,
+            queue: Semaphore::new(at_once + MOST_WAITING),
+            running: Arc::new(Semaphore::new(at_once)),
+        }
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, HostError> {
+        let Ok(_waits) = self.queue.try_acquire() else {
+            let message = format!("{MOST_WAITING} {} wait already", self.what);
+            return Err(HostError::new(Code::Busy, message).hint("try again in a moment"));
+        };
+        let place = Arc::clone(&self.running).acquire_owned().await;
+        // The place is held by the work itself, which goes on where its client goes away.
+        blocking(move || {
+            let outcome = work();
+            drop(place);
+            outcome
+        })
+        .await
+    }
+}
+
+/// The turns of all kinds of work beside jobs.
+pub(super) struct Turns {
+    lists: Kind,
+    questions: Kind,
+    bodies: Kind,
+}
+
+impl Turns {
+    /// Turns for a machine with so many cores: half of them make lists, the other half is left to jobs.
+    pub(super) fn new(cores: usize) -> Self {
+        let half = (cores / 2).max(1);
+        Self {
+            lists: Kind::new("lists of jobs", half),
+            questions: Kind::new("questions about jobs", QUESTIONS),
+            bodies: Kind::new("large bodies", half),
+        }
+    }
+
+    /// Makes a list.
+    ///
+    /// # Errors
+    /// The disk refuses, or too many wait.
+    pub(super) async fn list<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, HostError> {
+        self.lists.run(work).await
+    }
+
+    /// Asks the store about one job.
+    ///
+    /// # Errors
+    /// As [`Turns::list`].
+    pub(super) async fn question<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, HostError> {
+        self.questions.run(work).await
+    }
+
+    /// Reads a large body.
+    ///
+    /// # Errors
+    /// Too many wait.
+    pub(super) async fn body<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HostError> {
+        self.bodies.run(|| Ok(work())).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn so_many_run_at_once_and_a_full_queue_is_busy() {
+        let turns = Arc::new(Turns::new(2));
+        let (go, wait) = mpsc::channel::<()>();
+        let (began, begun) = mpsc::channel();
+        let first = Arc::clone(&turns);
+        let first = tokio::spawn(async move {
+            first
+                .list(move || {
+                    began.send(()).unwrap();
+                    Ok(wait.recv().is_ok())
+                })
+                .await
+        });
+        tokio::task::spawn_blocking(move || begun.recv().unwrap())
+            .await
+            .unwrap();
+        let waiting: Vec<_> = (0..MOST_WAITING)
+            .map(|_| {
+                let turns = Arc::clone(&turns);
+                tokio::spawn(async move { turns.list(|| Ok(true)).await })
+            })
+            .collect();
+        while turns.lists.queue.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let refused = turns.list(|| Ok(true)).await.unwrap_err();
+        assert_eq!(refused.code, Code::Busy);
+        assert!(
+            turns.question(|| Ok(true)).await.unwrap(),
+            "other work goes on"
+        );
+        go.send(()).unwrap();
+        assert!(first.await.unwrap().unwrap());
+        for waiting in waiting {
+            assert!(waiting.await.unwrap().unwrap());
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! What hostile clients do to a host: each attack says how much memory the host had before and at most, and the host still answers.
+//!
+//! `cargo test -p harness-tests --test it -- attacks:: --nocapture --test-threads 1` shows the figures.
+
+use std::{
+    fs,
+    io::{ErrorKind, Read, Write},
+    net::TcpStream,
+    thread,
+    time::{Duration, Instant},
+};
+
+use harness_tests::{
+    library,
+    serving::{Place, Serving},
+};
+use plugin_host::CallOptions;
+use serde_json::{Value, json};
+
+use crate::chameleon::slim;
+
+const CONFIG: &str = "
+server: {addr: '127.0.0.1:0', SERVER}
+plugin_directory: ./echo
+limits: {LIMITS}
+commands: [{name: echo, plugin: echo, is_sync: true, tags: ['type:echo']}]
+clusters: [{name: main, tags: ['type:main']}]
+";
+
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// A host with the echo fixture, under attack.
+struct Target {
+    place: Place,
+    host: Serving,
+    name: &'static str,
+    before: u64,
+}
+
+impl Target {
+    fn new(name: &'static str, server: &str, limits: &str) -> Self {
+        let config = CONFIG.replace("SERVER", server).replace("LIMITS", limits);
+        let place = Place::new(&config, "http://127.0.0.1:9");
+        let plugins = place.path().join("echo");
+        fs::create_dir(&plugins).unwrap();
+        fs::write(plugins.join("echo.so"), slim(&library("echo_plugin"))).unwrap();
+        let host = place.serve();
+        // The first job makes what all jobs need.
+        let answer = host.call("POST", "/api/v1/job", Some("first"), &job(&json!({})));
+        assert_eq!(answer.status, 200, "{:?}", answer.json());
+        let before = memory(host.id(), "VmRSS");
+        Self {
+            place,
+            host,
+            name,
+            before,
+        }
+    }
+
+    /// A connection on which this was sent.
+    fn send(&self, text: &str) -> TcpStream {
+        let address = self.host.url().trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(LONGEST)).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        stream
+    }
+
+    /// Says what the attack cost; the host is to answer as ever, and not to have grown by more than this.
+    fn survived(&self, most_growth_mb: u64) {
+        assert_eq!(self.host.call("GET", "/livez", None, "").status, 200);
+        let answer = self
+            .host
+            .call("POST", "/api/v1/job", Some("last"), &job(&json!({})));
+        assert_eq!(answer.status, 200, "{:?}", answer.json());
+        let (now, most) = (
+            memory(self.host.id(), "VmRSS"),
+            memory(self.host.id(), "VmHWM"),
+        );
+        eprintln!(
+            "ATTACK {}: {} MB before, {} MB at most, {} MB after",
+            self.name, self.before, most, now
+        );
+        assert!(
+            most < self.before + most_growth_mb,
+            "{}: {} MB before, {most} MB at most",
+            self.name,
+            self.before
+        );
+    }
+}
+
+/// A figure of a process's memory, in MB.
+fn memory(process: u32, figure: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with(figure))
+        .unwrap();
+    let kilobytes = line.split_whitespace().nth(1).unwrap();
+    kilobytes.parse::<u64>().unwrap() / 1024
+}
+
+fn job(context: &Value) -> String {
+    json!({"command_criteria": ["type:echo"], "cluster_criteria": ["type:main"], "context": context})
+        .to_string()
+}
+
+fn post(path: &str, user: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Heimdall-User: {user}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Heimdall-User: a\r\n\r\n")
+}
+
+/// The status of an answer of which no more than the status is read.
+fn status(stream: &mut TcpStream) -> u16 {
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).unwrap();
+    std::str::from_utf8(&head[9..]).unwrap().parse().unwrap()
+}
+
+#[test]
+fn lists_of_large_records_that_nobody_reads_fill_no_more_than_their_share() {
+    let target = Target::new("60 unread lists of 101 large records", "", "");
+    let large = job(&json!({"n": "x".repeat(500_000)}));
+    for _ in 0..101 {
+        let answer = target.host.call("POST", "/api/v1/job", Some("a"), &large);
+        assert_eq!(answer.status, 200);
+    }
+    let mut unread: Vec<_> = (0..60).map(|_| target.send(&get("/api/v1/jobs"))).collect();
+    let statuses: Vec<_> = unread.iter_mut().map(status).collect();
+    // The sockets hold some of it, which is the system's memory and bounded by it.
+    let fitting = |status: &u16| [200, 429].contains(status);
+    assert!(statuses.iter().all(fitting), "{statuses:?}");
+    target.survived(220);
+    drop(unread);
+    let deadline = Instant::now() + LONGEST;
+    while target
+        .host
+        .call("GET", "/api/v1/jobs", Some("a"), "")
+        .status
+        != 200
+    {
+        assert!(Instant::now() < deadline, "the room is never given back");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn answers_of_20_mb_that_nobody_reads_come_from_their_files() {
+    let target = Target::new("40 unread sync answers of 20 MB", "", "");
+    let bytes: usize = 20_000_000;
+    let mut unread = Vec::new();
+    for _ in 0..40 {
+        let body = job(&json!({"answer_bytes": bytes}));
+        let mut stream = target.send(&post("/api/v1/job", "a", &body));
+        assert_eq!(status(&mut stream), 200);
+        unread.push(stream);
+    }
+    target.survived(330);
+    // The first is sent from memory, the last from its file; both are whole.
+    for mut stream in [unread.remove(0), unread.pop().unwrap()] {
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        // The lengths of chunks are between them in one that is sent as it is read.
+        let found = answer.iter().filter(|byte| **byte == b'x').count();
+        assert!((bytes..bytes + 20).contains(&found), "{found}");
+        let end = String::from_utf8_lossy(&answer[answer.len() - 60..]).into_owned();
+        assert!(end.contains("\"stats\":{\"rows\":1}}"), "{end}");
+    }
+}
+
+#[test]
+fn a_reader_that_takes_a_byte_now_and_then_is_not_served_for_ever() {
+    let target = Target::new("a byte now and then", "write_timeout: 2", "");
+    let body = job(&json!({"answer_bytes": 20_000_000}));
+    let answer = target
+        .host
+        .call("POST", "/api/v1/job", Some("a"), &body)
+        .json();
+    let path = format!("/api/v1/job/{}/result", answer["id"].as_str().unwrap());
+    let mut slow = target.send(&get(&path));
+    let began = Instant::now();
+    let mut byte = [0];
+    // What the sockets hold is still there once the host has ended the connection, so the reading gets faster in the end.
+    for n_bytes in 0_u64.. {
+        match slow.read(&mut byte) {
+            Ok(0) => break,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+            outcome => assert_eq!(outcome.unwrap(), 1),
+        }
+        assert!(n_bytes < 19_000_000, "it was served to the end");
+        if began.elapsed() < Duration::from_secs(8) {
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+    target.survived(100);
+}
+
+#[test]
+fn bodies_of_a_million_numbers_hold_up_nobody() {
+    let target = Target::new("six senders of 1 MiB of numbers", "", "");
+    let body = format!(
+        r#"{{"command_criteria":["type:echo"],"cluster_criteria":["type:main"],"context":{{"n":[{}1]}}}}"#,
+        "1,".repeat(510_000)
+    );
+    thread::scope(|scope| {
+        let senders: Vec<_> = (0..6)
+            .map(|_| {
+                scope.spawn(|| {
+                    for _ in 0..5 {
+                        let answer = target.host.call("POST", "/api/v1/job", Some("evil"), &body);
+                        assert_eq!(answer.status, 400, "{:?}", answer.json());
+                    }
+                })
+            })
+            .collect();
+        let mut slowest = Duration::ZERO;
+        while senders.iter().any(|sender| !sender.is_finished()) {
+            let began = Instant::now();
+            let answer = target
+                .host
+                .call("POST", "/api/v1/job", Some("good"), &job(&json!({})));
+            assert_eq!(answer.status, 200);
+            slowest = slowest.max(began.elapsed());
+        }
+        eprintln!(
+            "ATTACK {}: the slowest job beside them took {slowest:?}",
+            target.name
+        );
+    });
+    target.survived(100);
+}
+
+#[test]
+fn hundreds_of_lists_at_once_hold_up_no_job() {
+    let target = Target::new("400 lists with a filter that fits nothing", "", "");
+    let path = "/api/v1/jobs?tags=nobody&name=%25nothing%25";
+    thread::scope(|scope| {
+        let lists: Vec<_> = (0..40)
+            .map(|_| {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        let status = target.host.call("GET", path, Some("evil"), "").status;
+                        assert!([200, 429].contains(&status), "{status}");
+                    }
+                })
+            })
+            .collect();
+        let mut slowest = Duration::ZERO;
+        while lists.iter().any(|list| !list.is_finished()) {
+            let began = Instant::now();
+            let answer = target
+                .host
+                .call("POST", "/api/v1/job", Some("good"), &job(&json!({})));
+            assert_eq!(answer.status, 200);
+            slowest = slowest.max(began.elapsed());
+        }
+        eprintln!(
+            "ATTACK {}: the slowest job beside them took {slowest:?}",
+            target.name
+        );
+    });
+    target.survived(100);
+}
+
+#[test]
+fn a_client_that_holds_every_connection_shuts_nobody_out() {
+    let limits = "max_connections: 200, max_connections_per_client: 60";
+    let target = Target::new("300 idle connections of one client", "", limits);
+    let mut idle = Vec::new();
+    for n in 0..300 {
+        // Some say nothing, some begin a request and do not end it.
+        idle.push(target.send(if n % 2 == 0 {
+            ""
+        } else {
+            "GET /api/v1/jobs HTT"
+        }));
+    }
+    target.survived(100);
+    // The ones that were idle for the longest time made room.
+    let mut byte = [0];
+    assert!(matches!(idle[0].read(&mut byte), Ok(0) | Err(_)));
+    let last = idle.last_mut().unwrap();
+    last.write_all(b"P/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(status(last), 200);
+}
+
+#[test]
+fn two_hosts_with_one_result_directory_keep_to_their_own() {
+    let target = Target::new("two hosts with one result directory", "", "");
+    let config = fs::read_to_string(target.place.path().join("config.yaml")).unwrap();
+    let shared = target.place.path().join("jobs/results");
+    let second = Place::new(
+        &format!("{config}\nresult_directory: {}", shared.display()),
+        "http://127.0.0.1:9",
+    );
+    fs::create_dir(second.path().join("echo")).unwrap();
+    let library = target.place.path().join("echo/echo.so");
+    fs::copy(library, second.path().join("echo/echo.so")).unwrap();
+
+    let submit = |host: &Serving, fill: &str| {
+        let body = job(&json!({"fill": fill.repeat(200_000)}));
+        let answer = host.call("POST", "/api/v1/job", Some("a"), &body).json();
+        answer["id"].as_str().unwrap().to_owned()
+    };
+    let result = |host: &Serving, id: &str| {
+        let path = format!("/api/v1/job/{id}/result");
+        let answer = host.call("GET", &path, Some("a"), "");
+        let text = answer.json()["data"][0][1]["fill"].to_string();
+        (answer.status, text.chars().nth(1))
+    };
+    let first_id = submit(&target.host, "1");
+    let host = second.serve();
+    // The numbers of its jobs are those of the first host's.
+    for _ in 0..3 {
+        submit(&host, "2");
+    }
+    drop(host);
+    let host = second.serve();
+    let second_id = submit(&host, "2");
+    assert_eq!(result(&target.host, &first_id), (200, Some('1')));
+    assert_eq!(result(&host, &second_id), (200, Some('2')));
+    assert_eq!(result(&host, &first_id).0, 404);
+    target.survived(100);
+}
+
+#[test]
+fn a_document_of_many_megabytes_ends_in_time() {
+    let values = "1,".repeat(100 << 20);
+    let document = format!(
+        r#"{{"context":{{"query":"SELECT * FROM t WHERE a = ?","timeout_seconds":1,"parameters":[{values}1]}}}}"#
+    );
+    let mut call = CallOptions::default();
+    call.timeout = Some(Duration::from_secs(1));
+    let before = memory(std::process::id(), "VmRSS");
+    let began = Instant::now();
+    let outcome = harness_tests::dynamo().run_job(document.as_bytes(), &call);
+    let error = outcome.map(drop).unwrap_err();
+    eprintln!(
+        "ATTACK a document of {} MB with a deadline of 1 s: {} after {:?}; {before} MB before, {} MB at most",
+        document.len() >> 20,
+        error.code,
+        began.elapsed(),
+        memory(std::process::id(), "VmHWM")
+    );
+    assert!(
+        ["TIMEOUT", "INVALID_JOB"].contains(&error.code.as_str()),
+        "{error}"
+    );
+}
