@@ -1,5 +1,6 @@
 //! As whom a job runs: every source of credentials that can be had on loopback, roles, refresh, and what STS may answer instead.
 
+mod attacks;
 mod settings;
 mod sources;
 mod way;

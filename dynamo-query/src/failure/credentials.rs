@@ -18,7 +18,7 @@ use plugin_api::{Error, ErrorCode};
 
 use crate::{
     codes,
-    session::{Failed, Source, TooLong, needed_for},
+    session::{Asked, Failed, Source, TooLong, needed_for},
 };
 
 use super::{causes, find, network, service, words};
@@ -159,6 +159,8 @@ fn too_long(source: &Source, error: &(dyn StdError + 'static)) -> Option<Error> 
 
 /// STS or the agent was not reached.
 fn unreached(source: &Source, error: &(dyn StdError + 'static)) -> Option<Error> {
+    // Without it, what failed was a file.
+    find::<Asked>(error)?;
     let mut unreached = network::error_of(error)?;
     let service = source.service();
     unreached.message = format!(

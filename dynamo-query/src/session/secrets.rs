@@ -11,7 +11,7 @@ use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 const SHORTEST: usize = 6;
 
 /// That many characters in a row of a longer secret are cut.
-const WINDOW: usize = 12;
+const WINDOW: usize = 16;
 
 /// A signature is the hexadecimal form of 32 bytes.
 const SIGNATURE: usize = 64;

@@ -4,7 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use engines::{
     metadata::{CONTAINER_AUTHORIZATION, Metadata},
-    sts::{Script, Sts},
+    sts::{Outcome, Script, Sts},
 };
 use harness_tests::{
     child::{self, Call},
@@ -197,4 +197,36 @@ fn none_or_broken_ones_are_named() {
         println!("{context}: {}", answer["error"]["message"]);
     }
     assert_eq!(dynamodb.requests(), 0);
+}
+
+#[test]
+fn a_deadline_that_passes_while_credentials_are_fetched_says_from_where() {
+    let (dynamodb, sts) = (
+        dynamodb(),
+        Sts::start(Script {
+            after: Outcome::Stall,
+            ..Script::default()
+        })
+        .unwrap(),
+    );
+    let mut job = with_role(&dynamodb.url(), &sts.url(), &json!({}));
+    job["context"]["timeout_seconds"] = json!(1);
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ];
+    let outcome = child::run(&keys, &[Call::Job(job)]);
+    let error = &outcome.answers[0]["error"];
+    assert_eq!(error["code"], "TIMEOUT", "{error}");
+    let message = error["message"].as_str().unwrap();
+    assert!(
+        message.ends_with(&format!(
+            "while AWS credentials were fetched from the role {ROLE}"
+        )),
+        "{message}"
+    );
+    assert!(
+        !error["hint"].as_str().unwrap().contains("narrow"),
+        "{error}"
+    );
 }
