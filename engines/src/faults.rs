@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use crate::http::{Answer, Call, Piece, Server};
-use crate::{replay, wire};
+use crate::{client, replay, wire};
 
 /// How one request is answered.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -123,6 +123,39 @@ impl Faults {
         Ok(Faults { server, seen })
     }
 
+    /// Passes every request on to the DynamoDB at `upstream`, and damages its answer as `fault_of` says of the request and of how many
+    /// came before it. What is refused there is passed back as it is.
+    ///
+    /// # Errors
+    /// No port or no thread was to be had.
+    pub fn in_front_of(
+        upstream: &str,
+        fault_of: impl Fn(&Call, usize) -> Fault + Send + Sync + 'static,
+    ) -> io::Result<Faults> {
+        let seen = Arc::new(Mutex::new(Vec::<Seen>::new()));
+        let record = seen.clone();
+        let upstream: Arc<str> = upstream.into();
+        let server = Server::start(move |call| {
+            let fault = {
+                let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
+                let fault = fault_of(&call, record.len());
+                let call = call.clone();
+                record.push(Seen { call, fault });
+                fault
+            };
+            let upstream = upstream.clone();
+            Box::pin(async move {
+                let reply = tokio::task::spawn_blocking(move || pass_on(&upstream, &call)).await;
+                match reply {
+                    Ok(Ok(reply)) if reply.status == 200 => answer(fault, Some(reply.body)).await,
+                    Ok(Ok(reply)) => Some(wire::answer(reply.status, reply.body)),
+                    _ => None,
+                }
+            })
+        })?;
+        Ok(Faults { server, seen })
+    }
+
     /// The endpoint to give to a client.
     pub fn url(&self) -> String {
         self.server.url()
@@ -169,6 +202,12 @@ pub(crate) async fn answer(fault: Fault, page: Option<Bytes>) -> Option<Answer> 
         ));
     };
     Some(damaged(fault, &page))
+}
+
+fn pass_on(upstream: &str, call: &Call) -> anyhow::Result<client::Reply> {
+    let target = call.header("x-amz-target");
+    let (_, operation) = target.split_once('.').unwrap_or(("", target));
+    client::dynamodb(upstream, operation, &serde_json::from_slice(&call.body)?)
 }
 
 /// The page as the fault leaves it.

@@ -32,6 +32,7 @@ mod run_command;
 mod rust_host;
 mod secrets;
 mod segments;
+mod segments_local;
 mod serve;
 mod soak;
 mod stopping;

@@ -59,6 +59,7 @@ impl Figures {
         self.wire_bytes += wire_bytes;
         self.is_capacity_known &= cost.capacity_units.is_some();
         self.consumed(cost.capacity_units);
+        self.last_cost = cost.capacity_units.unwrap_or(self.last_cost);
         self.items_evaluated = self
             .items_evaluated
             .zip(cost.items_evaluated)
@@ -68,7 +69,6 @@ impl Figures {
     /// Counts what a request consumed whose answer is no page.
     pub(crate) fn consumed(&mut self, capacity_units: Option<f64>) {
         self.capacity_units += capacity_units.unwrap_or(0.0);
-        self.last_cost = capacity_units.unwrap_or(self.last_cost);
     }
 
     /// What all pages have consumed; `None` where one did not say, or there is none.
