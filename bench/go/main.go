@@ -1,16 +1,19 @@
 // Command bench reads all pages behind a URL with aws-sdk-go-v2's typed items, makes one JSON document of them, and prints what
-// that cost as one line of JSON, as every client of `cargo xtask bench` does.
+// that cost as one line of JSON, as every client of `cargo xtask bench` does. With a number behind the URL: by a parallel Scan in so many
+// goroutines.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log"
 	"os"
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -32,8 +35,8 @@ type result struct {
 
 func main() {
 	log.SetFlags(0)
-	if len(os.Args) != 2 {
-		log.Fatal("usage: bench URL")
+	if len(os.Args) != 2 && len(os.Args) != 3 {
+		log.Fatal("usage: bench URL [GOROUTINES]")
 	}
 	client := dynamodb.New(dynamodb.Options{
 		Region:       "us-east-1",
@@ -41,7 +44,22 @@ func main() {
 		Credentials:  credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "bench", ""),
 	})
 	cpu, wall := cpuSeconds(), time.Now()
-	text, rows, err := read(client)
+	readItems := statement
+	if len(os.Args) == 3 {
+		goroutines, err := strconv.Atoi(os.Args[2])
+		if err != nil {
+			log.Fatal(err)
+		}
+		readItems = func(client *dynamodb.Client) ([]map[string]types.AttributeValue, error) {
+			return segments(client, goroutines)
+		}
+	}
+	items, err := readItems(client)
+	if err != nil {
+		log.Fatal(err)
+	}
+	// The rows are laid out by column and marshalled: the plain way.
+	text, err := json.Marshal(table(items))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -51,11 +69,11 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Printf(`{"cpu_s":%f,"wall_s":%f,"peak_bytes":%d,"wire_bytes":0,"rows":%d,"result_bytes":%d}`+"\n",
-		cpuSpent, wallSpent, peak, rows, len(text))
+		cpuSpent, wallSpent, peak, len(items), len(text))
 }
 
-// read fetches every page, then lays the rows out by column and marshals them: the plain way.
-func read(client *dynamodb.Client) ([]byte, int, error) {
+// statement fetches every page of a statement.
+func statement(client *dynamodb.Client) ([]map[string]types.AttributeValue, error) {
 	var items []map[string]types.AttributeValue
 	input := &dynamodb.ExecuteStatementInput{
 		Statement:              aws.String("SELECT * FROM bench"),
@@ -64,16 +82,55 @@ func read(client *dynamodb.Client) ([]byte, int, error) {
 	for {
 		page, err := client.ExecuteStatement(context.Background(), input)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		items = append(items, page.Items...)
 		if page.NextToken == nil {
-			break
+			return items, nil
 		}
 		input.NextToken = page.NextToken
 	}
-	text, err := json.Marshal(table(items))
-	return text, len(items), err
+}
+
+// segments fetches every segment of a parallel Scan in a goroutine of its own.
+func segments(client *dynamodb.Client, total int) ([]map[string]types.AttributeValue, error) {
+	parts := make([][]map[string]types.AttributeValue, total)
+	errs := make([]error, total)
+	var wait sync.WaitGroup
+	for number := range total {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			parts[number], errs[number] = segment(client, int32(number), int32(total))
+		}()
+	}
+	wait.Wait()
+	var items []map[string]types.AttributeValue
+	for _, part := range parts {
+		items = append(items, part...)
+	}
+	return items, errors.Join(errs...)
+}
+
+func segment(client *dynamodb.Client, number, total int32) ([]map[string]types.AttributeValue, error) {
+	var items []map[string]types.AttributeValue
+	input := &dynamodb.ScanInput{
+		TableName:              aws.String("bench"),
+		Segment:                aws.Int32(number),
+		TotalSegments:          aws.Int32(total),
+		ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal,
+	}
+	for {
+		page, err := client.Scan(context.Background(), input)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, page.Items...)
+		if len(page.LastEvaluatedKey) == 0 {
+			return items, nil
+		}
+		input.ExclusiveStartKey = page.LastEvaluatedKey
+	}
 }
 
 func table(items []map[string]types.AttributeValue) result {

@@ -1,13 +1,15 @@
 """Reads all pages behind a URL with boto3's typed items, makes one JSON document of them, and prints what that cost as one line of
-JSON, as every client of `cargo xtask bench` does."""
+JSON, as every client of `cargo xtask bench` does. With a number behind the URL: by a parallel Scan in so many threads."""
 
 import base64
 import json
 import resource
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
+from botocore.config import Config
 
 
 def plain(value):
@@ -29,14 +31,39 @@ def plain(value):
     return inner
 
 
-def read(client):
+def plain_items(page):
+    return [{name: plain(value) for name, value in item.items()} for item in page["Items"]]
+
+
+def statement(client):
     items, request = [], {"Statement": "SELECT * FROM bench", "ReturnConsumedCapacity": "TOTAL"}
     while True:
         page = client.execute_statement(**request)
-        items.extend({name: plain(value) for name, value in item.items()} for item in page["Items"])
+        items.extend(plain_items(page))
         if "NextToken" not in page:
-            break
+            return items
         request["NextToken"] = page["NextToken"]
+
+
+def segment(client, number, total):
+    items = []
+    request = {"TableName": "bench", "Segment": number, "TotalSegments": total, "ReturnConsumedCapacity": "TOTAL"}
+    while True:
+        page = client.scan(**request)
+        items.extend(plain_items(page))
+        if not page.get("LastEvaluatedKey"):
+            return items
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def segments(client, total):
+    with ThreadPoolExecutor(total) as pool:
+        parts = pool.map(lambda number: segment(client, number, total), range(total))
+        return [item for part in parts for item in part]
+
+
+def read(client, threads):
+    items = segments(client, threads) if threads else statement(client)
     names = sorted({name for item in items for name in item})
     columns = [{"name": name, "type": "any"} for name in names]
     data = [[item.get(name) for name in names] for item in items]
@@ -55,15 +82,17 @@ def peak_bytes():
 
 
 def main():
+    threads = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     client = boto3.client(
         "dynamodb",
         endpoint_url=sys.argv[1],
         region_name="us-east-1",
         aws_access_key_id="AKIDEXAMPLE",
         aws_secret_access_key="bench",
+        config=Config(max_pool_connections=threads or 10),
     )
     cpu, wall = cpu_seconds(), time.monotonic()
-    rows, text = read(client)
+    rows, text = read(client, threads)
     cost = {
         "cpu_s": cpu_seconds() - cpu,
         "wall_s": time.monotonic() - wall,

@@ -43,7 +43,10 @@ fn main() -> anyhow::Result<()> {
             return Ok(());
         }
         "load" => plugin::load(library()?)?,
-        other => bail!("no client '{other}'"),
+        other => match other.strip_prefix("segments-").map(str::parse) {
+            Some(Ok(n_segments)) => plugin::in_segments(library()?, url, n_segments)?,
+            _ => bail!("no client '{other}'"),
+        },
     };
     println!("{cost}");
     Ok(())

@@ -38,6 +38,20 @@ pub(crate) fn through_typed(library: &Path, url: &str) -> anyhow::Result<Value> 
     measured(|| call(&job(url)))
 }
 
+/// The Rust door, the table read in so many segments.
+pub(crate) fn in_segments(library: &Path, url: &str, n_segments: u32) -> anyhow::Result<Value> {
+    let library = open(library)?;
+    let call = |job: &[u8]| {
+        let document = library.run_job(job, &CallOptions::default());
+        made(&document.map_err(|error| job_error(&error))?)
+    };
+    call(&first_job(url))?;
+    let mut job: Value = serde_json::from_slice(&job(url))?;
+    job["context"]["total_segments"] = json!(n_segments);
+    job["command"]["context"]["max_total_segments"] = json!(n_segments);
+    measured(|| call(job.to_string().as_bytes()))
+}
+
 /// How long it takes until a library that was never loaded is ready for a job: loader, checks, open, the first (refused) job.
 pub(crate) fn load(library: &Path) -> anyhow::Result<Value> {
     let (begun, cpu) = (Instant::now(), cpu_seconds());

@@ -73,7 +73,8 @@ impl Replay {
     }
 
     /// Plays `pages` pages of the same few lists of items in turn, and only counts requests: for benchmarks of any
-    /// length in the memory of these lists.
+    /// length in the memory of these lists. A `Scan` in segments is answered with the same pages: of `n` segments, each has every
+    /// `n`th page; an `ExecuteStatement` with `Limit` 1, which a reader in segments sends first, with none.
     ///
     /// `lists` are items as JSON texts, comma-separated.
     ///
@@ -90,19 +91,41 @@ impl Replay {
             })
             .collect();
         let answers = heads.iter().cycle().take(pages).enumerate();
-        let answers = answers.map(|(number, (head, checksum))| {
+        let answers = answers.map(|(number, head)| {
             let tail = match number + 1 < pages {
                 true => format!(r#"],"NextToken":"{}"}}"#, token(number + 1)),
                 false => "]}".to_owned(),
             };
-            let mut checksum = checksum.clone();
-            checksum.update(tail.as_bytes());
-            let length = head.len() + tail.len();
-            let pieces = vec![Piece::Data(head.clone()), Piece::Data(tail.into())];
-            let answer = wire::framed(200, checksum.finalize()).with_pieces(length, pieces);
-            (length as u64, answer)
+            with_tail(head, tail)
         });
-        Replay::play(answers.collect(), latency, Played::default())
+        let answers: Arc<[(u64, Answer)]> = answers.collect();
+        let segment_page = move |request: &ScanRequest| {
+            let Some(head) = heads
+                .get(request.page % heads.len())
+                .filter(|_| request.page < pages)
+            else {
+                return wire::answer(200, r#"{"Items":[],"ScannedCount":0}"#);
+            };
+            let tail = match request.page + request.total_segments < pages {
+                true => format!(
+                    r#"],"ScannedCount":1,"LastEvaluatedKey":{{"page":{{"N":"{}"}}}}}}"#,
+                    request.page
+                ),
+                false => r#"],"ScannedCount":1}"#.to_owned(),
+            };
+            with_tail(head, tail).1
+        };
+        Replay::serve(
+            latency,
+            Played::default(),
+            move |request, played| match ScanRequest::read(request) {
+                Some(scan) => segment_page(&scan),
+                None if request.windows(10).any(|text| text == br#""Limit":1,"#) => {
+                    wire::answer(200, r#"{"Items":[]}"#)
+                }
+                None => pick(&answers, request, played),
+            },
+        )
     }
 
     /// Plays `pages` at once and keeps every request's body: for tests.
@@ -122,10 +145,20 @@ impl Replay {
         latency: Duration,
         played: Played,
     ) -> io::Result<Replay> {
+        Replay::serve(latency, played, move |request, played| {
+            pick(&answers, request, played)
+        })
+    }
+
+    fn serve(
+        latency: Duration,
+        played: Played,
+        answer: impl Fn(&Bytes, &Played) -> Answer + Send + Sync + 'static,
+    ) -> io::Result<Replay> {
         let played = Arc::new(played);
         let counted = played.clone();
         let server = Server::start(move |call| {
-            let answer = pick(&answers, &call.body, &counted);
+            let answer = answer(&call.body, &counted);
             Box::pin(async move {
                 if !latency.is_zero() {
                     tokio::time::sleep(latency).await;
@@ -164,6 +197,45 @@ impl Replay {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone()
+        })
+    }
+}
+
+/// A page that begins with `head`: its length and its answer.
+fn with_tail((head, checksum): &(Bytes, Hasher), tail: String) -> (u64, Answer) {
+    let mut checksum = checksum.clone();
+    checksum.update(tail.as_bytes());
+    let length = head.len() + tail.len();
+    let pieces = vec![Piece::Data(head.clone()), Piece::Data(tail.into())];
+    let answer = wire::framed(200, checksum.finalize()).with_pieces(length, pieces);
+    (length as u64, answer)
+}
+
+/// What a request of a `Scan` in segments asks for.
+struct ScanRequest {
+    total_segments: usize,
+    page: usize,
+}
+
+impl ScanRequest {
+    /// Looks for the few numbers that matter; `None` for any other request.
+    fn read(request: &[u8]) -> Option<ScanRequest> {
+        let text = std::str::from_utf8(request).ok()?;
+        let number = |before: &str| -> Option<usize> {
+            let (_, after) = text.split_once(before)?;
+            let end = after
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(after.len());
+            after[..end].parse().ok()
+        };
+        let total_segments = number(r#""TotalSegments":"#)?;
+        let page = match number(r#""page":{"N":""#) {
+            Some(last) => last + total_segments,
+            None => number(r#""Segment":"#)?,
+        };
+        Some(ScanRequest {
+            total_segments,
+            page,
         })
     }
 }
@@ -250,6 +322,25 @@ mod tests {
             let checksum = crc32fast::hash(page).to_string();
             assert_eq!(reply.header("x-amz-crc32"), checksum);
         }
+    }
+
+    #[test]
+    fn segments_share_the_repeated_pages() {
+        let lists = [Bytes::from(ROW)];
+        let server = Replay::repeat(&lists, 5, Duration::ZERO).unwrap();
+        let mut n_pages = 0;
+        for segment in 0..3 {
+            let mut request = json!({"TableName": "t", "TotalSegments": 3, "Segment": segment});
+            loop {
+                let reply = client::dynamodb(&server.url(), "Scan", &request).unwrap();
+                n_pages += reply.json()["Items"].as_array().unwrap().len();
+                request["ExclusiveStartKey"] = reply.json()["LastEvaluatedKey"].clone();
+                if request["ExclusiveStartKey"].is_null() {
+                    break;
+                }
+            }
+        }
+        assert_eq!(n_pages, 5);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod jobs;
 mod peers;
 mod report;
+mod segments;
 mod server;
 mod sizes;
 
@@ -53,15 +54,17 @@ enum Part {
     Sizes,
     Pages,
     Jobs,
+    Segments,
     Host,
 }
 
 impl Part {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Costs,
         Self::Sizes,
         Self::Pages,
         Self::Jobs,
+        Self::Segments,
         Self::Host,
     ];
 
@@ -72,6 +75,7 @@ impl Part {
             Self::Sizes => "sizes",
             Self::Pages => "pages",
             Self::Jobs => "jobs",
+            Self::Segments => "segments",
             Self::Host => "host",
         }
     }
@@ -94,6 +98,7 @@ pub(crate) fn bench(args: &[String]) -> anyhow::Result<()> {
             Part::Sizes => sizes::sizes(options.rounds)?,
             Part::Pages => pages()?,
             Part::Jobs => jobs::jobs(options.rounds)?,
+            Part::Segments => segments::segments(options.rounds)?,
             Part::Host => host(&options)?,
         };
         println!("\n{text}");
@@ -185,7 +190,7 @@ fn options(args: &[String]) -> anyhow::Result<Options> {
             other => match Part::ALL.into_iter().find(named) {
                 Some(part) => options.parts.push(part),
                 None => bail!(
-                    "bench knows --costs, --sizes, --pages, --jobs, --host and --all, --rounds N, --mb N, --seconds N and --write, not '{other}'"
+                    "bench knows --costs, --sizes, --pages, --jobs, --segments, --host and --all, --rounds N, --mb N, --seconds N and --write, not '{other}'"
                 ),
             },
         }

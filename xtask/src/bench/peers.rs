@@ -61,7 +61,7 @@ pub(super) fn clients() -> Vec<Client> {
     clients
 }
 
-fn go() -> anyhow::Result<Vec<OsString>> {
+pub(super) fn go() -> anyhow::Result<Vec<OsString>> {
     let program = target().join("bench-go");
     run(Command::new("go")
         .args(["build", "-o"])
@@ -71,7 +71,7 @@ fn go() -> anyhow::Result<Vec<OsString>> {
     Ok(vec![program.into()])
 }
 
-fn boto3() -> anyhow::Result<Vec<OsString>> {
+pub(super) fn boto3() -> anyhow::Result<Vec<OsString>> {
     let folder = target().join("bench-py");
     let python = folder.join("bin/python");
     if !imports_boto3(&python) {
