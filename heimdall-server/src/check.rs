@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::catalog::Catalog;
 use crate::config::{Config, ConfigError};
 use crate::health::Checker;
-use crate::log::{Log, LogFormat};
+use crate::log::{Levels, Log, LogFormat};
 use crate::plugins::{self, Plugins};
 use crate::route;
 
@@ -31,6 +31,9 @@ pub struct CheckOptions {
     /// How log lines are written to standard error
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
+    /// Which log lines are written: error, warn, info, debug, trace or off, also per target, as in `info,dynamo=debug`
+    #[arg(long, value_name = "LEVELS", default_value = "info")]
+    pub log_level: Levels,
 }
 
 /// Why nothing could be checked. Operator: the configuration, or what it names.
@@ -53,7 +56,7 @@ pub enum CheckError {
 /// Nothing could be checked; the exit status is then 2.
 pub fn run(options: &CheckOptions, default_plugin_dir: &Path) -> Result<ExitCode, CheckError> {
     let config = Config::load(&options.config)?;
-    let log = Arc::new(Log::stderr(options.log_format));
+    let log = Arc::new(Log::stderr(options.log_format, options.log_level.clone()));
     let directory = options
         .plugin_dir
         .as_deref()

@@ -4,6 +4,7 @@
 //! pass ids, names, counts and codes.
 
 mod batch;
+mod levels;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,6 +16,8 @@ use plugin_api::Level;
 use plugin_host::LogSink;
 use results::visible;
 use serde_json::{Map, Value, json};
+
+pub use levels::Levels;
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -32,6 +35,9 @@ const JOB_LINES_BYTES: usize = 64 * 1024;
 /// The log.
 pub struct Log {
     format: LogFormat,
+    levels: Levels,
+    /// The stream behind `out`, where lines may be lost on their way to it.
+    batch: Option<batch::Batch>,
     out: Mutex<Box<dyn Write + Send>>,
     /// The lines of running jobs, by id.
     jobs: Mutex<HashMap<String, String>>,
@@ -43,6 +49,8 @@ impl Log {
     pub fn new(format: LogFormat, out: Box<dyn Write + Send>) -> Self {
         Self {
             format,
+            levels: Levels::default(),
+            batch: None,
             out: Mutex::new(out),
             jobs: Mutex::default(),
         }
@@ -50,14 +58,29 @@ impl Log {
 
     /// A log on standard error.
     #[must_use]
-    pub fn stderr(format: LogFormat) -> Self {
-        Self::new(format, Box::new(std::io::stderr()))
+    pub fn stderr(format: LogFormat, levels: Levels) -> Self {
+        Self {
+            levels,
+            ..Self::new(format, Box::new(std::io::stderr()))
+        }
     }
 
-    /// A log on standard error whose quiet lines are written together, a moment later: for a host with many jobs.
+    /// A log on standard error whose lines are written together, a moment later, and never hold up who writes them: for a host with
+    /// many jobs.
     #[must_use]
-    pub fn batched(format: LogFormat) -> Self {
-        Self::new(format, Box::new(batch::Batch::new(std::io::stderr())))
+    pub fn batched(format: LogFormat, levels: Levels) -> Self {
+        let batch = batch::Batch::new(std::io::stderr());
+        Self {
+            levels,
+            batch: Some(batch.clone()),
+            ..Self::new(format, Box::new(batch))
+        }
+    }
+
+    /// How many lines were lost because nobody read standard error.
+    #[must_use]
+    pub fn lost_lines(&self) -> u64 {
+        self.batch.as_ref().map_or(0, batch::Batch::lost)
     }
 
     /// Writes what waits.
@@ -66,8 +89,14 @@ impl Log {
         let _ = out.flush();
     }
 
-    /// Writes one event: what happened, and its figures.
+    /// Writes one event of the host: what happened, and its figures.
     pub fn event(&self, level: Level, message: &str, fields: &[(&str, Value)]) {
+        if self.levels.include("host", level) {
+            self.write(level, message, fields);
+        }
+    }
+
+    fn write(&self, level: Level, message: &str, fields: &[(&str, Value)]) {
         let time = timestamp(std::time::SystemTime::now());
         let mut line = String::with_capacity(160);
         match self.format {
@@ -136,8 +165,14 @@ impl Log {
                 let _ = writeln!(lines, "{} {}", level_word(level), one_line(rest));
             }
         }
-        if matches!(level, Level::Error | Level::Warn | Level::Info) {
-            self.event(level, message, &[("target", json!(target))]);
+        if self.levels.include(target, level) {
+            let mut fields = vec![("target", json!(target))];
+            if self.format == LogFormat::Json
+                && let Some(figures) = figures(message)
+            {
+                fields.push(("fields", Value::Object(figures)));
+            }
+            self.write(level, message, &fields);
         }
     }
 
@@ -167,6 +202,26 @@ impl Log {
             .expect("nothing panics while it holds the lines");
         jobs.get(id).cloned()
     }
+}
+
+/// The fields of a plugin's line that is nothing but `name=value` pairs, as an audit line is: a number where it reads as one, null for `-`.
+fn figures(message: &str) -> Option<Map<String, Value>> {
+    let mut figures = Map::new();
+    for pair in message.split_ascii_whitespace() {
+        let (name, text) = pair.split_once('=')?;
+        let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
+        if name.is_empty() || !name.chars().all(is_name) {
+            return None;
+        }
+        let number = serde_json::from_str(text).ok().filter(Value::is_number);
+        let value = match number {
+            Some(number) => number,
+            None if text == "-" => Value::Null,
+            None => text.into(),
+        };
+        figures.insert(name.to_owned(), value);
+    }
+    (figures.len() > 1).then_some(figures)
 }
 
 fn level_word(level: Level) -> &'static str {
@@ -313,6 +368,21 @@ mod tests {
         c.is_control()
             || ('\u{2028}'..='\u{202e}').contains(&c)
             || ('\u{2066}'..='\u{2069}').contains(&c)
+    }
+
+    #[test]
+    fn an_audit_line_is_fields_in_json() {
+        let line = written(LogFormat::Json, |log| {
+            let message = "job=a user=alice role=- rows=2 capacity=0.5 outcome=DONE";
+            log.sink()(Level::Info, "dynamo::audit", message);
+        });
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["target"], "dynamo::audit");
+        assert_eq!(
+            line["fields"],
+            json!({"job": "a", "user": "alice", "role": null, "rows": 2, "capacity": 0.5, "outcome": "DONE"})
+        );
+        assert_eq!(figures("retrying after code=THROTTLED"), None);
     }
 
     #[test]

@@ -308,6 +308,7 @@ mod tests {
             result_bytes: 1000,
             store_bytes: 4096,
             free_bytes: Some(1 << 30),
+            lost_log_lines: 7,
             plugins: &plugins,
         };
         let metrics = Metrics::new(true);
@@ -324,6 +325,7 @@ mod tests {
             "heimdall_host_commands_without_plugin 1",
             "heimdall_host_stored_result_bytes 1000",
             "heimdall_host_disk_free_bytes 1073741824",
+            "heimdall_host_log_lines_lost_total 7",
             "heimdall_host_config_last_reload_successful 0",
             "host_jobs_running 1",
             "process_open_fds ",

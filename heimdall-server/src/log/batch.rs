@@ -1,90 +1,145 @@
-//! Lines on their way to a slow stream: one write for many.
+//! Lines on their way to a stream whose reader may be slow: one write for many, and never a wait for the reader.
 //!
-//! In: lines from any thread. Out: the same bytes in the same order, some milliseconds later, or at once where a flush asks for it. A
-//! write to a pipe wakes its reader, which costs more than the line.
+//! In: lines from any thread. Out: the same lines in the same order, some milliseconds later, written by a thread of their own. A write
+//! to a pipe wakes its reader, which costs more than the line. Where the reader does not read, lines are dropped and counted, and once
+//! it reads again a line says how many are missing.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long a line may wait.
+/// How long a line may wait for others.
 const MOMENT: Duration = Duration::from_millis(20);
-/// The most that waits; whoever comes then writes it all, and waits for the stream.
-const MOST_BYTES: usize = 256 * 1024;
+/// The most bytes that wait; lines beyond them are dropped.
+const MOST_BYTES: usize = 1024 * 1024;
+/// How long a flush may wait for the stream.
+const FLUSH: Duration = Duration::from_millis(500);
 
-struct Shared<W> {
-    /// Taken before `waiting`, so that bytes keep their order.
-    stream: Mutex<W>,
-    waiting: Mutex<Vec<u8>>,
-    some: Condvar,
+#[derive(Default)]
+struct State {
+    waiting: Vec<u8>,
+    /// Lines dropped since the last one that said so.
+    missing: u64,
+    lost: u64,
+    /// The thread is writing, which takes as long as the reader does.
+    writing: bool,
+    /// Somebody wants what waits to be written at once.
+    hurry: bool,
+    /// A flush waited in vain: the next ones do not wait before the reader reads again.
+    stuck: bool,
 }
 
-/// A stream that is written to in batches, by a thread that ends with the process.
-pub(super) struct Batch<W>(Arc<Shared<W>>);
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
 
-impl<W: Write + Send + 'static> Batch<W> {
-    pub(super) fn new(stream: W) -> Self {
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for lines, then a moment for more of them; takes them all.
+    fn next(&self) -> Vec<u8> {
+        let waits = |state: &mut State| state.waiting.is_empty();
+        let state = self.changed.wait_while(self.lock(), waits);
+        let more = |state: &mut State| !state.hurry && state.waiting.len() < MOST_BYTES / 2;
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(state, MOMENT, more);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.hurry = false;
+        state.writing = true;
+        std::mem::take(&mut state.waiting)
+    }
+
+    fn written(&self) {
+        let mut state = self.lock();
+        state.writing = false;
+        state.stuck = false;
+        let missing = std::mem::take(&mut state.missing);
+        if missing > 0 {
+            let line =
+                format!("{missing} log lines are missing here: standard error was not read\n");
+            state.waiting.extend_from_slice(line.as_bytes());
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+}
+
+/// A stream that is written to in batches, by a thread that ends with the process. Cloned, it is the same stream.
+#[derive(Clone)]
+pub(super) struct Batch(Arc<Shared>);
+
+impl Batch {
+    pub(super) fn new(mut stream: impl Write + Send + 'static) -> Self {
         let shared = Arc::new(Shared {
-            stream: Mutex::new(stream),
-            waiting: Mutex::default(),
-            some: Condvar::new(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
         });
         let batches = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || {
                 loop {
-                    batches.wait();
-                    std::thread::sleep(MOMENT);
+                    let lines = batches.next();
                     // There is nowhere to report that the log itself cannot be written.
-                    let _ = batches.write_out();
+                    let _ = stream.write_all(&lines).and_then(|()| stream.flush());
+                    batches.written();
                 }
             })
             .expect("a process that cannot start one thread cannot run jobs");
         Self(shared)
     }
-}
 
-impl<W: Write> Shared<W> {
-    fn waiting(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait(&self) {
-        let some = self
-            .some
-            .wait_while(self.waiting(), |waiting| waiting.is_empty());
-        drop(some.unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn write_out(&self) -> io::Result<()> {
-        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = std::mem::take(&mut *self.waiting());
-        stream.write_all(&bytes)
+    /// How many lines were dropped because the reader did not read.
+    pub(super) fn lost(&self) -> u64 {
+        self.0.lock().lost
     }
 }
 
-impl<W: Write> Write for Batch<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut waiting = self.0.waiting();
-        waiting.extend_from_slice(bytes);
-        let (first, full) = (waiting.len() == bytes.len(), waiting.len() > MOST_BYTES);
-        drop(waiting);
-        if full {
-            self.0.write_out()?;
-        } else if first {
-            self.0.some.notify_one();
+impl Write for Batch {
+    /// Takes one line, or drops it.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut state = self.0.lock();
+        if state.waiting.len() + line.len() > MOST_BYTES {
+            state.missing += 1;
+            state.lost += 1;
+            return Ok(line.len());
         }
-        Ok(bytes.len())
+        let first = state.waiting.is_empty();
+        state.waiting.extend_from_slice(line);
+        drop(state);
+        if first {
+            self.0.changed.notify_all();
+        }
+        Ok(line.len())
     }
 
+    /// Waits until what was written has reached the stream, for half a second at most, and not at all where the reader is known not to
+    /// read.
     fn flush(&mut self) -> io::Result<()> {
-        self.0.write_out()
+        let until = Instant::now() + FLUSH;
+        let mut state = self.0.lock();
+        state.hurry = true;
+        self.0.changed.notify_all();
+        while (state.writing || !state.waiting.is_empty()) && !state.stuck {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                state.stuck = true;
+                break;
+            }
+            let waited = self.0.changed.wait_timeout(state, left);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{self, Receiver, Sender};
+
     use super::*;
 
     #[derive(Clone, Default)]
@@ -117,11 +172,43 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_waits_is_bounded() {
+    /// A stream whose writes take until the test lets them go on.
+    struct Unread(Receiver<()>, Lines);
+
+    impl Write for Unread {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            self.1.write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn unread() -> (Batch, Sender<()>, Lines) {
+        let (read, reads) = mpsc::channel();
         let lines = Lines::default();
-        let mut batch = Batch::new(lines.clone());
-        batch.write_all(&vec![b'x'; MOST_BYTES + 1]).unwrap();
-        assert_eq!(lines.0.lock().unwrap().1.len(), MOST_BYTES + 1);
+        (Batch::new(Unread(reads, lines.clone())), read, lines)
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_costs_lines_which_are_counted_and_told_and_never_a_wait() {
+        let (mut batch, read, lines) = unread();
+        let line = [b'x'; 1024];
+        // Far more than may wait, from the thread that would read them: it would hang here if a write could block.
+        for _ in 0..3 * MOST_BYTES / line.len() {
+            batch.write_all(&line).unwrap();
+        }
+        let lost = batch.lost();
+        assert!(lost >= (MOST_BYTES / line.len()) as u64, "{lost}");
+        batch.flush().unwrap();
+        drop(read);
+        let told = format!("{lost} log lines are missing here");
+        while !String::from_utf8_lossy(&lines.0.lock().unwrap().1).contains(&told) {
+            std::thread::yield_now();
+        }
+        batch.write_all(b"again\n").unwrap();
+        batch.flush().unwrap();
+        assert!(lines.0.lock().unwrap().1.ends_with(b"again\n"));
     }
 }

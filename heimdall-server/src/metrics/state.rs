@@ -1,9 +1,9 @@
 //! What the host finds when it is asked: jobs, plugins, the disk, the configuration in force.
 
-use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use serde_json::Value;
 
-use super::{VALID, counters, gauge, gauges};
+use super::{VALID, counter, counters, gauge, gauges};
 use crate::job::now;
 
 /// The host at the moment of asking.
@@ -23,6 +23,8 @@ pub struct Snapshot<'a> {
     pub store_bytes: u64,
     /// Bytes that may still be written; `None` where the system does not tell.
     pub free_bytes: Option<u64>,
+    /// Log lines that were lost since the start.
+    pub lost_log_lines: u64,
     /// The rows of the plugins' list.
     pub plugins: &'a Value,
 }
@@ -36,6 +38,7 @@ pub(super) struct State {
     result_bytes: IntGauge,
     store_bytes: IntGauge,
     free_bytes: IntGauge,
+    lost_log_lines: IntCounter,
     reload_successful: IntGauge,
     reload_time: IntGauge,
     versions: IntGaugeVec,
@@ -88,6 +91,10 @@ impl State {
                 "heimdall_host_disk_free_bytes",
                 "Bytes that may still be written, on the fuller disk of jobs and results.",
             ),
+            lost_log_lines: counter(
+                "heimdall_host_log_lines_lost_total",
+                "Log lines that were dropped because nobody read standard error.",
+            ),
             reload_successful: gauge(
                 "heimdall_host_config_last_reload_successful",
                 "Whether the configuration that was read last is in force.",
@@ -123,7 +130,7 @@ impl State {
             ),
         };
         state.reloaded(true);
-        let collectors: [Box<dyn prometheus::core::Collector>; 15] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 16] = [
             Box::new(build),
             Box::new(state.running.clone()),
             Box::new(state.queued.clone()),
@@ -132,6 +139,7 @@ impl State {
             Box::new(state.result_bytes.clone()),
             Box::new(state.store_bytes.clone()),
             Box::new(state.free_bytes.clone()),
+            Box::new(state.lost_log_lines.clone()),
             Box::new(state.reload_successful.clone()),
             Box::new(state.reload_time.clone()),
             Box::new(state.versions.clone()),
@@ -162,6 +170,9 @@ impl State {
         if let Some(free) = now.free_bytes {
             self.free_bytes.set(bytes(free));
         }
+        let told = self.lost_log_lines.get();
+        self.lost_log_lines
+            .inc_by(now.lost_log_lines.saturating_sub(told));
         self.set_plugins(now.plugins);
     }
 

@@ -106,6 +106,7 @@ pub(super) async fn metrics(State(app): State<Shared>) -> Answer {
         result_bytes: app.store.result_bytes(),
         store_bytes,
         free_bytes,
+        lost_log_lines: app.log.lost_lines(),
         plugins: &rows,
     });
     Ok(answer::text_as(

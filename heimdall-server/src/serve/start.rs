@@ -27,7 +27,7 @@ use crate::error::HostError;
 use crate::health::Checker;
 use crate::janitor;
 use crate::job::now;
-use crate::log::{Log, LogFormat};
+use crate::log::{Levels, Log, LogFormat};
 use crate::metrics::Metrics;
 use crate::plugins::{self, Isolation, Need, Plugins};
 use crate::recover;
@@ -52,6 +52,9 @@ pub struct ServeOptions {
     /// How log lines are written to standard error
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
+    /// Which log lines are written: error, warn, info, debug, trace or off, also per target, as in `info,dynamo=debug`
+    #[arg(long, value_name = "LEVELS", default_value = "info")]
+    pub log_level: Levels,
     /// Listen for others without asking for a token: everyone who reaches the address may run jobs under any name
     #[arg(long)]
     pub allow_unauthenticated: bool,
@@ -88,7 +91,7 @@ pub enum ServeError {
 pub fn run(options: &ServeOptions, default_plugin_dir: &Path) -> Result<ExitCode, ServeError> {
     let config = Config::load(&options.config)?;
     plugin_host::raise_file_limit();
-    let log = Arc::new(Log::batched(options.log_format));
+    let log = Arc::new(Log::batched(options.log_format, options.log_level.clone()));
     for (line, note) in &config.ignored {
         log.event(
             Level::Warn,
