@@ -9,13 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Skip, local, moto, readers};
-
-/// Installs every engine that can be had; gives what cannot, and why.
-pub fn install_all() -> Vec<Skip> {
-    let installed = [local::install(), moto::install(), readers::install()];
-    installed.into_iter().filter_map(Result::err).collect()
-}
+use crate::Skip;
 
 /// The folder of `engine`, version and all in `name`; `make` fills an empty folder where it is not there yet.
 pub(crate) fn installed(

@@ -62,8 +62,13 @@ pub fn run(options: &CheckOptions, default_plugin_dir: &Path) -> Result<ExitCode
         .as_deref()
         .or(config.plugin_directory.as_deref())
         .unwrap_or(default_plugin_dir);
-    let plugins = plugins::open(directory, &config, log.sink())
-        .map_err(|error| CheckError::Plugins(format!("{error}; {}", error.hint())))?;
+    let plugins = plugins::open(
+        directory,
+        &config.trusted_directories,
+        &config.isolation(),
+        log.sink(),
+    )
+    .map_err(|error| CheckError::Plugins(format!("{error}; {}", error.hint())))?;
     let healthy = check(&config, &plugins, options.health, &mut io::stdout().lock());
     plugins.close(std::time::Duration::from_secs(5));
     Ok(if healthy? {

@@ -14,7 +14,6 @@ use semver::{Version, VersionReq};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::config::Config;
 use crate::error::{Code, HostError};
 use plugin_host::registry::{
     self, Names, Place, PluginStatus, Registry, RegistryError, RegistryOptions, UseError,
@@ -128,21 +127,21 @@ pub trait Lease: Send + Sync {
 /// The directory cannot be read or trusted; a library in it that is refused is no error.
 pub fn open(
     directory: impl Into<PathBuf>,
-    config: &Config,
+    trusted_directories: &[PathBuf],
+    isolation: &Isolation,
     log: LogSink,
 ) -> Result<Arc<dyn Plugins>, RegistryError> {
-    let isolation = config.isolation();
     let mut options = RegistryOptions::new(directory, log);
     options
         .trusted_directories
-        .clone_from(&config.trusted_directories);
+        .extend_from_slice(trusted_directories);
     options.names = Names::AllBut(isolation.only_isolated.clone());
     let plugins = Registries {
         in_process: Registry::open(options.clone())?,
         options,
         workers: Mutex::default(),
     };
-    plugins.open_workers(&isolation)?;
+    plugins.open_workers(isolation)?;
     Ok(Arc::new(plugins))
 }
 

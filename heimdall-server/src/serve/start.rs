@@ -127,8 +127,13 @@ pub fn run(options: &ServeOptions, default_plugin_dir: &Path) -> Result<ExitCode
         .as_deref()
         .or(config.plugin_directory.as_deref())
         .unwrap_or(default_plugin_dir);
-    let plugins = plugins::open(directory, &config, log.sink())
-        .map_err(|error| ServeError::Plugins(format!("{error}; {}", error.hint())))?;
+    let plugins = plugins::open(
+        directory,
+        &config.trusted_directories,
+        &config.isolation(),
+        log.sink(),
+    )
+    .map_err(|error| ServeError::Plugins(format!("{error}; {}", error.hint())))?;
     restore_pins(&store, &plugins, &log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
