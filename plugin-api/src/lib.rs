@@ -28,6 +28,7 @@
 mod error;
 mod errors;
 mod export;
+#[expect(unsafe_code, reason = "the fence: what crosses the C interface")]
 mod ffi;
 mod job;
 pub mod json;

@@ -390,4 +390,5 @@ fn jobs_left(left: usize) -> Error {
 }
 
 #[cfg(test)]
+#[expect(unsafe_code, reason = "the callbacks of a host in C")]
 mod tests;

@@ -36,7 +36,6 @@
 //!     assert_eq!(&*answer, br#"{"A":1}"#);
 //! }
 //! ```
-#![deny(unsafe_code)]
 
 pub mod child;
 #[expect(
