@@ -58,6 +58,8 @@ pub(crate) struct Pages {
     bucket: Option<Arc<Bucket>>,
     /// Where the result goes on; `None`: it is whole.
     place: Option<Place>,
+    /// The last place before which a caller that takes rows as they come has got every row, and how many it had got there.
+    handed_over: Option<(Place, u64)>,
     /// What the token of that place is bound to, once the endpoint is known.
     binding: Option<Binding>,
     truncated: bool,
@@ -82,6 +84,7 @@ impl Pages {
             figures: Figures::new(),
             bucket,
             place: None,
+            handed_over: None,
             binding: None,
             truncated: false,
             segments: 1,
@@ -124,6 +127,7 @@ impl Pages {
             let (answer, limit) = self.page(&reader, &place, limit, &mut size, ctx).await?;
             let is_full = self.commit(answer, limit, &place)?;
             self.rows_out.hand_over(&self.table).await?;
+            self.note_handed_over();
             ctx.progress(
                 self.table().rows(),
                 self.figures.pages,
@@ -175,6 +179,7 @@ impl Pages {
     fn start(&mut self, reader: &Reader<'_>) -> Result<Place, Error> {
         let binding = Binding::new(reader.job, reader.statement, reader.session);
         self.binding = Some(binding);
+        self.handed_over = Some((Place::default(), 0));
         let Some(token) = &reader.job.next_token else {
             return Ok(Place::default());
         };
@@ -182,6 +187,7 @@ impl Pages {
         self.table().skip(place.skip);
         // Until a page is read, the job is where the earlier one ended.
         self.place = Some(place.clone());
+        self.handed_over = Some((place.clone(), 0));
         Ok(place)
     }
 
@@ -319,13 +325,31 @@ impl Pages {
             self.rows_out.rows().unwrap_or(table.rows()),
             self.figures.pages,
         );
-        partial.next_token = self.next_token();
+        partial.next_token = match self.rows_out.rows() {
+            None => self.token_of(self.place.as_ref()),
+            Some(rows) => self.token_of(self.place_after(rows).as_ref()),
+        };
         partial
     }
 
-    /// The text that stands for the place where the result goes on.
-    fn next_token(&self) -> Option<String> {
-        let (binding, place) = self.binding.as_ref().zip(self.place.as_ref())?;
+    /// Notes the place where the result goes on, if the caller has got all rows before it.
+    fn note_handed_over(&mut self) {
+        let rows = self.table().rows();
+        if self.rows_out.rows() == Some(rows) {
+            self.handed_over = self.place.clone().map(|place| (place, rows));
+        }
+    }
+
+    /// The place after so many rows that were handed over; `None` at the beginning and at the end.
+    fn place_after(&self, rows: u64) -> Option<Place> {
+        let (place, rows_before) = self.handed_over.clone()?;
+        let skip = place.skip + (rows - rows_before);
+        Some(Place { skip, ..place }).filter(|place| *place != Place::default())
+    }
+
+    /// The text that stands for a place.
+    fn token_of(&self, place: Option<&Place>) -> Option<String> {
+        let (binding, place) = self.binding.as_ref().zip(place)?;
         binding.write(place)
     }
 
@@ -346,7 +370,10 @@ impl Pages {
             wire_bytes: self.figures.wire_bytes,
             elapsed_ms: milliseconds(ctx.started().elapsed()),
             truncated: self.truncated,
-            next_token: self.truncated.then(|| self.next_token()).flatten(),
+            next_token: self
+                .truncated
+                .then(|| self.token_of(self.place.as_ref()))
+                .flatten(),
             segments: self.segments,
             waited_ms: milliseconds(self.figures.waited),
         }

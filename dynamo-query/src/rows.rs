@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::ready,
 };
@@ -33,8 +33,16 @@ struct Caller {
     ctx: JobCtx,
     threads: Handle,
     /// The call that is under way or waits for a thread. Kept here and not in the future that awaits it: a call cannot be dropped.
-    call: Mutex<Option<JoinHandle<Called>>>,
+    call: Mutex<Option<Call>>,
     rows: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct Call {
+    handle: JoinHandle<Option<Called>>,
+    /// Set by whoever comes first: the thread that makes the call, or the job that takes it back. A task of a runtime that is aborted
+    /// in the queue still ends only when a thread is free.
+    is_claimed: Arc<AtomicBool>,
 }
 
 /// The lines' memory, to be used again, and what the caller said.
@@ -124,10 +132,12 @@ impl RowsOut {
         let Some(call) = call else {
             return outcome;
         };
-        call.abort();
-        match call.await {
-            Ok((_, Err(refused))) => Err(refused),
-            Ok((_, Ok(()))) | Err(_) => outcome,
+        if !call.is_claimed.swap(true, Ordering::AcqRel) {
+            return outcome;
+        }
+        match call.handle.await {
+            Ok(Some((_, Err(refused)))) => Err(refused),
+            _ => outcome,
         }
     }
 
@@ -143,20 +153,25 @@ impl Caller {
     /// Calls the caller's function with these lines and gives their memory back.
     async fn call(&self, lines: Vec<u8>, n_rows: u64) -> Result<Vec<u8>, Error> {
         let (ctx, rows) = (self.ctx.clone(), Arc::clone(&self.rows));
-        let call = self.threads.spawn_blocking(move || {
+        let is_claimed = Arc::new(AtomicBool::new(false));
+        let claimed = Arc::clone(&is_claimed);
+        let handle = self.threads.spawn_blocking(move || {
+            if claimed.swap(true, Ordering::AcqRel) {
+                return None;
+            }
             rows.fetch_add(n_rows, Ordering::Relaxed);
             let outcome = ctx.hand_over(&lines);
-            (lines, outcome)
+            Some((lines, outcome))
         });
-        *lock(&self.call) = Some(call);
+        *lock(&self.call) = Some(Call { handle, is_claimed });
         let called = poll_fn(|context| {
             let mut call = lock(&self.call);
             let Some(under_way) = call.as_mut() else {
                 return Err(lost()).into();
             };
-            let called = ready!(Pin::new(under_way).poll(context));
+            let called = ready!(Pin::new(&mut under_way.handle).poll(context));
             *call = None;
-            called.map_err(|_| lost()).into()
+            called.ok().flatten().ok_or_else(lost).into()
         });
         let (lines, outcome) = called.await?;
         outcome.map(|()| lines)
