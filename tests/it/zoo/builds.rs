@@ -1,10 +1,19 @@
 //! Libraries that are good, but come from another compiler or another day.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
-use plugin_host::CallOptions;
+use plugin_host::{CallOptions, Library};
 
-use crate::chameleon::{Stage, chameleon, version};
+use crate::{
+    chameleon::{Stage, chameleon, version},
+    hosts::{skipped, succeeds},
+};
 
 /// Rust has no stable ABI, so that a plugin and its host may come from different compilers only because nothing of Rust's own
 /// crosses.
@@ -47,24 +56,24 @@ fn a_plugin_built_with_another_toolchain_answers() {
     serves_beside_ours(fs::read(built).unwrap());
 }
 
-/// Plugins are upgraded before hosts or after them: what the previous commit built is taken today.
-#[test]
-fn a_plugin_built_at_the_previous_commit_answers() {
+/// The last commit of the release with ABI 1.0.
+const ABI_1_0: &str = "cd38c7f";
+
+/// The sources of a commit, and where they are built; `None` where they are not at hand (no git, or a shallow clone).
+fn sources(commit: &str, folder: &str) -> Option<(PathBuf, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let target = harness_tests::built().parent().unwrap().join("previous");
+    let target = harness_tests::built().parent().unwrap().join(folder);
     let checkout = target.join("checkout");
     fs::create_dir_all(&checkout).unwrap();
     let archive = Command::new("git")
-        .args(["archive", "HEAD~1"])
+        .args(["archive", commit])
         .current_dir(root)
         .output();
     let archive = match archive {
         Ok(archive) if archive.status.success() => archive.stdout,
         _ => {
-            println!(
-                "SKIPPED: the previous commit is not at hand (no git, or a shallow clone), so none of its plugins was tried"
-            );
-            return;
+            skipped(&format!("the commit {commit} is not at hand"));
+            return None;
         }
     };
     let file = target.join("checkout.tar");
@@ -76,26 +85,102 @@ fn a_plugin_built_at_the_previous_commit_answers() {
         .arg(&checkout)
         .status();
     assert!(unpacked.unwrap().success());
-    if !checkout.join("tests/fixtures/chameleon").exists() {
-        println!(
-            "SKIPPED: the previous commit has no such fixture, so none of its plugins was tried"
-        );
-        return;
-    }
+    Some((checkout, target))
+}
+
+/// Builds a package there.
+fn build(folder: &Path, package: &str, target: &Path) {
     let built = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "chameleon-plugin",
-            "--target-dir",
-        ])
-        .arg(&target)
-        .current_dir(&checkout)
+        .args(["build", "--quiet", "--package", package, "--target-dir"])
+        .arg(target)
+        .current_dir(folder)
         .status()
         .unwrap();
     assert!(built.success());
+}
+
+/// Plugins are upgraded before hosts or after them: what the previous commit built is taken today.
+#[test]
+fn a_plugin_built_at_the_previous_commit_answers() {
+    let Some((checkout, target)) = sources("HEAD~1", "previous") else {
+        return;
+    };
+    build(&checkout, "chameleon-plugin", &target);
     serves_beside_ours(fs::read(target.join("debug/libchameleon_plugin.so")).unwrap());
+}
+
+/// Hosts and libraries of ABI 1.0 and of today work together, whichever is older.
+#[test]
+fn libraries_and_hosts_of_abi_1_0_work_with_those_of_today() {
+    let Some((checkout, target)) = sources(ABI_1_0, "abi-1.0") else {
+        return;
+    };
+    build(&checkout, "chameleon-plugin", &target);
+    let theirs = target.join("debug/libchameleon_plugin.so");
+    let old = Library::load(&theirs, None).unwrap();
+    assert_eq!((old.info().abi_minor, old.info().errors.len()), (0, 0));
+    assert!(!old.info().has("rows") && !old.info().has("start"));
+    serves_beside_ours(fs::read(&theirs).unwrap());
+
+    // What came with 1.1 is there in its old form: one document, on a thread.
+    let (end, told) = mpsc::channel();
+    let options = CallOptions {
+        rows: Some(Arc::new(|_: &[u8]| {
+            panic!("a library of 1.0 knows no rows")
+        })),
+        ..CallOptions::default()
+    };
+    old.start_job(b"{}", options, move |outcome| {
+        end.send(outcome.map(|document| document.to_vec())).unwrap();
+    })
+    .unwrap();
+    let document = told.recv().unwrap().unwrap();
+    assert!(document.starts_with(b"{"), "{document:?}");
+    old.close(Duration::ZERO).unwrap();
+
+    let host = old_host(&checkout, &target);
+    for (library, job, parts) in [
+        (
+            "echo_plugin",
+            r#"{"context":{"x":1}}"#,
+            ["echo 1.0.0 ", r#""data":[["1.0.0",{"x":1}]]"#],
+        ),
+        (
+            "chameleon_plugin",
+            "{}",
+            ["chameleon 777.0.100 cancel", r#""version":"777.0.100""#],
+        ),
+    ] {
+        let said = succeeds(
+            Command::new(&host)
+                .arg(harness_tests::library(library))
+                .arg(job),
+        );
+        assert_eq!(said.lines().count(), 3, "{said}");
+        for part in parts {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+}
+
+/// A host of that release, built against its `plugin-api`.
+fn old_host(checkout: &Path, target: &Path) -> PathBuf {
+    let folder = checkout.join("old-host");
+    fs::create_dir_all(folder.join("src")).unwrap();
+    fs::write(
+        folder.join("Cargo.toml"),
+        "[package]\nname = \"old-host\"\nedition = \"2024\"\n\n[dependencies]\nplugin-api = { path = \"../plugin-api\" }\n\n[workspace]\n",
+    )
+    .unwrap();
+    fs::write(
+        folder.join("src/main.rs"),
+        include_str!("../../abi_1_0/host.rs"),
+    )
+    .unwrap();
+    // The same versions of everything that it depends on.
+    fs::copy(checkout.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    build(&folder, "old-host", target);
+    target.join("debug/old-host")
 }
 
 /// Another build of version 777.0.100 is loaded and serves, first alone and then beside one of today's.
