@@ -1,4 +1,5 @@
-/* A host in C: opens a plugin library, runs a job with progress and a deadline, cancels one, shows the error document of a bad one.
+/* A host in C: opens a plugin library, runs a job with progress and a deadline, takes its rows as they come, cancels one, shows the error
+ * document of a bad one.
  *
  *   ./host LIBRARY JOB.json ID        (ID is the "id" in JOB.json)
  */
@@ -31,6 +32,26 @@ static int run(const char *job) {
     printf("status %d: %.*s\n", status, (int)out.len, (const char *)out.data);
     plugin.free_buffer(&out);
     return status;
+}
+
+/* Takes lines of a result as they come: each is {"columns":[...]}, which adds columns to the right, or a row. It may take its time:
+ * no further page is asked for meanwhile. 0: go on. */
+static int32_t on_rows(void *user, const uint8_t *lines, size_t len) {
+    uint64_t *n_rows = user;
+    for (const uint8_t *end = lines + len; lines < end; lines = (const uint8_t *)memchr(lines, '\n', (size_t)(end - lines)) + 1) {
+        *n_rows += *lines == '[';
+    }
+    return ferror(stdout) != 0;
+}
+
+/* The same job, its rows one page after the other: a result may so be larger than memory. */
+static void take_rows(const char *job) {
+    uint64_t n_rows = 0;
+    hp_call call = {.struct_size = sizeof call, .user = &n_rows, .rows = on_rows};
+    hp_buffer out;
+    int status = plugin.run_job((const uint8_t *)job, strlen(job), &call, &out);
+    printf("%" PRIu64 " rows as they came, status %d: %.*s\n", n_rows, status, (int)out.len, (const char *)out.data);
+    plugin.free_buffer(&out);
 }
 
 static void *run_in_background(void *job) {
@@ -77,6 +98,9 @@ int main(int argc, char **argv) {
 
     char *job = read_file(argv[2]);
     int failed = run(job);
+    if (hp_has(&plugin, "rows")) {
+        take_rows(job);
+    }
 
     /* A job is cancelled by its document's id, from any thread. 1 says that it has not started yet, or is done. */
     pthread_t thread;

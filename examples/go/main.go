@@ -1,4 +1,4 @@
-// A host in Go: runs a job with progress and a deadline, cancels one, shows the error of a bad one.
+// A host in Go: runs a job with progress and a deadline, takes its rows as they come, cancels one, shows the error of a bad one.
 //
 //	go run . LIBRARY JOB.json
 package main
@@ -46,6 +46,17 @@ func run(library, jobFile string) error {
 		return err
 	}
 	fmt.Println("result:", string(result))
+
+	rows := 0
+	for row, err := range plugin.Rows(context.Background(), job) {
+		if err != nil {
+			return err
+		}
+		if rows++; rows == 1 {
+			fmt.Printf("first row: %s %s\n", row.Columns, row.Values)
+		}
+	}
+	fmt.Println("rows as they came:", rows)
 
 	ctx, cancel := context.WithCancel(context.Background())
 	time.AfterFunc(10*time.Millisecond, cancel)

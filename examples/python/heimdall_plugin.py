@@ -1,4 +1,4 @@
-"""A plugin library for Python, by ctypes alone: ``Library(path)``, ``run_job(job)``, rows as dicts.
+"""A plugin library for Python, by ctypes alone: ``Library(path)``, ``run_job(job)``, ``rows(job)`` as they come, rows as dicts.
 
 ctypes releases the GIL during a call, so jobs run side by side in threads. Never unload the library, and do not fork
 while it is open: start worker processes with the "spawn" method.
@@ -6,12 +6,15 @@ while it is open: start worker processes with the "spawn" method.
 
 import ctypes
 import json
+import queue
+import threading
 from ctypes import POINTER, byref, c_char_p, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
 
 MAGIC = 0x4850464D
 _LEVELS = {1: "error", 2: "warn", 3: "info", 4: "debug", 5: "trace"}
 _LOG = ctypes.CFUNCTYPE(None, c_void_p, c_int32, c_char_p, c_void_p, c_size_t)
 _PROGRESS = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_uint64, c_uint64)
+_ROWS = ctypes.CFUNCTYPE(c_int32, c_void_p, c_void_p, c_size_t)
 
 
 class _Info(ctypes.Structure):
@@ -35,6 +38,8 @@ class _Call(ctypes.Structure):
         ("user", c_void_p),
         ("timeout_ms", c_uint64),
         ("progress", _PROGRESS),
+        ("rows", _ROWS),
+        ("rows_after_bytes", c_uint64),
     ]
 
 
@@ -47,7 +52,8 @@ class PluginError(Exception):
         self.code = self.document["code"]
         self.hint = self.document.get("hint")
         self.retryable = bool(self.document.get("retryable"))
-        super().__init__(f"{self.code}: {self.document['message']}")
+        hint = f" ({self.hint})" if self.hint else ""
+        super().__init__(f"{self.code}: {self.document['message']}{hint}")
 
 
 class Library:
@@ -89,6 +95,57 @@ class Library:
         """Runs a job document (a dict) and gives its result document; ``timeout`` in seconds, ``progress(rows, pages, bytes)``."""
         return self._call(self._lib.run_job, job, timeout, progress)
 
+    def rows(self, job, timeout=None):
+        """Runs a job and yields its rows as they come, each a dict of the columns known by then: a result may be larger than memory.
+
+        A loop that takes its time holds up the job; leaving it (or closing the generator) ends the job. The library needs the
+        feature ``rows``.
+        """
+        if "rows" not in self.features:
+            raise OSError("this library hands no rows over as they come")
+        # The plugin calls on a thread of its own, and waits there until the loop has taken the lines before.
+        pages, left = queue.Queue(maxsize=1), threading.Event()
+
+        def on_rows(_user, lines, length):
+            page = ctypes.string_at(lines, length)
+            while not left.is_set():
+                try:
+                    pages.put(page, timeout=0.1)
+                    return 0
+                except queue.Full:
+                    pass
+            return 1
+
+        def run():
+            try:
+                self._call(self._lib.run_job, job, timeout, None, on_rows)
+                end = None
+            except BaseException as error:  # Raised again where the loop is.
+                end = error
+            while not left.is_set():
+                try:
+                    pages.put(end, timeout=0.1)
+                    return
+                except queue.Full:
+                    pass
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            names = []
+            while isinstance(page := pages.get(), bytes):
+                for line in page.splitlines():
+                    line = json.loads(line, parse_float=self._parse_float)
+                    if isinstance(line, dict):
+                        names = names + line["columns"]
+                    else:
+                        yield dict(zip(names, line))
+            if page is not None:
+                raise page
+        finally:
+            left.set()
+            thread.join()
+
     def check_health(self, cluster, timeout=None):
         """Asks whether a job document's ``cluster`` (a dict) can be worked with."""
         return self._call(self._lib.check_health, cluster, timeout, None)
@@ -102,10 +159,10 @@ class Library:
         """Lets jobs under way finish for so many seconds, then cancels them and ends every thread of the library."""
         self._answer(self._lib.plugin_close, int(within * 1000))
 
-    def _call(self, function, document, timeout, progress):
+    def _call(self, function, document, timeout, progress, rows=None):
         on_progress = _PROGRESS(lambda _user, *totals: progress(*totals)) if progress else _PROGRESS()
         timeout_ms = max(1, int(timeout * 1000)) if timeout is not None else 0
-        call = _Call(ctypes.sizeof(_Call), 0, None, timeout_ms, on_progress)
+        call = _Call(ctypes.sizeof(_Call), 0, None, timeout_ms, on_progress, _ROWS(rows) if rows else _ROWS(), 0)
         text = json.dumps(document).encode()
         return json.loads(self._answer(function, text, len(text), call), parse_float=self._parse_float)
 

@@ -1,4 +1,4 @@
-"""A host in Python: runs a job with progress and a deadline, cancels one, shows the error of a bad one.
+"""A host in Python: runs a job with progress and a deadline, takes its rows as they come, cancels one, shows the error of a bad one.
 
 python3 host.py LIBRARY JOB.json
 """
@@ -21,6 +21,9 @@ def main(library, job_file):
             job, timeout=30, progress=lambda *totals: print("progress:", *totals, file=sys.stderr)
         )
         print("rows:", json.dumps(rows(result)))
+
+        for number, row in enumerate(plugin.rows(job), 1):
+            print("row", number, "as it came:", json.dumps(row))
 
         def run_in_background():
             try:

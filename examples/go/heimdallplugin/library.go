@@ -15,12 +15,17 @@ package heimdallplugin
 // A Go handle is a small number, and Go stops the process where it finds one in a pointer: it crosses as the number that it is.
 extern void heimdallPluginLog(uintptr_t handle, int32_t level, char *target, uint8_t *message, size_t len);
 extern void heimdallPluginProgress(uintptr_t handle, uint64_t rows, uint64_t pages, uint64_t wire_bytes);
+extern int32_t heimdallPluginRows(uintptr_t handle, uint8_t *lines, size_t len);
 
 static void on_log(void *user, int32_t level, const char *target, const uint8_t *message, size_t len) {
     heimdallPluginLog((uintptr_t)user, level, (char *)target, (uint8_t *)message, len);
 }
 static void on_progress(void *user, uint64_t rows, uint64_t pages, uint64_t wire_bytes) {
     heimdallPluginProgress((uintptr_t)user, rows, pages, wire_bytes);
+}
+
+static int32_t on_rows(void *user, const uint8_t *lines, size_t len) {
+    return heimdallPluginRows((uintptr_t)user, (uint8_t *)lines, len);
 }
 
 // Go cannot call C's function pointers. Handle 0: nobody listens.
@@ -36,6 +41,10 @@ static hp_call lib_call(uintptr_t handle, uint64_t timeout_ms) {
 }
 static int32_t lib_run(const hp_library *lib, const uint8_t *job, size_t len, uintptr_t handle, uint64_t timeout_ms, hp_buffer *out) {
     hp_call call = lib_call(handle, timeout_ms);
+    return lib->run_job(job, len, &call, out);
+}
+static int32_t lib_rows(const hp_library *lib, const uint8_t *job, size_t len, uintptr_t handle, uint64_t timeout_ms, hp_buffer *out) {
+    hp_call call = {.struct_size = sizeof call, .user = (void *)handle, .timeout_ms = timeout_ms, .rows = on_rows};
     return lib->run_job(job, len, &call, out);
 }
 static int32_t lib_health(const hp_library *lib, const uint8_t *cluster, size_t len, uint64_t timeout_ms, hp_buffer *out) {
@@ -105,6 +114,19 @@ func Open(path string, log Log) (*Library, error) {
 // context.Canceled and context.DeadlineExceeded. Cancelling goes by the document's id and stops every job that has it; a
 // document without one gets one here.
 func (l *Library) RunJob(ctx context.Context, job []byte, progress Progress) ([]byte, error) {
+	var user cgo.Handle
+	if progress != nil {
+		user = cgo.NewHandle(progress)
+		defer user.Delete()
+	}
+	return l.run(ctx, job, func(data *C.uint8_t, length C.size_t, timeout C.uint64_t, out *C.hp_buffer) C.int32_t {
+		return C.lib_run(&l.functions, data, length, C.uintptr_t(user), timeout, out)
+	})
+}
+
+// run makes a call that ctx can end.
+func (l *Library) run(ctx context.Context, job []byte,
+	call func(data *C.uint8_t, length C.size_t, timeout C.uint64_t, out *C.hp_buffer) C.int32_t) ([]byte, error) {
 	timeout, err := timeoutMillis(ctx)
 	if err != nil {
 		return nil, err
@@ -117,15 +139,9 @@ func (l *Library) RunJob(ctx context.Context, job []byte, progress Progress) ([]
 			defer stop()
 		}
 	}
-	var user cgo.Handle
-	if progress != nil {
-		user = cgo.NewHandle(progress)
-		defer user.Delete()
-	}
 	var out C.hp_buffer
 	data, length := input(job)
-	status := C.lib_run(&l.functions, data, length, C.uintptr_t(user), timeout, &out)
-	return l.take(status, &out)
+	return l.take(call(data, length, timeout, &out), &out)
 }
 
 // CheckHealth asks whether a job document's cluster object can be worked with.
@@ -223,6 +239,23 @@ func timeoutMillis(ctx context.Context) (C.uint64_t, error) {
 func heimdallPluginLog(handle C.uintptr_t, level C.int32_t, target *C.char, message *C.uint8_t, length C.size_t) {
 	log := cgo.Handle(handle).Value().(Log)
 	log(int(level), C.GoString(target), string(unsafe.Slice((*byte)(message), int(length))))
+}
+
+//export heimdallPluginRows
+func heimdallPluginRows(handle C.uintptr_t, lines *C.uint8_t, length C.size_t) C.int32_t {
+	if cgo.Handle(handle).Value().(takeLines)(bytes.Clone(unsafe.Slice((*byte)(lines), int(length)))) {
+		return 0
+	}
+	return 1
+}
+
+// rowsOf runs a job whose lines take gets as they come.
+func (l *Library) rowsOf(ctx context.Context, job []byte, take takeLines) ([]byte, error) {
+	user := cgo.NewHandle(take)
+	defer user.Delete()
+	return l.run(ctx, job, func(data *C.uint8_t, length C.size_t, timeout C.uint64_t, out *C.hp_buffer) C.int32_t {
+		return C.lib_rows(&l.functions, data, length, C.uintptr_t(user), timeout, out)
+	})
 }
 
 //export heimdallPluginProgress
