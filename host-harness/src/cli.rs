@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the host, and what its exit status means.
 
 use std::{
+    ffi::OsString,
     io::{IsTerminal, Write, stdout},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -11,11 +12,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use heimdall_server::{check, serve};
 
-use crate::{explain, inspect, run};
+use crate::{explain, help, inspect, lift, pages, run};
 
 /// Runs jobs through plugins that are loaded at run time.
 #[derive(Debug, Parser)]
-#[command(name = "host-harness", version = VERSION.as_str(), arg_required_else_help = true)]
+#[command(name = "host-harness", version = VERSION.as_str(), arg_required_else_help = true, max_term_width = 120)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -23,27 +24,39 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run one job: its result on stdout, everything else on stderr
+    /// Run one job: its rows on standard output, everything else on standard error
+    #[command(after_help = help::RUN)]
     Run(Box<run::RunArgs>),
     /// Serve Heimdall's HTTP interface
+    #[command(after_help = help::SERVE)]
     Serve(serve::ServeOptions),
     /// Say what a configuration would do: routes, plugins, clusters
+    #[command(after_help = help::CHECK)]
     Check(check::CheckOptions),
     /// Show what lies in the plugin directory
+    #[command(after_help = help::PLUGINS)]
     Plugins(PluginsArgs),
     /// Try one plugin library in a process of its own
+    #[command(after_help = help::PROBE)]
     Probe(inspect::ProbeArgs),
-    /// Explain an error code
-    Explain(explain::ExplainArgs),
+    /// Explain an error code, or what a statement would read
+    #[command(after_help = help::EXPLAIN)]
+    Explain(Box<explain::ExplainArgs>),
+    /// Print the completions for a shell
+    #[command(after_help = help::COMPLETIONS)]
+    Completions(pages::CompletionsArgs),
+    /// Write the man pages
+    #[command(hide = true)]
+    Man(pages::ManArgs),
 }
 
 /// What `plugins` takes.
 #[derive(Debug, Args)]
 struct PluginsArgs {
-    /// Where the plugin libraries lie
-    #[arg(long)]
+    /// Where the plugin libraries lie [default: plugins/ beside the executable, else its own folder]
+    #[arg(long, value_name = "DIR")]
     plugin_dir: Option<PathBuf>,
-    /// How the list is written; on a terminal a table, else JSON
+    /// How the list is written [default: a table on a terminal, else JSON]
     #[arg(long, value_enum)]
     format: Option<ListFormat>,
 }
@@ -117,6 +130,12 @@ impl From<Exit> for ExitCode {
 }
 
 impl Cli {
+    /// Reads the arguments of a process, the program's name first. Wrong usage, help and version end the process, as clap does it.
+    #[must_use]
+    pub fn of(arguments: impl IntoIterator<Item = OsString>) -> Self {
+        Self::parse_from(lift::lifted(arguments))
+    }
+
     /// Runs the command.
     #[must_use]
     pub fn run(self) -> ExitCode {
@@ -129,7 +148,11 @@ impl Cli {
                 eprintln!("error: {error}");
                 Exit::Usage.into()
             }),
-            Command::Explain(args) => explain::run(&args).into(),
+            Command::Explain(args) => explain::run(*args).into(),
+            Command::Completions(args) => {
+                ended(pages::completions(&args).map(|()| Exit::Done.into()))
+            }
+            Command::Man(args) => ended(pages::man(&args).map(|()| Exit::Done.into())),
         }
     }
 }

@@ -1,27 +1,43 @@
-//! `host-harness explain`: what an error code means and who can do something about it.
+//! `host-harness explain`: what an error code means and who can do something about it, or what a statement would read.
 
 use clap::Args;
 use plugin_api::ErrorInfo;
 
-use crate::cli::Exit;
+use crate::{
+    cli::Exit,
+    run::{self, JobArgs, RunArgs, statement},
+};
 
 /// What `explain` takes.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// An error code, such as NOT_READ_ONLY; without one, all are listed
-    code: Option<String>,
+    /// An error code, such as NOT_READ_ONLY, or a SELECT; without either, all codes are listed
+    #[arg(value_name = "CODE|STATEMENT")]
+    asked: Option<String>,
+    #[command(flatten)]
+    job: JobArgs,
 }
 
 /// Explains.
 #[must_use]
-pub fn run(args: &ExplainArgs) -> Exit {
-    let Some(wanted) = &args.code else {
+pub fn run(args: ExplainArgs) -> Exit {
+    let Some(asked) = args.asked else {
         for info in ErrorInfo::STANDARD {
             println!("{:<18} {}", info.code.as_str(), info.meaning);
         }
         return Exit::Done;
     };
-    let wanted = wanted.to_ascii_uppercase().replace('-', "_");
+    if statement::is_select(&asked) {
+        return run::run(&RunArgs::of_statement(format!("EXPLAIN {asked}"), args.job));
+    }
+    if statement::is_statement(&asked) {
+        return run::run(&RunArgs::of_statement(asked, args.job));
+    }
+    explain_code(&asked)
+}
+
+fn explain_code(asked: &str) -> Exit {
+    let wanted = asked.to_ascii_uppercase().replace('-', "_");
     match ErrorInfo::STANDARD.iter().find(|info| info.code == *wanted) {
         Some(info) => {
             let again = if info.retryable {

@@ -1,10 +1,13 @@
-//! The command line of the host: `run`, `serve`, `check`, `plugins`, `probe`, `explain`.
+//! The command line of the host: `run`, `serve`, `check`, `plugins`, `probe`, `explain`, `completions`.
 //!
 //! What the commands do is in other crates: `heimdall-server` serves, `plugin-host` loads plugins, `results` writes results.
 #![forbid(unsafe_code)]
 
 pub mod cli;
 pub mod explain;
+mod help;
 pub mod inspect;
-pub mod render;
+mod lift;
+mod pages;
 pub mod run;
+mod terminal;

@@ -3,7 +3,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use host_harness::cli::Cli;
 
 fn main() -> ExitCode {
@@ -12,5 +11,5 @@ fn main() -> ExitCode {
         return exit;
     }
     // Wrong usage ends here with status 2, help and version with 0.
-    Cli::parse().run()
+    Cli::of(std::env::args_os()).run()
 }

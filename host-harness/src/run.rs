@@ -1,73 +1,35 @@
-//! `host-harness run`: one job through a loaded plugin; its result on stdout, everything else on stderr.
+//! `host-harness run`: one job through a loaded plugin; its rows on standard output, everything else on standard error.
 
+mod args;
 pub(crate) mod document;
+mod fields;
+mod footer;
+mod input;
 mod output;
 mod report;
+mod rows;
+mod scan;
+pub(crate) mod statement;
 
 use std::{
-    path::PathBuf,
     sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
 
-use clap::Args;
 use plugin_api::Error;
 use plugin_host::{CallOptions, Document, Lease, Registry, RegistryOptions};
 
 use heimdall_server::error::{Code, HostError};
 
 use crate::cli::{Exit, default_plugin_dir};
+pub(crate) use args::JobArgs;
+pub use args::RunArgs;
 use document::Routed;
-pub use output::Format;
+use footer::Footer;
+use output::Output;
 use report::Report;
-
-/// What `run` takes.
-#[derive(Debug, Args)]
-pub struct RunArgs {
-    /// The job as users submit it, a JSON file; `-`: standard input
-    #[arg(required_unless_present = "query", conflicts_with = "query")]
-    pub(crate) job: Option<PathBuf>,
-    /// Instead of a file: one PartiQL SELECT
-    #[arg(long)]
-    pub(crate) query: Option<String>,
-    /// With --query: the most rows
-    #[arg(long, requires = "query", allow_negative_numbers = true)]
-    pub(crate) limit: Option<u64>,
-    /// With --query: the value of the next `?`, as JSON
-    #[arg(long = "param", requires = "query", value_name = "JSON")]
-    pub(crate) params: Vec<String>,
-    /// Heimdall's YAML config: the job is routed to its commands and clusters
-    #[arg(long)]
-    pub(crate) config: Option<PathBuf>,
-    /// Where the plugin libraries lie
-    #[arg(long)]
-    pub(crate) plugin_dir: Option<PathBuf>,
-    /// Without --config: the plugin that runs the job
-    #[arg(long, default_value = "dynamo", conflicts_with = "config")]
-    pub(crate) plugin: String,
-    /// Who submits the job; else the USER variable
-    #[arg(long)]
-    pub(crate) user: Option<String>,
-    /// Without --config: the IAM role to assume
-    #[arg(long, conflicts_with = "config")]
-    pub(crate) role_arn: Option<String>,
-    /// Without --config: the AWS region
-    #[arg(long, conflicts_with = "config")]
-    pub(crate) region: Option<String>,
-    /// Without --config: DynamoDB's endpoint
-    #[arg(long, conflicts_with = "config")]
-    pub(crate) endpoint_url: Option<String>,
-    /// Without --config: the AWS profile
-    #[arg(long, conflicts_with = "config")]
-    pub(crate) profile: Option<String>,
-    /// How the rows are written; on a terminal a table, else the result document as it is
-    #[arg(long, value_enum)]
-    pub(crate) format: Option<Format>,
-    /// Write the rows to this file, whole or not at all
-    #[arg(long)]
-    pub(crate) output: Option<PathBuf>,
-}
+use rows::{Ended, Rows};
 
 /// What kept a job from being run at all.
 #[derive(Debug, thiserror::Error)]
@@ -86,48 +48,47 @@ pub(crate) enum RunError {
 /// Runs one job.
 #[must_use]
 pub fn run(args: &RunArgs) -> Exit {
-    let report = Report::new();
+    let report = Report::new(&args.job.messages);
     match run_job(args, &report) {
         Ok(exit) => exit,
         Err(RunError::Usage(message)) => report.usage(&message),
-        Err(RunError::Failed(error)) => report.failed(&error),
+        Err(RunError::Failed(error)) => report.failed(&error, &args.job.fields),
         Err(RunError::Refused(error)) => report.refused(&error),
     }
 }
 
 fn run_job(args: &RunArgs, report: &Report) -> Result<Exit, RunError> {
+    let output = Output::open(&args.job.output).map_err(RunError::Usage)?;
     let job = document::build(args)?;
+    let rows = Arc::new(Rows::new(output, job.query.as_deref()));
     let registry = open_registry(args, &job, report)?;
-    let lease = registry
-        .lease(&job.plugin, job.plugin_version.as_ref())
-        .map_err(|unavailable| {
-            RunError::Refused(
-                HostError::new(Code::PluginUnavailable, unavailable.to_string()).hint(format!(
-                    "{}; host-harness plugins shows what lies in the plugin directory",
-                    unavailable.hint()
-                )),
-            )
-        })?;
-    let lease = Arc::new(lease);
-    let ran = interruptible(&lease, &job, report);
+    let lease = lease(&registry, &job)?;
+    let ran = interruptible(&lease, &job, report, &rows);
     // Before the outcome is told: what a plugin says while it closes must not come behind it.
     drop(lease);
     registry.close(Duration::from_secs(1));
     let (outcome, interrupted) = ran.map_err(RunError::Usage)?;
+    report.clear();
+    if let Some(Ended::ReaderGone) = rows.stopped().map_err(RunError::Usage)? {
+        return Ok(Exit::Done);
+    }
     match outcome {
-        outcome if interrupted => Ok(report.interrupted(&outcome)),
-        Ok(result) => {
-            report.finished(&result);
-            output::write(&result, args.format, args.output.as_deref())
-                .map_err(RunError::Usage)
-                .map(|()| Exit::Done)
+        outcome if interrupted => Ok(report.interrupted(&outcome, &args.job.fields)),
+        Err(error) => Ok(report.failed(&error, &args.job.fields)),
+        Ok(answer) => {
+            let rows = Arc::into_inner(rows).expect("the job has ended, and with it its callbacks");
+            if let Ended::Written(written, stats) = rows.finish(&answer).map_err(RunError::Usage)? {
+                report.finished(&Footer::new(stats.as_deref(), &written));
+            }
+            Ok(Exit::Done)
         }
-        Err(error) => Ok(report.failed(&error)),
     }
 }
 
 fn open_registry(args: &RunArgs, job: &Routed, report: &Report) -> Result<Arc<Registry>, RunError> {
     let directory = args
+        .job
+        .target
         .plugin_dir
         .clone()
         .or_else(|| job.plugin_directory.clone())
@@ -139,6 +100,20 @@ fn open_registry(args: &RunArgs, job: &Routed, report: &Report) -> Result<Arc<Re
     Registry::open(options).map_err(|error| RunError::Usage(error.to_string()))
 }
 
+fn lease(registry: &Arc<Registry>, job: &Routed) -> Result<Arc<Lease>, RunError> {
+    registry
+        .lease(&job.plugin, job.plugin_version.as_ref())
+        .map(Arc::new)
+        .map_err(|unavailable| {
+            RunError::Refused(
+                HostError::new(Code::PluginUnavailable, unavailable.to_string()).hint(format!(
+                    "{}; host-harness plugins shows what lies in the plugin directory",
+                    unavailable.hint()
+                )),
+            )
+        })
+}
+
 type Outcome = Result<Document, Error>;
 
 /// Runs the job on a thread of its own and waits for it, or for an interrupt, upon which the job is cancelled and waited for; whether
@@ -147,6 +122,7 @@ fn interruptible(
     lease: &Arc<Lease>,
     job: &Routed,
     report: &Report,
+    rows: &Arc<Rows>,
 ) -> Result<(Outcome, bool), String> {
     enum Event {
         Interrupt,
@@ -158,13 +134,16 @@ fn interruptible(
         let _ = interrupts.send(Event::Interrupt);
     })
     .map_err(|error| format!("cannot wait for interrupts: {error}"))?;
-    let (runner, document, progress) = (Arc::clone(lease), job.document.clone(), report.progress());
+    let runner = Arc::clone(lease);
+    let document = job.document.clone();
+    let explained = report.is_interactive().then(|| job.explained()).flatten();
+    let (report, rows) = (report.clone(), Arc::clone(rows));
     thread::spawn(move || {
-        let options = CallOptions {
-            progress: Some(progress),
-            ..CallOptions::default()
-        };
-        let outcome = Box::new(runner.run_job(&document, &options));
+        if let Some(explained) = explained {
+            warn_of_scan(&runner, &explained, &report);
+        }
+        let outcome = Box::new(runner.run_job(&document, &options(&report, &rows)));
+        drop(rows);
         let _ = events.send(Event::Done(outcome));
     });
     let mut interrupted = false;
@@ -182,5 +161,25 @@ fn interruptible(
                 let _ = lease.cancel_job(&job.id);
             }
         }
+    }
+}
+
+fn options(report: &Report, rows: &Arc<Rows>) -> CallOptions {
+    let taker = Arc::clone(rows);
+    CallOptions {
+        timeout: None,
+        // Rows that appear on the terminal are progress enough.
+        progress: (!rows.shows_rows_at_once()).then(|| report.progress()),
+        rows: Some(Arc::new(move |lines| taker.take(lines))),
+        rows_after_bytes: rows.after_bytes(),
+    }
+}
+
+/// Tells a person who is about to read a whole table; a plugin that cannot explain says nothing.
+fn warn_of_scan(lease: &Lease, explained: &[u8], report: &Report) {
+    if let Ok(answer) = lease.run_job(explained, &CallOptions::default())
+        && let Some(warning) = scan::warning(&answer)
+    {
+        report.note(&warning);
     }
 }

@@ -47,6 +47,12 @@ impl Answer {
         })
     }
 
+    /// The result's `stats`, as JSON.
+    #[must_use]
+    pub fn stats(&self) -> Option<&str> {
+        self.stats.as_deref().map(RawValue::get)
+    }
+
     /// The columns in the order of a document.
     pub(crate) fn ordered(&self) -> impl Iterator<Item = &Column> {
         self.order.iter().map(|&at| &self.columns[at])

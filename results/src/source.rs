@@ -87,7 +87,9 @@ impl<'a> Source<'a> {
         &self.columns
     }
 
-    pub(crate) fn stats(&self) -> Option<&str> {
+    /// The result's `stats`, as JSON.
+    #[must_use]
+    pub fn stats(&self) -> Option<&str> {
         self.stats.map(RawValue::get)
     }
 

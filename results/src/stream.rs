@@ -85,6 +85,14 @@ impl<W: Write> Stream<W> {
         Ok(())
     }
 
+    /// Hands what was written so far to the output's reader.
+    ///
+    /// # Errors
+    /// The output fails.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        Ok(self.out.flush()?)
+    }
+
     /// Gives the output back, flushed.
     ///
     /// # Errors

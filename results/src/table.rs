@@ -11,7 +11,7 @@ use crate::{Options, Source, WriteError, Written, cell, vertical};
 /// Between two columns.
 const GAP: usize = 2;
 /// No text column is made narrower than this.
-const NARROWEST: usize = 8;
+const NARROWEST: usize = 12;
 /// Where fewer columns than these would fit, one line a cell says more.
 const HANDFUL: usize = 5;
 
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn columns_that_do_not_fit_are_left_out_at_the_right() {
-        assert_eq!(fit(&vec![text(3, 900); 10], Some(60)), [9, 9, 8, 8, 8, 8]);
+        assert_eq!(fit(&vec![text(3, 900); 10], Some(60)), [14, 14, 13, 13]);
         assert_eq!(fit(&[number(1, 100)], Some(60)), [60]);
     }
 }

@@ -165,6 +165,235 @@ fn a_job_may_come_on_standard_input_and_its_rows_go_to_a_file_whole() {
     assert_eq!(folder, 2, "plugins and rows.csv, nothing left over");
 }
 
+/// Runs against the engine with a text on standard input.
+fn ask_with(place: &Place, args: &[&str], input: &str) -> Output {
+    let url = place.engine.url();
+    let mut all = vec!["--endpoint-url", &url, "--region", "us-east-1"];
+    all.extend(args);
+    let mut child = place
+        .command(&all)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_statement_may_be_the_argument_a_file_or_standard_input() {
+    let place = Place::new();
+    let statement = "-- the third\nSELECT id FROM my_table WHERE id = '125'";
+    let sql = place.file("third.sql", statement);
+    let sql = sql.to_str().unwrap();
+    for args in [
+        &[statement][..],
+        &[statement, "-q"],
+        &["--", statement],
+        &["--query", statement],
+        &["-f", sql],
+        &[sql],
+    ] {
+        let mut all = args.to_vec();
+        all.splice(0..0, ["-F", "csv"]);
+        let output = place.ask(&all);
+        assert_eq!(
+            text(&output.stdout),
+            "id\n125\n",
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
+        assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    }
+    for args in [&["-", "-F", "csv"][..], &["-f-", "-Fcsv"]] {
+        let output = ask_with(&place, args, statement);
+        assert_eq!(
+            text(&output.stdout),
+            "id\n125\n",
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
+    }
+}
+
+#[test]
+fn options_win_over_a_job_files_fields_and_errors_speak_of_them() {
+    let place = Place::new();
+    let job = place.file(
+        "job.json",
+        r#"{"context":{"query":"SELECT id FROM my_table WHERE price > ?","parameters":[1000],"limit":0}}"#,
+    );
+    let job = job.to_str().unwrap();
+    let output = place.ask(&[job, "-p", "-0.5", "-n", "1", "-F", "csv", "--no-header"]);
+    assert_eq!(text(&output.stdout), "123\n", "{}", text(&output.stderr));
+    let output = place.ask(&[job, "--total-segments", "0", "--error-format", "text"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(
+        said.starts_with("error[INVALID_JOB]: --total-segments is 0"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_error_is_told_once() {
+    let place = Place::new();
+    let failing = "SELECT id FORM my_table";
+    let as_json = text(&place.ask(&[failing]).stderr);
+    assert_eq!(as_json.lines().count(), 1, "{as_json}");
+    assert!(as_json.starts_with("{\"error\":"), "{as_json}");
+    let as_text = text(&place.ask(&[failing, "--error-format", "text"]).stderr);
+    assert!(as_text.starts_with("error[INVALID_QUERY]: "), "{as_text}");
+    assert!(!as_text.contains("{\"error\""), "{as_text}");
+    let caret = as_text.lines().nth(2).unwrap();
+    assert_eq!(caret.trim(), "^", "nothing stands behind the caret");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_found_before_the_query() {
+    let place = Place::new();
+    let server = Faults::always(chain(&[vec!["{}"]]), Fault::StallBeforeAnswer).unwrap();
+    let url = server.url();
+    let folder = place.folder.path().to_str().unwrap();
+    for path in ["no/such/folder/rows.csv", folder, "/proc/rows.csv"] {
+        let output = place.run(&[
+            "SELECT id FROM t",
+            "--endpoint-url",
+            &url,
+            "--region",
+            "us-east-1",
+            "-o",
+            path,
+        ]);
+        assert_eq!(output.status.code(), Some(2), "{path}");
+        assert!(
+            text(&output.stderr).contains(path),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+    assert_eq!(server.requests(), 0);
+}
+
+#[test]
+fn an_output_file_takes_its_format_from_its_ending_and_its_mode_from_the_umask() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let query = "SELECT id FROM my_table WHERE id = '125'";
+    let written = |name: &str| {
+        let output = place.ask(&[query, "-o", name]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(output.stdout.is_empty() && output.stderr.is_empty());
+        std::fs::read(place.folder.path().join(name)).unwrap()
+    };
+    assert_eq!(&written("rows.parquet")[..4], b"PAR1");
+    assert_eq!(&written("rows.arrow")[..6], b"ARROW1");
+    assert_eq!(&written("rows.arrows")[..4], [0xff; 4]);
+    assert_eq!(written("rows.tsv"), b"id\n125\n");
+    assert_eq!(written("rows.jsonl"), b"{\"id\":\"125\"}\n");
+    assert_eq!(written("rows.md"), b"| id |\n| --- |\n| 125 |\n");
+    assert!(written("rows.dat").starts_with(b"{\"columns\":"));
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+    let usual = place.file("usual", "");
+    assert_eq!(mode(&place.folder.path().join("rows.tsv")), mode(&usual));
+    let output = place.ask(&[query, "-F", "csv", "-o", "-"]);
+    assert_eq!(text(&output.stdout), "id\n125\n");
+}
+
+#[test]
+fn a_link_is_followed_and_the_old_file_stays_until_the_new_one_is_whole() {
+    let place = Place::new();
+    let old = place.file("old.csv", "old\n");
+    let link = place.folder.path().join("link.csv");
+    std::os::unix::fs::symlink("old.csv", &link).unwrap();
+    let ask = |query: &str| place.ask(&[query, "-o", "link.csv"]).status.code();
+    assert_eq!(ask("SELECT * FROM nowhere"), Some(1));
+    assert_eq!(std::fs::read_to_string(&old).unwrap(), "old\n");
+    assert_eq!(ask("SELECT id FROM my_table WHERE id = '125'"), Some(0));
+    assert_eq!(std::fs::read_to_string(&old).unwrap(), "id\n125\n");
+    assert!(link.is_symlink());
+    let files = std::fs::read_dir(place.folder.path()).unwrap().count();
+    assert_eq!(
+        files, 3,
+        "plugins, the file and the link; nothing left over"
+    );
+}
+
+#[test]
+fn every_help_has_examples_and_exit_statuses_and_completions_and_man_pages_know_every_command() {
+    let commands = [
+        "run",
+        "serve",
+        "check",
+        "plugins",
+        "probe",
+        "explain",
+        "completions",
+    ];
+    let host_says = |args: &[&str]| {
+        let output = Command::new(host()).args(args).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
+        text(&output.stdout)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    host_says(&["man", "--directory", pages.to_str().unwrap()]);
+    let bash = host_says(&["completions", "bash"]);
+    for command in commands {
+        let help = host_says(&[command, "--help"]);
+        assert!(
+            help.contains("Example") && help.contains("Exit status: 0"),
+            "{help}"
+        );
+        assert!(bash.contains(command));
+        let page = pages.join(format!("host-harness-{command}.1"));
+        assert!(page.is_file(), "{}", page.display());
+    }
+    for shell in ["zsh", "fish"] {
+        assert!(host_says(&["completions", shell]).contains("total-segments"));
+    }
+    assert!(host_says(&["run", "--help"]).contains("--total-segments"));
+    assert!(!bash.contains("worker"));
+}
+
+#[test]
+fn explain_takes_a_statement_as_well_as_a_code() {
+    let place = Place::new();
+    let output = Command::new(host())
+        .args([
+            "explain",
+            "SELECT * FROM my_table",
+            "--region",
+            "us-east-1",
+            "-F",
+            "csv",
+        ])
+        .args(["--endpoint-url", &place.engine.url(), "--plugin-dir"])
+        .arg(place.folder.path().join("plugins"))
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .output()
+        .unwrap();
+    let shown = text(&output.stdout);
+    assert!(
+        shown.starts_with("property,value\noperation,Scan\ntable,my_table\n"),
+        "{shown}{}",
+        text(&output.stderr)
+    );
+    let code = Command::new(host())
+        .args(["explain", "timeout"])
+        .output()
+        .unwrap();
+    assert!(text(&code.stdout).starts_with("TIMEOUT: "));
+}
+
 #[test]
 fn a_failed_job_is_exit_status_1_with_the_error_document_as_the_last_line() {
     let place = Place::new();
@@ -332,7 +561,7 @@ fn the_demo_prints_the_source_documents_two_books() {
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let shown = text(&output.stdout);
-    assert!(shown.contains("category  id   price\n--------  ---  -----\nbooks     123  12.99\nbooks     124  15.5\n"), "{shown}");
+    assert!(shown.contains("category  id   price\n--------  ---  -----\nbooks     123  12.99\nbooks     124   15.5\n"), "{shown}");
 }
 
 #[test]

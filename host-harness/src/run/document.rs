@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeMap,
-    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +12,13 @@ use plugin_api::{Error, ErrorCode, json};
 use serde::{Deserialize, Serialize, ser::SerializeMap};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{RunArgs, RunError};
+use super::{
+    RunError,
+    args::{FieldArgs, RunArgs, TargetArgs},
+    fields,
+    input::{self, Input},
+    statement::is_select,
+};
 use heimdall_server::{
     catalog::Catalog,
     config::Config,
@@ -34,79 +39,103 @@ pub(crate) struct Routed {
     pub(crate) plugin_version: Option<semver::VersionReq>,
     /// Where the config says that libraries lie.
     pub(crate) plugin_directory: Option<PathBuf>,
+    /// The statement, where the document has one.
+    pub(crate) query: Option<String>,
 }
 
+impl Routed {
+    fn new(document: Vec<u8>, id: String, plugin: String) -> Self {
+        Self {
+            query: query_of(&document),
+            document,
+            id,
+            plugin,
+            plugin_version: None,
+            plugin_directory: None,
+        }
+    }
+
+    /// The job that explains this one's SELECT instead of running it; `None` where a limit bounds it, for then nobody needs to be warned.
+    pub(super) fn explained(&self) -> Option<Vec<u8>> {
+        let query = self.query.as_deref().filter(|query| is_select(query))?;
+        let mut job: Members = serde_json::from_slice(&self.document).ok()?;
+        let command = job.object("command").ok()?.object("context").ok()?;
+        let mut context = job.object("context").ok()?;
+        let has = |of: &Members, field| {
+            of.get(field)
+                .is_some_and(|value| !matches!(value.get(), "null" | "0"))
+        };
+        let is_bounded = has(&context, "limit")
+            || ["limit", "max_limit"]
+                .iter()
+                .any(|field| has(&command, field));
+        if is_bounded {
+            return None;
+        }
+        let explain = format!("EXPLAIN {query}");
+        context.set("query", to_raw_value(&explain).expect("a text serializes"));
+        context
+            .0
+            .retain(|(field, _)| !matches!(field.as_str(), "segment" | "next_token"));
+        job.set_object("context", &context);
+        Some(job.to_json())
+    }
+}
+
+fn query_of(document: &[u8]) -> Option<String> {
+    let job: Members = serde_json::from_slice(document).ok()?;
+    let context = job.object("context").ok()?;
+    serde_json::from_str(context.get("query")?.get()).ok()
+}
+
+/// Makes the document of the job that the arguments give.
 pub(super) fn build(args: &RunArgs) -> Result<Routed, RunError> {
-    let submitted = match (&args.query, &args.job) {
-        (Some(query), _) => of_options(query, args)?,
-        (None, Some(path)) => read(path)?,
-        (None, None) => return Err(RunError::Usage("give a job file, or --query".to_owned())),
+    let submitted = match input::read(args)? {
+        Input::Job(job) => with_fields(job, &args.job.fields)?,
+        Input::Statement(_) if args.job.target.config.is_some() => {
+            return Err(RunError::Usage(
+                "a statement names no criteria, so --config cannot route it; write a job file with command_criteria, cluster_criteria and \
+                 context.query, or leave --config out and say where with --region, --endpoint-url, --profile or --role-arn"
+                    .to_owned(),
+            ));
+        }
+        Input::Statement(statement) => {
+            let mut job = Members(Vec::new());
+            let mut context = Members(Vec::new());
+            context.set(
+                "query",
+                to_raw_value(&statement).expect("a text serializes"),
+            );
+            job.set_object("context", &context);
+            with_fields(job.to_json(), &args.job.fields)?
+        }
     };
-    match &args.config {
-        Some(_) if args.query.is_some() => Err(RunError::Usage(
-            "--query names no criteria, so --config cannot route it; write a job file with command_criteria, cluster_criteria and \
-             context.query, or leave --config out and say where with --region, --endpoint-url, --profile or --role-arn"
-                .to_owned(),
-        )),
-        Some(config) => by_config(&submitted, config, args),
-        None => by_options(submitted, args),
+    match &args.job.target.config {
+        Some(config) => by_config(&submitted, config, &args.job.target),
+        None => by_options(submitted, &args.job.target),
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, RunError> {
-    if path == Path::new("-") {
-        let mut job = Vec::new();
-        std::io::stdin().read_to_end(&mut job).map_err(|error| {
-            RunError::Usage(format!("cannot read the job from standard input: {error}"))
-        })?;
-        return Ok(job);
+/// The job with the fields that options name; they win over its own.
+fn with_fields(submitted: Vec<u8>, args: &FieldArgs) -> Result<Vec<u8>, RunError> {
+    let fields = fields::of(args)?;
+    if fields.is_empty() {
+        return Ok(submitted);
     }
-    std::fs::read(path).map_err(|error| {
-        RunError::Usage(format!(
-            "cannot read the job file {}: {error}",
-            path.display()
-        ))
-    })
-}
-
-fn of_options(query: &str, args: &RunArgs) -> Result<Vec<u8>, RunError> {
-    #[derive(Serialize)]
-    struct Job<'a> {
-        context: Context<'a>,
-    }
-    #[derive(Serialize)]
-    struct Context<'a> {
-        query: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        limit: Option<u64>,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        parameters: Vec<&'a RawValue>,
-    }
-    let parameters = args.params.iter().map(|text| {
-        serde_json::from_str(text).map_err(|error| {
-            RunError::Usage(format!("a --param is not JSON: {error}; write a string with its quotes: --param '\"books\"'"))
-        })
-    });
-    let parameters = parameters.collect::<Result<_, _>>()?;
-    let job = Job {
-        context: Context {
-            query,
-            limit: args.limit,
-            parameters,
-        },
+    let Ok(mut job) = serde_json::from_slice::<Members>(&submitted) else {
+        return Ok(submitted);
     };
-    Ok(serde_json::to_vec(&job).expect("texts and raw JSON serialize"))
+    let mut context = job.object("context")?;
+    for (field, value) in fields {
+        context.set(field.name, value);
+    }
+    job.set_object("context", &context);
+    Ok(job.to_json())
 }
 
 /// Without a config: the job's own `command` and `cluster` hold, options override its cluster's context.
-fn by_options(submitted: Vec<u8>, args: &RunArgs) -> Result<Routed, RunError> {
-    let unrouted = |document, id| Routed {
-        document,
-        id,
-        plugin: args.plugin.clone(),
-        plugin_version: None,
-        plugin_directory: None,
-    };
+fn by_options(submitted: Vec<u8>, args: &TargetArgs) -> Result<Routed, RunError> {
+    let unrouted = |document, id| Routed::new(document, id, args.plugin.clone());
     let Ok(mut job) = serde_json::from_slice::<Members>(&submitted) else {
         // Not an object: the plugin says so, in the words that it has for everybody.
         return Ok(unrouted(submitted, String::new()));
@@ -129,13 +158,10 @@ fn by_options(submitted: Vec<u8>, args: &RunArgs) -> Result<Routed, RunError> {
         job.set("user", to_raw_value(&user).expect("a text serializes"));
     }
     override_cluster(&mut job, args)?;
-    Ok(unrouted(
-        serde_json::to_vec(&job).expect("raw JSON serializes"),
-        id,
-    ))
+    Ok(unrouted(job.to_json(), id))
 }
 
-fn override_cluster(job: &mut Members, args: &RunArgs) -> Result<(), RunError> {
+fn override_cluster(job: &mut Members, args: &TargetArgs) -> Result<(), RunError> {
     let overrides: BTreeMap<&str, &String> = [
         ("role_arn", &args.role_arn),
         ("region", &args.region),
@@ -153,19 +179,13 @@ fn override_cluster(job: &mut Members, args: &RunArgs) -> Result<(), RunError> {
     for (field, value) in overrides {
         context.set(field, to_raw_value(value).expect("a text serializes"));
     }
-    cluster.set(
-        "context",
-        to_raw_value(&context).expect("raw JSON serializes"),
-    );
-    job.set(
-        "cluster",
-        to_raw_value(&cluster).expect("raw JSON serializes"),
-    );
+    cluster.set_object("context", &context);
+    job.set_object("cluster", &cluster);
     Ok(())
 }
 
 /// With a config: the job's criteria choose command and cluster, as for a job that is submitted over HTTP.
-fn by_config(submitted: &[u8], config: &Path, args: &RunArgs) -> Result<Routed, RunError> {
+fn by_config(submitted: &[u8], config: &Path, args: &TargetArgs) -> Result<Routed, RunError> {
     let config = Config::load(config).map_err(|error| RunError::Usage(error.to_string()))?;
     route_job(submitted, &config, caller(args).as_deref())
 }
@@ -234,15 +254,13 @@ pub(crate) fn route_job(
     })
     .expect("texts and raw JSON serialize");
     Ok(Routed {
-        document,
-        id,
-        plugin: command.command.plugin.clone(),
         plugin_version: command.command.plugin_version.clone(),
         plugin_directory: config.plugin_directory.clone(),
+        ..Routed::new(document, id, command.command.plugin.clone())
     })
 }
 
-fn caller(args: &RunArgs) -> Option<String> {
+fn caller(args: &TargetArgs) -> Option<String> {
     args.user
         .clone()
         .or_else(|| std::env::var("USER").ok())
@@ -265,6 +283,14 @@ impl Members {
             Some((_, old)) => *old = value,
             None => self.0.push((name.to_owned(), value)),
         }
+    }
+
+    fn set_object(&mut self, name: &str, object: &Self) {
+        self.set(name, to_raw_value(object).expect("raw JSON serializes"));
+    }
+
+    fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("raw JSON serializes")
     }
 
     /// A member that is an object, or absent.

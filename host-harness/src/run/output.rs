@@ -1,89 +1,221 @@
-//! Where the rows go: stdout, or a file that is written whole or not at all.
+//! Where the rows go: standard output, or a file that is written whole or not at all.
+//!
+//! All that can be wrong with it is found before the query runs.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufWriter, IsTerminal, Write, stdout},
-    path::Path,
+    fs::{self, File, Permissions},
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
 };
 
-use clap::ValueEnum;
+use results::{Format, Options};
+use tempfile::{NamedTempFile, TempPath};
 
-use crate::render;
+use super::args::OutputArgs;
+use crate::terminal::Terminal;
 
-/// How rows are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people: aligned columns
-    Table,
-    /// The plugin's result document, byte for byte
-    Json,
-    /// One JSON object per row
-    Ndjson,
-    /// Comma-separated, a header line first; null is empty, lists and maps are JSON
-    Csv,
+/// Where and how the rows are written.
+pub(super) struct Output {
+    pub(super) format: Format,
+    /// Whether the user chose the format.
+    pub(super) is_chosen: bool,
+    pub(super) options: Options,
+    /// Whether the rows appear on a terminal.
+    pub(super) is_terminal: bool,
+    target: Target,
+    named: Option<PathBuf>,
 }
 
-pub(super) fn write(
-    result: &[u8],
-    format: Option<Format>,
-    output: Option<&Path>,
-) -> Result<(), String> {
-    let on_terminal = output.is_none() && stdout().is_terminal();
-    let format = format.unwrap_or(if on_terminal {
-        Format::Table
-    } else {
-        Format::Json
-    });
-    match output {
-        None => {
-            let mut out = BufWriter::new(stdout().lock());
-            let written = render(result, format, &mut out).and_then(|()| {
-                if on_terminal && format == Format::Json {
-                    out.write_all(b"\n")
-                } else {
-                    Ok(())
-                }?;
-                out.flush()
-            });
-            match written {
-                // Whoever read the rows has enough of them, as in `run … | head`.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-                written => written.map_err(|error| format!("cannot write the rows: {error}")),
+enum Target {
+    Stdout,
+    /// A device or a pipe, which no file can replace.
+    InPlace(File),
+    /// Written beside the file, and renamed to it in the end.
+    Replacement {
+        file: File,
+        path: TempPath,
+        replaces: PathBuf,
+    },
+}
+
+impl Output {
+    /// Settles format and destination, and opens the latter.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a sentence.
+    pub(super) fn open(args: &OutputArgs) -> Result<Self, String> {
+        let path = args
+            .output
+            .as_deref()
+            .filter(|path| *path != Path::new("-"));
+        let terminal = Terminal::stdout();
+        let is_terminal = path.is_none() && terminal.is_terminal;
+        let chosen = chosen_format(args.format, path);
+        let default = if is_terminal {
+            Format::Table
+        } else {
+            Format::Json
+        };
+        let format = chosen.unwrap_or(default);
+        if is_terminal && format.is_binary() {
+            return Err(format!(
+                "{} is not for a terminal; name a file with --output, or redirect standard output",
+                format.name()
+            ));
+        }
+        let target = match path {
+            None => Target::Stdout,
+            Some(path) => Target::open(path)
+                .map_err(|error| format!("cannot write {}: {error}", path.display()))?,
+        };
+        Ok(Self {
+            format,
+            is_chosen: chosen.is_some(),
+            options: Options {
+                csv_safe: args.csv_safe,
+                header: !args.no_header,
+                pretty: is_terminal,
+                width: is_terminal.then(|| terminal.width.unwrap_or(80)),
+                color: is_terminal && terminal.color,
+            },
+            is_terminal,
+            target,
+            named: path.map(Path::to_owned),
+        })
+    }
+
+    /// Takes the rows' bytes.
+    ///
+    /// # Errors
+    /// The system has no further file descriptor.
+    pub(super) fn writer(&self) -> io::Result<Box<dyn Write + Send>> {
+        match &self.target {
+            Target::Stdout => Ok(Box::new(io::stdout())),
+            Target::InPlace(file) | Target::Replacement { file, .. } => {
+                Ok(Box::new(file.try_clone()?))
             }
         }
-        Some(path) => to_file(result, format, path)
-            .map_err(|error| format!("cannot write {}: {error}", path.display())),
+    }
+
+    /// A folder for rows that must be stored before they can be written: beside the file, where there is room for it.
+    pub(super) fn spool_folder(&self) -> PathBuf {
+        match &self.target {
+            Target::Replacement { replaces, .. } => folder_of(replaces).to_owned(),
+            _ => std::env::temp_dir(),
+        }
+    }
+
+    /// The file takes its place, now that it is whole.
+    ///
+    /// # Errors
+    /// It cannot, as a sentence; the old file is then still there.
+    pub(super) fn commit(self) -> Result<(), String> {
+        let Target::Replacement {
+            file,
+            path,
+            replaces,
+        } = self.target
+        else {
+            return Ok(());
+        };
+        let committed = file
+            .sync_all()
+            .and_then(|()| path.persist(&replaces).map_err(|error| error.error));
+        committed.map_err(|error| format!("cannot write {}: {error}", replaces.display()))
+    }
+
+    /// An error of writing, as a sentence.
+    pub(super) fn failed(&self, error: &dyn std::fmt::Display) -> String {
+        match &self.named {
+            Some(path) => format!("cannot write {}: {error}", path.display()),
+            None => format!("cannot write the rows: {error}"),
+        }
     }
 }
 
-fn to_file(result: &[u8], format: Format, path: &Path) -> io::Result<()> {
-    // A device or a pipe cannot be replaced by a file.
-    if fs::metadata(path).is_ok_and(|existing| !existing.is_file()) {
-        let mut out = BufWriter::new(File::options().write(true).open(path)?);
-        render(result, format, &mut out)?;
-        return out.flush();
+/// `--format` wins, else the file's ending; an ending of Arrow's file makes `arrow` the file.
+fn chosen_format(named: Option<Format>, path: Option<&Path>) -> Option<Format> {
+    let of_ending = path.and_then(Format::of_path);
+    match (named, of_ending) {
+        (Some(Format::Arrow), Some(Format::ArrowFile)) => Some(Format::ArrowFile),
+        (named, of_ending) => named.or(of_ending),
     }
-    let folder = path
-        .parent()
+}
+
+impl Target {
+    fn open(path: &Path) -> io::Result<Self> {
+        // A link is followed: what it names is replaced, not the link.
+        let path = resolved(path)?;
+        let mode = match fs::metadata(&path) {
+            Ok(existing) if existing.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+            Ok(existing) => {
+                // Says whether this user may write it; nothing of it is touched.
+                let file = File::options().write(true).open(&path)?;
+                if !existing.is_file() {
+                    return Ok(Self::InPlace(file));
+                }
+                Some(existing.permissions())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        // For its plain words: what is wrong with making the file itself comes with a path that nobody named.
+        fs::metadata(folder_of(&path))?;
+        // A new file's mode follows the umask; one that is replaced keeps its own.
+        let file = tempfile::Builder::new()
+            .prefix(".host-harness-")
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder_of(&path))
+            .map_err(|error| io::Error::from(error.kind()))?;
+        if let Some(mode) = mode {
+            file.as_file().set_permissions(mode)?;
+        }
+        let (file, temporary) = NamedTempFile::into_parts(file);
+        Ok(Self::Replacement {
+            file,
+            path: temporary,
+            replaces: path,
+        })
+    }
+}
+
+/// The path behind symbolic links, also where there is no file yet.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    // As many as Linux follows itself.
+    for _ in 0..40 {
+        match fs::read_link(&path) {
+            Ok(target) => path = folder_of(&path).join(target),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("too many levels of symbolic links"))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
         .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".host-harness-")
-        .tempfile_in(folder)?;
-    let mut out = BufWriter::new(&mut file);
-    render(result, format, &mut out)?;
-    out.flush()?;
-    drop(out);
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+        .unwrap_or(Path::new("."))
 }
 
-fn render(result: &[u8], format: Format, out: &mut impl Write) -> io::Result<()> {
-    match format {
-        Format::Json => out.write_all(result),
-        Format::Table => render::table(result, out),
-        Format::Ndjson => render::ndjson(result, out),
-        Format::Csv => render::csv(result, out),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_option_wins_over_the_ending_and_arrow_follows_its_ending() {
+        let chosen =
+            |named: Option<Format>, path: &str| chosen_format(named, Some(Path::new(path)));
+        assert_eq!(chosen(None, "x.parquet"), Some(Format::Parquet));
+        assert_eq!(chosen(Some(Format::Csv), "x.parquet"), Some(Format::Csv));
+        assert_eq!(chosen(None, "x.dat"), None);
+        assert_eq!(chosen(Some(Format::Arrow), "x.dat"), Some(Format::Arrow));
+        assert_eq!(chosen(Some(Format::Arrow), "x.arrows"), Some(Format::Arrow));
+        assert_eq!(
+            chosen(Some(Format::Arrow), "x.feather"),
+            Some(Format::ArrowFile)
+        );
+        assert_eq!(chosen(None, "x.arrow"), Some(Format::ArrowFile));
     }
 }

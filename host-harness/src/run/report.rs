@@ -1,7 +1,7 @@
-//! What `run` says on stderr: log lines, progress, and last the outcome.
+//! What `run` says on standard error: by default a progress line that disappears and one footer on a terminal, and errors everywhere.
 
 use std::{
-    io::{IsTerminal, Write, stderr},
+    io::{Write, stderr},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,114 +11,150 @@ use std::{
 
 use plugin_api::{Error, Level};
 use plugin_host::{Document, LogSink, Progress};
-use serde::Deserialize;
 use serde_json::json;
 
 use heimdall_server::error::{Code, HostError};
 
-use crate::cli::Exit;
+use super::{
+    args::{ErrorFormat, FieldArgs, MessageArgs},
+    fields,
+    footer::Footer,
+};
+use crate::{
+    cli::Exit,
+    terminal::{Terminal, counted},
+};
 
-/// No more often than this is progress told.
-const EVERY: Duration = Duration::from_secs(1);
+/// Minimum interval between progress lines: on a terminal, where each replaces the one before, and elsewhere.
+const ON_TERMINAL: Duration = Duration::from_millis(100);
+const ELSEWHERE: Duration = Duration::from_secs(1);
 
-/// The voice of `run`.
+/// Writes everything that is said while a job runs and when it ended.
 #[derive(Clone)]
 pub(super) struct Report {
-    is_terminal: bool,
+    terminal: Terminal,
+    verbose: u8,
+    quiet: bool,
+    errors: ErrorFormat,
     /// Whether a progress line stands on the terminal that the next line must wipe.
     on_line: Arc<AtomicBool>,
+    /// What the plugin noted about the statement, for the footer.
+    notes: Arc<Mutex<Vec<String>>>,
 }
 
 impl Report {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(args: &MessageArgs) -> Self {
+        let terminal = Terminal::stderr();
+        let errors = if terminal.is_terminal {
+            ErrorFormat::Text
+        } else {
+            ErrorFormat::Json
+        };
         Self {
-            is_terminal: stderr().is_terminal(),
+            terminal,
+            verbose: args.verbose,
+            quiet: args.quiet,
+            errors: args.error_format.unwrap_or(errors),
             on_line: Arc::default(),
+            notes: Arc::default(),
         }
     }
 
-    /// Takes log lines: of plugins all up to `info`, of the host itself (one version comes, runs one job, goes) only troubles.
+    /// Whether a person looks on who wants to know more than errors.
+    pub(super) fn is_interactive(&self) -> bool {
+        self.terminal.is_terminal && !self.quiet
+    }
+
+    /// Takes log lines, of the plugin and of the host.
     pub(super) fn log_sink(&self) -> LogSink {
         let report = self.clone();
+        let most = match (self.quiet, self.verbose) {
+            (true, _) => Level::Error,
+            (false, 0) => Level::Warn,
+            (false, 1) => Level::Info,
+            (false, _) => Level::Trace,
+        };
         Arc::new(move |level, target, message| {
-            let most = if target.starts_with("host::") {
-                Level::Warn
-            } else {
-                Level::Info
-            };
-            if level <= most {
-                report.line(&format!("{} {target}: {message}", name(level)));
+            if let Some(note) = note(target, message) {
+                let mut notes = report.notes.lock().unwrap_or_else(PoisonError::into_inner);
+                notes.push(note.to_owned());
+            } else if level <= most {
+                let style = if level <= Level::Warn { YELLOW } else { DIM };
+                let name = report.painted(name(level), style);
+                report.line(&format!("{name} {target}: {message}"));
             }
         })
     }
 
-    /// Takes a job's progress.
+    /// Takes a job's progress, unless nobody wants to see it.
     pub(super) fn progress(&self) -> Progress {
         let report = self.clone();
+        let every = if self.terminal.is_terminal {
+            ON_TERMINAL
+        } else {
+            ELSEWHERE
+        };
+        let is_wanted = self.is_interactive() || self.verbose > 0;
         let last = Mutex::new(Instant::now());
         Arc::new(move |rows, pages, wire_bytes| {
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.elapsed() >= EVERY {
+            if is_wanted && last.elapsed() >= every {
                 *last = Instant::now();
                 report.transient(&format!(
-                    "{rows} rows, {pages} pages, {:.1} MB",
+                    "{}, {}, {:.1} MB",
+                    counted(rows, "row", "rows"),
+                    counted(pages, "page", "pages"),
                     wire_bytes as f64 / 1e6
                 ));
             }
         })
     }
 
-    /// One line of figures, where the result has them.
-    pub(super) fn finished(&self, result: &Document) {
-        #[derive(Deserialize)]
-        struct Figures {
-            stats: Option<Stats>,
+    /// Takes the progress line away, before rows are written.
+    pub(super) fn clear(&self) {
+        if self.on_line.swap(false, Ordering::AcqRel) {
+            let _ = write!(stderr(), "\r\x1b[K");
         }
-        #[derive(Deserialize)]
-        struct Stats {
-            rows: Option<u64>,
-            pages: Option<u64>,
-            requests: Option<u64>,
-            elapsed_ms: Option<u64>,
-            truncated: Option<bool>,
-        }
-        let Ok(Figures { stats: Some(stats) }) = serde_json::from_slice(result) else {
+    }
+
+    /// The line below the rows.
+    pub(super) fn finished(&self, footer: &Footer<'_>) {
+        if !self.is_interactive() && self.verbose == 0 {
             return;
-        };
-        let figures = [
-            ("rows", stats.rows),
-            ("pages", stats.pages),
-            ("requests", stats.requests),
-            ("ms", stats.elapsed_ms),
-        ];
-        let figures: Vec<String> = figures
-            .into_iter()
-            .filter_map(|(what, n)| n.map(|n| format!("{n} {what}")))
-            .collect();
-        let more = if stats.truncated == Some(true) {
-            "; there may be more rows"
-        } else {
-            ""
-        };
-        self.line(&format!("{}{more}", figures.join(", ")));
+        }
+        let line = footer.line();
+        if !line.is_empty() {
+            self.line(&self.painted(&self.wrapped("", &line), DIM));
+        }
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        for note in notes.iter() {
+            self.note(note);
+        }
+    }
+
+    /// A remark about the job that keeps nothing from running.
+    pub(super) fn note(&self, note: &str) {
+        self.labelled("note:", BOLD, note);
     }
 
     /// The outcome of an interrupted job.
-    pub(super) fn interrupted(&self, outcome: &Result<Document, Error>) -> Exit {
+    pub(super) fn interrupted(&self, outcome: &Result<Document, Error>, args: &FieldArgs) -> Exit {
         match outcome {
             Ok(_) => self.line("interrupted; the job had just finished, its result is dropped"),
             Err(error) => {
-                self.failed(error);
+                self.failed(error, args);
             }
         }
         Exit::Interrupted
     }
 
-    pub(super) fn failed(&self, error: &Error) -> Exit {
+    /// A job's error, in the words of the options that were used.
+    pub(super) fn failed(&self, error: &Error, args: &FieldArgs) -> Exit {
+        let error = fields::in_options(error, args);
         self.error(
+            error.code.as_str(),
             &error.message,
             error.hint.as_deref(),
-            error.code.as_str(),
             &error.to_json(),
         );
         Exit::Failed
@@ -129,30 +165,62 @@ impl Report {
         let document = json!({"error": {
             "code": error.code.as_str(), "message": error.message, "hint": error.hint, "line": null, "column": null,
             "retryable": matches!(error.code, Code::Busy | Code::PluginUnavailable), "aws_code": null, "request_id": null,
-            "partial": {"rows": 0, "pages": 0},
+            "field": null, "partial": {"rows": 0, "pages": 0, "next_token": null},
         }});
         self.error(
+            error.code.as_str(),
             &error.message,
             error.hint.as_deref(),
-            error.code.as_str(),
             document.to_string().as_bytes(),
         );
         Exit::Failed
     }
 
+    /// Wrong usage, an unreadable file or config.
     pub(super) fn usage(&self, message: &str) -> Exit {
-        self.line(&format!("error: {message}"));
+        self.labelled("error:", RED, message);
         Exit::Usage
     }
 
-    /// For people first; where nobody looks on, the last line is the document for the program that does.
-    fn error(&self, message: &str, hint: Option<&str>, code: &str, document: &[u8]) {
-        self.line(&format!("error: {message} ({code})"));
-        if let Some(hint) = hint {
-            self.line(&format!("hint: {hint}"));
+    /// Once: as text for people, or as the document for programs.
+    fn error(&self, code: &str, message: &str, hint: Option<&str>, document: &[u8]) {
+        if self.errors == ErrorFormat::Json {
+            return self.line(&String::from_utf8_lossy(document));
         }
-        if !self.is_terminal {
-            self.line(&String::from_utf8_lossy(document));
+        // What follows the first line is the statement with a caret, which must not be wrapped.
+        let (first, rest) = message.split_once('\n').unwrap_or((message, ""));
+        self.labelled(&format!("error[{code}]:"), RED, first);
+        if !rest.is_empty() {
+            self.line(rest);
+        }
+        if let Some(hint) = hint {
+            self.labelled("hint:", BOLD, hint);
+        }
+    }
+
+    /// The text broken between words where the terminal ends; on its first line stands `word` before it.
+    fn wrapped(&self, word: &str, text: &str) -> String {
+        let Some(width) = self.terminal.width else {
+            return text.to_owned();
+        };
+        let indent = " ".repeat(if word.is_empty() { 0 } else { word.len() + 1 });
+        let options = textwrap::Options::new(width.max(20))
+            .initial_indent(&indent)
+            .break_words(false);
+        textwrap::fill(text, options).trim_start().to_owned()
+    }
+
+    /// A line, or more where the terminal ends, that begin with a word in colour.
+    fn labelled(&self, word: &str, style: &str, text: &str) {
+        let text = self.wrapped(word, text);
+        self.line(&format!("{} {text}", self.painted(word, style)));
+    }
+
+    fn painted(&self, text: &str, style: &str) -> String {
+        if self.terminal.color {
+            format!("\x1b[{style}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
         }
     }
 
@@ -162,12 +230,12 @@ impl Report {
         } else {
             ""
         };
-        // Nobody can be told that stderr is gone.
+        // Nobody can be told that standard error is gone.
         let _ = writeln!(stderr(), "{wipe}{text}");
     }
 
     fn transient(&self, text: &str) {
-        if self.is_terminal {
+        if self.terminal.is_terminal {
             self.on_line.store(true, Ordering::Release);
             let _ = write!(stderr(), "\r\x1b[K{text}");
             let _ = stderr().flush();
@@ -175,6 +243,21 @@ impl Report {
             self.line(text);
         }
     }
+}
+
+const RED: &str = "1;31";
+const YELLOW: &str = "33";
+const BOLD: &str = "1";
+const DIM: &str = "2";
+
+/// A remark on the statement among the log lines: its target ends in `note`, and its job's id stands before it.
+fn note<'m>(target: &str, message: &'m str) -> Option<&'m str> {
+    let is_note = target.rsplit("::").next() == Some("note");
+    let text = message
+        .strip_prefix("job=")
+        .and_then(|rest| rest.split_once(' '))
+        .map_or(message, |(_, text)| text);
+    is_note.then_some(text)
 }
 
 fn name(level: Level) -> &'static str {

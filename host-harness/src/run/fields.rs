@@ -1,0 +1,170 @@
+//! Options that set a field of the job, and errors that speak of the option where one was used.
+
+use plugin_api::Error;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{RunError, args::FieldArgs};
+
+/// A field of a job's context, and the option that sets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) option: &'static str,
+}
+
+type Set = (Field, Box<RawValue>);
+
+/// The fields that were given as options, as JSON.
+pub(super) fn of(args: &FieldArgs) -> Result<Vec<Set>, RunError> {
+    let mut fields = Vec::new();
+    let mut add = |name, option, value| fields.push((Field { name, option }, value));
+    if !args.params.is_empty() {
+        add("parameters", "--param", parameters(&args.params)?);
+    }
+    for (name, option, value) in [
+        ("limit", "--limit", args.limit),
+        (
+            "max_result_bytes",
+            "--max-result-bytes",
+            args.max_result_bytes,
+        ),
+        ("max_pages", "--max-pages", args.max_pages),
+        ("total_segments", "--total-segments", args.total_segments),
+        ("segment", "--segment", args.segment),
+    ] {
+        if let Some(value) = value {
+            add(name, option, raw(&value));
+        }
+    }
+    for (name, option, number) in [
+        ("timeout_seconds", "--timeout", &args.timeout),
+        (
+            "max_consumed_capacity_units",
+            "--max-consumed-capacity-units",
+            &args.max_consumed_capacity_units,
+        ),
+    ] {
+        if let Some(number) = number {
+            let value = RawValue::from_string(number.clone());
+            add(name, option, value.expect("the option is a number in JSON"));
+        }
+    }
+    for (name, option, text) in [
+        ("on_budget", "--on-budget", &args.on_budget),
+        ("next_token", "--next-token", &args.next_token),
+    ] {
+        if let Some(text) = text {
+            add(name, option, raw(text));
+        }
+    }
+    if args.consistent_read {
+        add("consistent_read", "--consistent-read", raw(&true));
+    }
+    Ok(fields)
+}
+
+fn raw(value: &impl serde::Serialize) -> Box<RawValue> {
+    to_raw_value(value).expect("texts, numbers and booleans serialize")
+}
+
+fn parameters(params: &[String]) -> Result<Box<RawValue>, RunError> {
+    let values: Vec<&RawValue> = params
+        .iter()
+        .map(|text| serde_json::from_str(text))
+        .collect::<Result<_, _>>()
+        .map_err(|error| {
+            RunError::Usage(format!(
+                "a --param is not JSON: {error}; write a string with its quotes: --param '\"books\"'"
+            ))
+        })?;
+    Ok(raw(&values))
+}
+
+/// The error in the words of the command line: fields that were given as options are called as the options are.
+pub(super) fn in_options(error: &Error, args: &FieldArgs) -> Error {
+    let mut error = error.clone();
+    for (field, _) in of(args).unwrap_or_default() {
+        error.message = renamed(&error.message, field);
+        error.hint = error.hint.map(|hint| renamed(&hint, field));
+    }
+    error
+}
+
+/// `context.limit` and `'limit'` become `--limit`; a bare word only where nobody would take it for English.
+fn renamed(text: &str, Field { name, option }: Field) -> String {
+    let mut text = text
+        .replace(&format!("'context.{name}'"), option)
+        .replace(&format!("context.{name}"), option)
+        .replace(&format!("'{name}'"), option);
+    if name.contains('_') {
+        let is_part =
+            |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '-');
+        let mut renamed = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        while let Some(at) = rest.find(name) {
+            let (before, after) = (&rest[..at], &rest[at + name.len()..]);
+            renamed.push_str(before);
+            let is_word = !is_part(before.chars().next_back()) && !is_part(after.chars().next());
+            renamed.push_str(if is_word { option } else { name });
+            rest = after;
+        }
+        renamed.push_str(rest);
+        text = renamed;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_called_as_the_options_that_set_them() {
+        let limit = Field {
+            name: "limit",
+            option: "--limit",
+        };
+        let pages = Field {
+            name: "max_pages",
+            option: "--max-pages",
+        };
+        for (text, field, expected) in [
+            (
+                "context.limit must be an integer",
+                limit,
+                "--limit must be an integer",
+            ),
+            ("raise 'limit'", limit, "raise --limit"),
+            ("no limit is in force", limit, "no limit is in force"),
+            ("raise max_pages, or", pages, "raise --max-pages, or"),
+            (
+                "command.max_pages_x and my_max_pages",
+                pages,
+                "command.max_pages_x and my_max_pages",
+            ),
+        ] {
+            assert_eq!(renamed(text, field), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_keep_their_digits() {
+        let args = FieldArgs {
+            params: vec!["-5".to_owned(), "1.50".to_owned()],
+            timeout: Some("2.50".to_owned()),
+            ..FieldArgs::default()
+        };
+        let set: Vec<(&str, String)> = of(&args)
+            .unwrap()
+            .into_iter()
+            .map(|(field, value)| (field.name, value.get().to_owned()))
+            .collect();
+        assert_eq!(
+            set,
+            [
+                ("parameters", "[-5,1.50]".to_owned()),
+                ("timeout_seconds", "2.50".to_owned())
+            ]
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! What is to be run: a statement or a job document, from the command line, a file or standard input.
+
+use std::{
+    io::{self, Read},
+    path::Path,
+};
+
+use super::{RunError, args::RunArgs, statement::is_statement};
+
+/// What was given.
+pub(super) enum Input {
+    /// A statement.
+    Statement(String),
+    /// Anything else: a job as JSON, or what the plugin will refuse as one.
+    Job(Vec<u8>),
+}
+
+/// Reads what is to be run.
+pub(super) fn read(args: &RunArgs) -> Result<Input, RunError> {
+    if let Some(query) = &args.query {
+        return Ok(Input::Statement(query.clone()));
+    }
+    if let Some(file) = &args.file {
+        let text = String::from_utf8(read_file("statement", file)?).map_err(|_| {
+            RunError::Usage(format!("the statement in {} is not UTF-8", file.display()))
+        })?;
+        return Ok(Input::Statement(text));
+    }
+    let given = args.source.as_deref().unwrap_or("-");
+    if is_statement(given) {
+        return Ok(Input::Statement(given.to_owned()));
+    }
+    let job = read_file("job", Path::new(given))?;
+    match std::str::from_utf8(&job) {
+        Ok(text) if is_statement(text) => Ok(Input::Statement(text.to_owned())),
+        _ => Ok(Input::Job(job)),
+    }
+}
+
+fn read_file(what: &str, path: &Path) -> Result<Vec<u8>, RunError> {
+    if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        return match io::stdin().read_to_end(&mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(RunError::Usage(format!(
+                "cannot read the {what} from standard input: {error}"
+            ))),
+        };
+    }
+    std::fs::read(path).map_err(|error| {
+        let hint = if error.kind() == io::ErrorKind::NotFound && what == "job" {
+            "; a statement begins with SELECT or EXPLAIN"
+        } else {
+            ""
+        };
+        RunError::Usage(format!(
+            "cannot read the {what} file {}: {error}{hint}",
+            path.display()
+        ))
+    })
+}
