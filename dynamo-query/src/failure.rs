@@ -21,6 +21,8 @@ use crate::{codes, session::Asked};
 
 pub(crate) use credentials::{no_credentials, of_instance, of_source};
 
+pub(crate) use service::quoted_apart;
+
 /// What DynamoDB is asked to do. An IAM policy allows each on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {

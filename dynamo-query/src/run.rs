@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plugin_api::{Error, ErrorCode, JobCtx};
+use plugin_api::{Error, ErrorCode, JobCtx, Level};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -28,6 +28,9 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(30);
 /// No account's table, in a form that every DynamoDB answers: "no such table" or "not allowed", both of which prove that endpoint,
 /// region and credentials fit. It needs no permission, least of all `ListTables`.
 const HEALTH_QUERY: &str = r#"SELECT * FROM "heimdall.health-check" WHERE id = 'health-check'"#;
+
+/// The target of log lines that help the user understand a result; the command line shows them below it.
+const NOTE: &str = "dynamo::note";
 
 /// Runs jobs against DynamoDB; holds what they share.
 #[derive(Debug)]
@@ -115,6 +118,12 @@ impl Queries {
         let stats = pages.stats(ctx);
         audit.stats(&stats);
         let partial = pages.partial();
+        if outcome.is_ok()
+            && stats.rows == 0
+            && let Some(note) = statement.note_on_no_rows()
+        {
+            ctx.log(Level::Info, NOTE, &note);
+        }
         match outcome {
             Ok(()) => pages.finish(&stats),
             Err(error) => Err(error),
@@ -180,7 +189,10 @@ fn checked_statement(job: &Job) -> Result<Instruction, Error> {
             codes::TABLE_NOT_ALLOWED,
             format!("the command does not allow the table '{}'", statement.table),
         )
-        .hint("use a command whose tables include it, or ask the operator to add it"));
+        .hint(match failure::quoted_apart(&statement.table) {
+            Some(apart) => format!("a table and its index are quoted each: {apart}; else ask the operator to add the table to the command's"),
+            None => "use a command whose tables include it, or ask the operator to add it".to_owned(),
+        }));
     }
     Ok(instruction)
 }

@@ -17,6 +17,7 @@ mod operands;
 pub(crate) mod path;
 pub(crate) mod position;
 mod read_only;
+pub(crate) mod reserved;
 mod unsupported;
 
 use std::borrow::Cow;
@@ -27,6 +28,7 @@ use crate::codes;
 
 pub use position::{caret, service_position};
 
+use analysis::Analysis;
 use lexer::{Kind, Lexed, Token};
 
 const GIVE_PARAMETERS: &str = "give one value per ?, in order";
@@ -134,6 +136,15 @@ impl Statement {
         .field("context.parameters")
         .hint(hint)
         .at(line, column))
+    }
+
+    /// What may be the reason where nothing is found: an attribute's name where a text in single quotes was meant.
+    pub(crate) fn note_on_no_rows(&self) -> Option<String> {
+        let at = Analysis::of(self).name_as_value()?;
+        let (line, column) = position::of(&self.text, at);
+        Some(format!(
+            "no rows, and what stands at line {line}, column {column} is an attribute's name: a text takes single quotes ('…'), double quotes make a name"
+        ))
     }
 
     /// The n-th `?` in the text, counted from 0.

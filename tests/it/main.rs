@@ -38,6 +38,7 @@ mod segments_local;
 mod serve;
 mod soak;
 mod start;
+mod statements;
 mod stopping;
 mod swap;
 mod terminal;

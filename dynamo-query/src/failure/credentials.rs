@@ -128,7 +128,7 @@ fn refused(
         code => {
             let words = words::plain(error.message().unwrap_or(code));
             Error::new(codes::ASSUME_ROLE, format!("STS refused {what}: {words}"))
-                .hint("check the role's trust policy and external_id, and that this process's identity is allowed sts:AssumeRole on it")
+                .hint(service::role_hint(code, &words))
         }
     };
     mapped.aws_code = words::name(code);

@@ -14,7 +14,13 @@ use aws_sdk_dynamodb::{
 use plugin_api::{Error, ErrorCode};
 
 use super::{Request, find, words};
-use crate::{codes, statement};
+use crate::{
+    codes,
+    statement::{
+        self,
+        reserved::{ReservedName, first_unquoted},
+    },
+};
 
 /// Shorter texts are struck out only where they stand alone: inside other words they say nothing, and striking them spoils a sentence.
 const SHORTEST_SECRET: usize = 3;
@@ -27,6 +33,23 @@ where
     let words = clean(error.message().unwrap_or_default(), request.secrets);
     let mut mapped = match aws_code.unwrap_or_default() {
         "ResourceNotFoundException" => not_found(request),
+        "UnknownOperationException" | "UnknownOperation" | "InvalidAction" | "NotImplemented" => {
+            unknown_operation(request)
+        }
+        "SubscriptionRequiredException" | "OptInRequired" | "AccountProblem" => {
+            not_subscribed(&words, request)
+        }
+        "KMSThrottlingException" => Error::new(
+            codes::THROTTLED,
+            format!("KMS throttles the key of the table '{}'", request.table),
+        )
+        .hint("send the job again later, or raise the account's KMS request quota"),
+        // A validation's words may repeat the user's statement, which may hold anything.
+        code if code.starts_with("KMS")
+            || (code != "ValidationException" && is_about_a_key(&words)) =>
+        {
+            key_refused(&words, request)
+        }
         "AccessDeniedException" | "AccessDenied" | "NotAuthorized" => {
             access_denied(&words, request)
         }
@@ -47,6 +70,18 @@ where
         | "ThrottledException"
         | "TooManyRequestsException" => throttled(error, request),
         code if is_credentials(code) => credentials(code, request.region),
+        // Every refusal of DynamoDB has a code; what has none comes from something before it.
+        "" if status == 501 => unknown_operation(request),
+        "" if status >= 500 => Error::new(
+            ErrorCode::UNAVAILABLE,
+            format!("a gateway or proxy before DynamoDB answered HTTP {status}{}", meaning(status)),
+        )
+        .hint("send the job again later; if it stays, check what stands between the host and DynamoDB (proxy, load balancer, VPC endpoint)"),
+        "" if status == 429 => Error::new(
+            codes::THROTTLED,
+            "a gateway or proxy before DynamoDB answered HTTP 429: too many requests",
+        )
+        .hint("send the job again later; the limit is the gateway's, not the table's"),
         _ if status >= 500 => Error::new(
             ErrorCode::UNAVAILABLE,
             format!("DynamoDB answered HTTP {status}"),
@@ -83,7 +118,6 @@ pub(super) fn is_credentials(code: &str) -> bool {
             | "ExpiredToken"
             | "ExpiredTokenException"
             | "RequestExpired"
-            | "OptInRequired"
     )
 }
 
@@ -108,7 +142,115 @@ pub(super) fn credentials(code: &str, region: &str) -> Error {
     Error::new(codes::CREDENTIALS, format!("{message} (region {region})")).hint(hint)
 }
 
+/// What to do where STS refused a role in these words.
+pub(super) fn role_hint(code: &str, words: &str) -> &'static str {
+    match code {
+        _ if words.contains("DurationSeconds") || words.contains("MaxSessionDuration") => {
+            "lower session_duration_seconds, or raise the role's maximum session duration; a role that is assumed with another role's credentials lasts an hour at most"
+        }
+        "PackedPolicyTooLarge" | "PackedPolicyTooLargeException" => {
+            "the session's policy and tags are too large together: pass fewer or shorter session tags, or set session_policy to none"
+        }
+        "SubscriptionRequiredException" | "OptInRequired" => {
+            "the account's owner: finish its sign-up, activate the region, and check its billing"
+        }
+        _ => {
+            "check the role's trust policy and external_id, and that this process's identity is allowed sts:AssumeRole on it"
+        }
+    }
+}
+
+/// The endpoint is no DynamoDB, or one that lacks PartiQL: DAX, a stream's endpoint, an emulator.
+fn unknown_operation(request: Request<'_>) -> Error {
+    let operation = request.action.operation();
+    Error::new(
+        codes::VALIDATION,
+        format!("the endpoint does not know {operation}"),
+    )
+    .hint(format!("check the cluster's endpoint_url: it must be DynamoDB's own, or an emulator that has {operation}"))
+}
+
+fn not_subscribed(words: &str, request: Request<'_>) -> Error {
+    Error::new(
+        codes::ACCESS_DENIED,
+        format!(
+            "the AWS account cannot use DynamoDB in region {}{}",
+            request.region,
+            sentence(words)
+        ),
+    )
+    .hint("the account's owner: finish its sign-up, activate the region, and check its billing")
+}
+
+/// Whether a refusal is one of KMS, which DynamoDB passes on.
+fn is_about_a_key(words: &str) -> bool {
+    [
+        "customer master key",
+        "KMS key",
+        "kms:",
+        "INACCESSIBLE_ENCRYPTION_CREDENTIALS",
+        "encryption credentials",
+    ]
+    .iter()
+    .any(|sign| words.contains(sign))
+}
+
+/// The key of a table is denied, disabled, being deleted or gone.
+fn key_refused(words: &str, request: Request<'_>) -> Error {
+    Error::new(
+        codes::ACCESS_DENIED,
+        format!(
+            "the table '{}' is encrypted with a KMS key that {} cannot use{}",
+            request.table,
+            who(request),
+            sentence(words)
+        ),
+    )
+    .hint("allow kms:Decrypt and kms:DescribeKey on the table's key, in its key policy too, and check that the key is enabled")
+}
+
+/// What a gateway's status means.
+fn meaning(status: u16) -> &'static str {
+    match status {
+        502 => ": it got no valid answer",
+        503 => ": unavailable",
+        504 => ": it got no answer in time",
+        _ => "",
+    }
+}
+
+/// AWS's words behind a sentence of ours.
+fn sentence(words: &str) -> String {
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!(": {words}")
+    }
+}
+
+fn who(request: Request<'_>) -> String {
+    request
+        .role
+        .map_or("the process's AWS identity".to_owned(), |role| {
+            format!("the role {role}")
+        })
+}
+
+/// `"Table"."Index"` for a table whose name has the dot of both in one pair of quotes.
+pub(crate) fn quoted_apart(table: &str) -> Option<String> {
+    let (table, index) = table.split_once('.')?;
+    let is_name = |name: &str| !name.is_empty() && !name.contains(':');
+    (is_name(table) && is_name(index)).then(|| format!("\"{table}\".\"{index}\""))
+}
+
 fn not_found(request: Request<'_>) -> Error {
+    let hint = match quoted_apart(request.table) {
+        Some(apart) => format!(
+            "a table and its index are quoted each: {apart}; else check the name, which is case-sensitive, and the cluster's region and account"
+        ),
+        None => "check the name, which is case-sensitive, and the cluster's region and account"
+            .to_owned(),
+    };
     Error::new(
         codes::NOT_FOUND,
         format!(
@@ -116,23 +258,11 @@ fn not_found(request: Request<'_>) -> Error {
             request.table, request.region
         ),
     )
-    .hint("check the name, which is case-sensitive, and the cluster's region and account")
+    .hint(hint)
 }
 
 fn access_denied(words: &str, request: Request<'_>) -> Error {
-    let who = request
-        .role
-        .map_or("the process's AWS identity".to_owned(), |role| {
-            format!("the role {role}")
-        });
-    let sentence = if words.is_empty() {
-        String::new()
-    } else {
-        format!(": {words}")
-    };
-    let hint = if words.contains("kms:") {
-        "allow kms:Decrypt and kms:DescribeKey on the table's key".to_owned()
-    } else if words.contains("FullTableScan") {
+    let hint = if words.contains("FullTableScan") {
         "the policy denies full scans: give the statement a condition on the partition key"
             .to_owned()
     } else {
@@ -144,7 +274,7 @@ fn access_denied(words: &str, request: Request<'_>) -> Error {
     };
     Error::new(
         codes::ACCESS_DENIED,
-        format!("DynamoDB refused {who}{sentence}"),
+        format!("DynamoDB refused {}{}", who(request), sentence(words)),
     )
     .hint(hint)
 }
@@ -154,13 +284,15 @@ fn validation(words: &str, position: Option<(u32, u32)>, request: Request<'_>) -
         codes::VALIDATION,
         format!("DynamoDB refused the statement: {words}"),
     );
-    let hint = if words.contains("reserved") {
-        "put the reserved word into double quotes"
-    } else {
-        "the words are DynamoDB's own; its PartiQL reference lists what a SELECT may hold"
+    let reserved = reserved_name(words, position, request.query);
+    let hint = match &reserved {
+        Some(name) => name.hint(),
+        None if words.contains("reserved") => "put the reserved word into double quotes".to_owned(),
+        None => "the words are DynamoDB's own; its PartiQL reference lists what a SELECT may hold"
+            .to_owned(),
     };
     // The text that was sent has the user's positions: only comments became blanks.
-    match position {
+    match reserved.map(|name| (name.line, name.column)).or(position) {
         Some((line, column)) => {
             let caret = statement::caret(request.query, line, column);
             error.message = format!("{}\n{caret}", error.message);
@@ -168,6 +300,28 @@ fn validation(words: &str, position: Option<(u32, u32)>, request: Request<'_>) -
         }
         None => error.hint(hint),
     }
+}
+
+/// The reserved word without quotes that may be the reason for a refusal in these words, at the place that DynamoDB gives if it gives one.
+///
+/// A word that PartiQL's reader refuses is a reason wherever it is a name. Another one is thought of only where DynamoDB speaks of reserved
+/// words: a statement that holds `name` may be refused for a hundred other reasons.
+fn reserved_name(words: &str, position: Option<(u32, u32)>, query: &str) -> Option<ReservedName> {
+    const CAUSED: [&str; 6] = [
+        "wasn't well formed",
+        "Unexpected path component",
+        "Unexpected from source",
+        "must be compared using IS",
+        "Incorrect operand type",
+        "eserved",
+    ];
+    let name =
+        first_unquoted(query).filter(|_| CAUSED.iter().any(|cause| words.contains(cause)))?;
+    // The reader may notice such a word only behind it.
+    let is_there = position.is_none_or(|place| place == (name.line, name.column))
+        || (name.is_refused && words.contains("wasn't well formed"));
+    let may_be_it = name.is_refused || words.contains("eserved");
+    (is_there && may_be_it).then_some(name)
 }
 
 fn throttled(error: &(dyn StdError + 'static), request: Request<'_>) -> Error {
@@ -246,7 +400,212 @@ fn without_word(text: &str, word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::{
+        error::ErrorMetadata, operation::execute_statement::ExecuteStatementError,
+    };
+
+    use super::super::Action;
     use super::*;
+
+    /// What a refusal of this status, code (empty: none) and these words becomes.
+    fn mapped(status: u16, code: &str, words: &str, query: &str, table: &str) -> Error {
+        let mut metadata = ErrorMetadata::builder().message(words);
+        if !code.is_empty() {
+            metadata = metadata.code(code);
+        }
+        let request = Request {
+            query,
+            table,
+            action: Action::Select,
+            secrets: &[],
+            role: None,
+            region: "eu-west-1",
+        };
+        error_of(
+            &ExecuteStatementError::generic(metadata.build()),
+            status,
+            request,
+        )
+    }
+
+    #[test]
+    fn refusals_are_told_for_what_they_are() {
+        for (status, code, words, expected, said) in [
+            (
+                400,
+                "UnknownOperationException",
+                "",
+                "VALIDATION",
+                "does not know ExecuteStatement",
+            ),
+            (501, "", "", "VALIDATION", "does not know ExecuteStatement"),
+            (429, "", "", "THROTTLED", "gateway"),
+            (
+                429,
+                "ThrottlingException",
+                "slow",
+                "THROTTLED",
+                "still throttled",
+            ),
+            (
+                502,
+                "",
+                "",
+                "UNAVAILABLE",
+                "a gateway or proxy before DynamoDB answered HTTP 502",
+            ),
+            (504, "", "", "UNAVAILABLE", "no answer in time"),
+            (
+                503,
+                "ServiceUnavailable",
+                "",
+                "UNAVAILABLE",
+                "DynamoDB answered HTTP 503",
+            ),
+            (404, "", "", "BAD_RESPONSE", "HTTP 404"),
+            (
+                400,
+                "AccessDeniedException",
+                "not authorized to perform: kms:Decrypt on key",
+                "ACCESS_DENIED",
+                "KMS key",
+            ),
+            (
+                400,
+                "AccessDeniedException",
+                "The ciphertext refers to a customer master key that does not exist",
+                "ACCESS_DENIED",
+                "kms:DescribeKey",
+            ),
+            (
+                400,
+                "KMSDisabledException",
+                "key is disabled",
+                "ACCESS_DENIED",
+                "key is enabled",
+            ),
+            (400, "KMSThrottlingException", "", "THROTTLED", "KMS"),
+            (
+                400,
+                "SubscriptionRequiredException",
+                "The AWS Access Key Id needs a subscription for the service",
+                "ACCESS_DENIED",
+                "sign-up",
+            ),
+            (403, "OptInRequired", "", "ACCESS_DENIED", "eu-west-1"),
+            (
+                400,
+                "AccessDeniedException",
+                "no",
+                "ACCESS_DENIED",
+                "dynamodb:PartiQLSelect",
+            ),
+            (
+                400,
+                "ValidationException",
+                "bad: 'KMS key'",
+                "VALIDATION",
+                "DynamoDB refused the statement",
+            ),
+        ] {
+            let error = mapped(status, code, words, "SELECT a FROM t", "t");
+            let text = format!("{} {}", error.message, error.hint.unwrap_or_default());
+            assert_eq!(error.code.as_str(), expected, "{status} {code}: {text}");
+            assert!(text.contains(said), "{status} {code}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_reserved_word_without_quotes_is_pointed_at_where_it_can_be_the_reason() {
+        const FAILED: &str = "Statement wasn't well formed, can't be processed: SELECT";
+        for (query, words, place) in [
+            ("SELECT a,\n size FROM t", FAILED, Some((2, 2))),
+            (
+                "SELECT a FROM t WHERE a = 1 ORDER BY number NULLS LAST",
+                FAILED,
+                None,
+            ),
+            (
+                "SELECT name FROM t",
+                "name is a reserved keyword",
+                Some((1, 8)),
+            ),
+            (
+                "SELECT a FROM t WHERE true > 1",
+                "Incorrect operand type for operator or function; operator or function: >, operand type: BOOL",
+                Some((1, 23)),
+            ),
+            (
+                "SELECT null FROM t",
+                "Unexpected path component at 1:8:4",
+                Some((1, 8)),
+            ),
+            (
+                "SELECT name FROM t WHERE a.b > 1 AND a > null",
+                "Incorrect operand type for operator or function",
+                None,
+            ),
+            (
+                "SELECT a FROM t WHERE x + 1 = 2",
+                "Unsupported operator in Condition Expression. Operator: +",
+                None,
+            ),
+        ] {
+            let error = mapped(400, "ValidationException", words, query, "t");
+            let hint = error.hint.unwrap_or_default();
+            assert_eq!(
+                hint.contains("double quotes"),
+                place.is_some(),
+                "{query}: {hint}"
+            );
+            if place.is_some() {
+                assert_eq!(error.line.zip(error.column), place, "{query}");
+                assert!(error.message.contains('^'), "{query}: {}", error.message);
+            }
+        }
+    }
+
+    #[test]
+    fn a_role_that_sts_refuses_for_its_session_is_told_what_to_change() {
+        for (code, words, said) in [
+            (
+                "ValidationError",
+                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+                "session_duration_seconds",
+            ),
+            (
+                "ValidationError",
+                "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.",
+                "an hour",
+            ),
+            (
+                "PackedPolicyTooLarge",
+                "Packed size of session tags consumes 103%",
+                "session tags",
+            ),
+            (
+                "AccessDenied",
+                "not authorized to perform: sts:AssumeRole",
+                "trust policy",
+            ),
+        ] {
+            assert!(role_hint(code, words).contains(said), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_table_and_index_in_one_pair_of_quotes_are_told_apart() {
+        let error = mapped(400, "ResourceNotFoundException", "", "", "Music.ByYear");
+        assert!(error.hint.unwrap().contains(r#""Music"."ByYear""#));
+        let arn = mapped(
+            400,
+            "ResourceNotFoundException",
+            "",
+            "",
+            "arn:aws:dynamodb:r:1:table/a.b",
+        );
+        assert!(!arn.hint.unwrap().contains("quoted"));
+    }
 
     #[test]
     fn parameter_values_are_struck_out_in_every_form_that_a_sentence_may_quote() {

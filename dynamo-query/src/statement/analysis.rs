@@ -104,6 +104,11 @@ impl Analysis {
         )
     }
 
+    /// Where an attribute's name stands on the side of a condition that takes the value, as in `genre = "Drama"`: a byte offset.
+    pub(crate) fn name_as_value(&self) -> Option<usize> {
+        self.condition.as_ref().and_then(name_as_value)
+    }
+
     /// The names of the key attributes that narrow the read, partition key first; none for a Scan.
     pub(crate) fn key_conditions<'k>(&self, keys: &'k Keys) -> Vec<&'k str> {
         let Some(condition) = &self.condition else {
@@ -190,6 +195,28 @@ fn beside_a_constant<'c>(left: &'c Operand, right: &'c Operand) -> Option<&'c st
         right.attribute()
     } else {
         None
+    }
+}
+
+/// The first attribute that a condition compares something else than a constant with.
+fn name_as_value(condition: &Condition) -> Option<usize> {
+    let name = |operand: &Operand| match operand {
+        Operand::Path(path) if path.attribute().is_some() => Some(path.at),
+        _ => None,
+    };
+    match condition {
+        Condition::And(parts) | Condition::Or(parts) => parts.iter().find_map(name_as_value),
+        Condition::Not(inner) => name_as_value(inner),
+        Condition::Compare(left, _, right) if !left.is_constant() => name(right),
+        Condition::In(left, members) if !left.is_constant() => members.iter().find_map(name),
+        Condition::Between(left, low, high) if !left.is_constant() => name(low).or(name(high)),
+        Condition::Call(Function::BeginsWith | Function::Contains, arguments) => {
+            match arguments.as_slice() {
+                [whole, part] if !whole.is_constant() => name(part),
+                _ => None,
+            }
+        }
+        _ => None,
     }
 }
 
@@ -325,6 +352,26 @@ mod tests {
         assert!(all.is_scan_with_any_keys());
         assert_eq!(all.operation(None), Some(Operation::Scan));
         assert!(all.key_conditions(&keys()).is_empty());
+    }
+
+    #[test]
+    fn a_name_where_a_value_is_meant_is_found_with_its_place() {
+        for (condition, expected) in [
+            ("genre = \"Drama\"", Some(30)),
+            ("genre = Drama", Some(30)),
+            ("a = 1 AND NOT (b = 2 OR genre <> \"Drama\")", Some(55)),
+            ("genre IN ['a', \"b\"]", Some(37)),
+            ("begins_with(genre, \"D\")", Some(41)),
+            ("a BETWEEN 1 AND \"z\"", Some(38)),
+            ("size(a) = b", Some(32)),
+            ("'Drama' = genre", None),
+            ("? = genre", None),
+            ("genre = 'Drama'", None),
+            ("a = b.c", None),
+            ("contains('abc', a)", None),
+        ] {
+            assert_eq!(analysis(condition).name_as_value(), expected, "{condition}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Characters that have no place in a statement outside quotes, and what to do about each.
 
-/// Control characters other than tab and line ends: invisible, and white space to some readers only.
+/// Control characters other than those that are white space to DynamoDB: invisible, and white space to some readers only.
 pub(super) fn is_odd_control(c: char) -> bool {
-    c.is_control() && !matches!(c, '\t' | '\n' | '\r')
+    c.is_control() && !matches!(c, '\t' | '\n' | '\x0C' | '\r')
 }
 
 /// What to do about a character that has no place outside quotes.

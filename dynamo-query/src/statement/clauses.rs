@@ -105,6 +105,11 @@ fn find_from(query: &str, tokens: &[Token], end: usize) -> Result<usize, Problem
                 });
             }
             Kind::Word if token.is_word(query, "FROM") => {
+                if let Some(name) =
+                    from.filter(|&first: &usize| is_name_in_list(query, tokens, first))
+                {
+                    return Err(unsupported::unquoted_from(tokens[name].start));
+                }
                 if from.is_some() || depth > 0 {
                     return Err(unsupported::second_select(token.start, "FROM"));
                 }
@@ -120,6 +125,12 @@ fn find_from(query: &str, tokens: &[Token], end: usize) -> Result<usize, Problem
             "name the table: SELECT … FROM \"table\"",
         )
     })
+}
+
+/// Whether the first of two FROMs stands where the SELECT list has a name.
+fn is_name_in_list(query: &str, tokens: &[Token], index: usize) -> bool {
+    let before = &tokens[index - 1];
+    before.is_word(query, "SELECT") || matches!(before.kind, Kind::Symbol(b',' | b'.'))
 }
 
 /// UNION, INTERSECT or EXCEPT right before a second SELECT names the matter better than the SELECT does.

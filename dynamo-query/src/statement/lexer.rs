@@ -4,7 +4,7 @@
 //! Goes on after a problem, so that the read-only check sees all words of a broken statement. Judges no grammar.
 //!
 //! Where readers of PartiQL are known to differ, the text is refused rather than one of them believed: white space
-//! beyond blank, tab and line end, a line end in a `--` comment that only some readers see, `/*` inside `/* … */`.
+//! beyond blank, tab, line end and form feed, a line end in a `--` comment that only some readers see, `/*` inside `/* … */`.
 
 use super::Problem;
 use super::characters::{is_odd_control, stray_hint};
@@ -111,7 +111,7 @@ impl Lexer<'_> {
     /// Takes one token, one comment, or one piece of white space.
     fn step(&mut self) {
         match (self.bytes[self.at], self.peek(1)) {
-            (b' ' | b'\t' | b'\n' | b'\r', _) => self.at += 1,
+            (b' ' | b'\t' | b'\n' | b'\x0C' | b'\r', _) => self.at += 1,
             (b'-', b'-') => self.line_comment(),
             (b'/', b'*') => self.block_comment(),
             (b'*', b'/') => {
@@ -228,10 +228,20 @@ impl Lexer<'_> {
         let start = self.at;
         let rest = &self.query[start..];
         let end = rest
-            .find(|c: char| matches!(c, '\n' | '\r' | '\u{2028}' | '\u{2029}') || is_odd_control(c))
+            .find(|c: char| {
+                matches!(c, '\n' | '\r' | '\x0C' | '\u{2028}' | '\u{2029}') || is_odd_control(c)
+            })
             .map_or(self.bytes.len(), |length| start + length);
         self.out.comments.push((start, end));
         self.at = end;
+        // A form feed ends the line for some readers, not for DynamoDB's; what follows is judged as live text.
+        if self.peek(0) == b'\x0C' {
+            self.refuse(
+                end,
+                "a form feed stands in a '--' comment",
+                "end the line with a line feed, or write the comment as /* … */",
+            );
+        }
         // A lone CR ends the line for DynamoDB's reader and not for others; what follows is judged as live text.
         if self.peek(0) == b'\r' && self.peek(1) != b'\n' {
             self.refuse(

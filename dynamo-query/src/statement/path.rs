@@ -17,6 +17,8 @@ pub(crate) enum Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Path {
     pub(crate) steps: Vec<Step>,
+    /// Where it begins in the statement's text, as a byte offset.
+    pub(crate) at: usize,
 }
 
 impl Path {
@@ -48,7 +50,8 @@ impl Path {
                 _ => break,
             }
         }
-        Some((Self { steps }, length))
+        let at = tokens[0].start;
+        Some((Self { steps, at }, length))
     }
 
     /// The name that DynamoDB gives the path's value in a result: the last name with the indexes behind it (`a.b[0]`: `b[0]`).

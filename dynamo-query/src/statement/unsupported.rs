@@ -149,7 +149,19 @@ pub(super) fn second_select(at: usize, word: &str) -> Problem {
     Problem::new(
         at,
         format!("a second {word} stands in this statement"),
-        "DynamoDB reads one table a statement, without subqueries: send one job for each SELECT; a name may be quoted in double quotes",
+        format!(
+            "DynamoDB reads one table a statement, without subqueries: send one job for each SELECT; where it is a name, write it in double quotes: \"{}\"",
+            word.to_ascii_lowercase()
+        ),
+    )
+}
+
+/// An attribute called `from`.
+pub(super) fn unquoted_from(at: usize) -> Problem {
+    Problem::new(
+        at,
+        "FROM is a reserved word and stands where a name is expected",
+        "where it is a name, write it in double quotes: \"from\"",
     )
 }
 
