@@ -117,10 +117,9 @@ impl Gate {
                 )
                 .hint("send 'Authorization: Bearer TOKEN' with a token from the host's token file")
             })?;
-        let needed = if self.is_for_web_ui(uri.path()) {
-            Role::Reader
-        } else {
-            needed(request.method(), uri.path())
+        let needed = match needed(request.method(), uri.path()) {
+            Role::Admin if self.is_for_web_ui(uri.path()) => Role::User,
+            needed => needed,
         };
         if token.role < needed {
             let message = format!(
