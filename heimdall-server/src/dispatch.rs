@@ -5,6 +5,7 @@
 
 mod active;
 mod queue;
+mod rows;
 mod run;
 mod shutdown;
 mod storage;
@@ -45,6 +46,7 @@ pub struct Dispatch {
     jobs: Mutex<Jobs>,
     stopping: AtomicBool,
     storage: Storage,
+    max_result_bytes: u64,
 }
 
 struct Jobs {
@@ -58,6 +60,8 @@ pub enum Submitted {
     Queued(Arc<Job>),
     /// A sync job that ended with a result, or was cancelled.
     Ended(Arc<Job>, Option<Bytes>),
+    /// A sync job whose result is so large that only the store has it.
+    Stored(Arc<Job>),
 }
 
 /// Commands that cannot run.
@@ -115,6 +119,7 @@ impl Dispatch {
         };
         Arc::new(Self {
             storage: Storage::new(parts.limits.min_free, Arc::clone(&parts.log)),
+            max_result_bytes: parts.limits.result_bytes,
             store: parts.store,
             plugins: parts.plugins,
             metrics: parts.metrics,
@@ -271,7 +276,7 @@ impl Dispatch {
                 updated_at: now(),
                 ..job
             };
-            self.log_end(&job, "CANCELED", 0.0, None, None);
+            self.log_end(&job, "CANCELED", 0.0, None, &Default::default());
             let put = self.store.put(Put::record(Arc::new(job)));
             return put.await.map_err(|error| store_failed(&error));
         }

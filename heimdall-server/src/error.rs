@@ -37,6 +37,10 @@ pub enum Code {
     Busy,
     /// The command's plugin is not loaded in a version that it allows.
     PluginUnavailable,
+    /// A result has none of the media types that the client accepts.
+    NotAcceptable,
+    /// A result without columns cannot be written in this format.
+    NoColumns,
     /// The disk is full, or has less room than the operator wants to keep free.
     StorageFull,
     /// A plugin refused to be loaded, opened or used.
@@ -61,6 +65,8 @@ impl Code {
             Self::BodyTooLarge => "BODY_TOO_LARGE",
             Self::Busy => "BUSY",
             Self::PluginUnavailable => "PLUGIN_UNAVAILABLE",
+            Self::NotAcceptable => "NOT_ACCEPTABLE",
+            Self::NoColumns => "NO_COLUMNS",
             Self::StorageFull => "STORAGE_FULL",
             Self::PluginRefused => "PLUGIN_REFUSED",
         }
@@ -81,6 +87,8 @@ impl Code {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::PluginUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::NoColumns => StatusCode::UNPROCESSABLE_ENTITY,
             Self::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         }
     }

@@ -345,6 +345,15 @@ struct Body<'a> {
     plugin: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plugin_version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<Progress>,
+}
+
+#[derive(Serialize)]
+struct Progress {
+    rows: u64,
+    pages: u64,
+    wire_bytes: u64,
 }
 
 impl Job {
@@ -365,9 +374,9 @@ impl Job {
         fixed + texts.into_iter().flatten().map(str::len).sum::<usize>()
     }
 
-    /// The job as JSON, without a result.
+    /// The job as JSON, without a result. `progress`: the rows, pages and wire bytes of one that runs.
     #[must_use]
-    pub fn to_json(&self, view: View) -> Vec<u8> {
+    pub fn to_json(&self, view: View, progress: Option<[u64; 3]>) -> Vec<u8> {
         let record = view == View::Record;
         let route = record.then_some(&self.route);
         serde_json::to_vec(&Body {
@@ -396,6 +405,11 @@ impl Job {
                 .as_ref()
                 .map(|_| self.route.plugin.as_str()),
             plugin_version: self.plugin_version.as_deref(),
+            progress: progress.map(|[rows, pages, wire_bytes]| Progress {
+                rows,
+                pages,
+                wire_bytes,
+            }),
         })
         .expect("text, numbers and JSON always serialize")
     }

@@ -9,12 +9,15 @@ mod body;
 mod buffers;
 mod crowd;
 mod jobs;
+mod links;
 mod listen;
 mod objects;
 mod paced;
 mod paths;
+mod pipe;
 mod query;
 mod ready;
+mod result;
 mod routes;
 mod site;
 mod start;
@@ -49,6 +52,9 @@ struct App {
     ready: ready::Readiness,
     buffers: buffers::Buffers,
     turns: turns::Turns,
+    links: links::Links,
+    /// Results that are being made into a format.
+    pipes: Arc<tokio::sync::Semaphore>,
     limits: Limits,
     read_timeout: Duration,
     /// Held while the definitions in force change.

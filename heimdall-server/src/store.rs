@@ -6,6 +6,7 @@
 
 mod files;
 mod filter;
+mod lines;
 mod list;
 mod page;
 mod pins;
@@ -29,6 +30,7 @@ use crate::config::{Config, Status};
 use crate::job::Job;
 
 pub use filter::{Pattern, PatternError};
+pub use lines::{Lines, LinesFile, StoredLines};
 pub use list::{Cursor, Direction, JobQuery, JobsPage, OrderBy};
 pub use pins::Pin;
 pub use writer::Put;
@@ -72,6 +74,9 @@ pub enum StoreError {
         /// In this host.
         known: i64,
     },
+    /// What a plugin answered after its rows does not fit them.
+    #[error("the answer does not fit the rows: {0}")]
+    Answer(String),
     /// The writer has stopped, as it does at shutdown.
     #[error("the job store is closed")]
     Closed,
@@ -80,6 +85,12 @@ pub enum StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Database(Arc::new(error))
+    }
+}
+
+impl From<std::io::Error> for StoreError {
+    fn from(source: std::io::Error) -> Self {
+        Self::file(Path::new("the result's file"), source)
     }
 }
 
@@ -122,6 +133,8 @@ pub enum StoredResult {
     Inline(Vec<u8>),
     /// A file, open, and its length in bytes.
     File(File, u64),
+    /// Rows as they came.
+    Lines(Box<Lines>),
 }
 
 /// The store. Reading blocks for microseconds to milliseconds: call it from a blocking thread.
@@ -217,6 +230,14 @@ impl Store {
         self.files.write(seq, result)
     }
 
+    /// Begins the file of a result that comes as rows; the finishing [`Put`] makes it count. Blocks.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn begin_lines(&self, seq: i64) -> Result<LinesFile, StoreError> {
+        self.files.begin_lines(seq)
+    }
+
     /// Removes a result's file whose job ended without one.
     pub fn remove_result_file(&self, seq: i64) {
         self.files.remove(seq);
@@ -263,15 +284,20 @@ impl Store {
     /// # Errors
     /// The disk refuses.
     pub fn result(&self, seq: i64) -> Result<Option<StoredResult>, StoreError> {
-        let stored: Option<(Option<i64>, Option<Vec<u8>>)> = self.read(|connection| {
-            let sql = "SELECT result_bytes, result FROM jobs LEFT JOIN payloads USING (seq) WHERE seq = ?";
+        type Row = (Option<i64>, Option<Vec<u8>>, Option<String>);
+        let stored: Option<Row> = self.read(|connection| {
+            let sql = "SELECT result_bytes, result, about FROM jobs LEFT JOIN payloads USING (seq) WHERE seq = ?";
             let mut statement = connection.prepare_cached(sql)?;
-            let row = statement.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?)));
+            let row = statement.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
             Ok(row.optional()?)
         })?;
         match stored {
-            Some((Some(_), Some(bytes))) => Ok(Some(StoredResult::Inline(bytes))),
-            Some((Some(_), None)) => self.files.read(seq).map(Some),
+            Some((Some(_), Some(bytes), _)) => Ok(Some(StoredResult::Inline(bytes))),
+            Some((Some(_), None, Some(about))) => {
+                let lines = self.files.read_lines(seq, &about)?;
+                Ok(Some(StoredResult::Lines(Box::new(lines))))
+            }
+            Some((Some(_), None, None)) => self.files.read(seq).map(Some),
             _ => Ok(None),
         }
     }

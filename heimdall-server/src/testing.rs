@@ -32,7 +32,8 @@ impl Plugin for Fake {
         Ok(Self)
     }
 
-    /// `rows`, `large N`, `wait` (until cancelled), `deaf SECONDS` (hears no cancel), `fail CODE`, `log TEXT`, `panic`, `echo`.
+    /// `rows`, `large N`, `wait` (until cancelled), `deaf SECONDS` (hears no cancel), `fail CODE`, `log TEXT`, `panic`, `echo`,
+    /// `lines N` (rows as they come), `half` (fails after some), `progress` (then waits), `table`, `nothing`.
     fn run_job(&self, job: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
         let document: Value = serde_json::from_str(job)
             .map_err(|error| Error::new(ErrorCode::INVALID_JOB, error.to_string()))?;
@@ -61,6 +62,18 @@ impl Plugin for Fake {
                 Ok(rows("x"))
             }
             "panic" => panic!("a bug of the plugin"),
+            "lines" => lines(ctx, rest.parse().unwrap_or(0)),
+            "half" => {
+                lines(ctx, 1000)?;
+                Err(Error::new(ErrorCode::UNAVAILABLE, "it failed half way"))
+            }
+            "progress" => {
+                ctx.progress(3, 2, 100);
+                let _ = ctx.wait_cancelled(Instant::now() + Duration::from_secs(60));
+                Err(Error::new(ErrorCode::CANCELLED, "the job was cancelled"))
+            }
+            "table" => Ok(TABLE.as_bytes().to_vec()),
+            "nothing" => Ok(br#"{"columns":[],"data":[],"stats":{"rows":0}}"#.to_vec()),
             "large" => Ok(rows(&"x".repeat(rest.parse().unwrap_or(0)))),
             "echo" => Ok(job.as_bytes().to_vec()),
             _ => Ok(rows("123")),
@@ -83,6 +96,22 @@ impl Plugin for Fake {
 }
 
 plugin_api::export_plugin!(Fake);
+
+/// A column of each kind that formats treat in their own way.
+pub(crate) const TABLE: &str = r#"{"columns":[{"name":"id","type":"string"},{"name":"n","type":"long"}],"data":[["a",1],["=b",null]],"stats":{"rows":2}}"#;
+
+/// Hands over so many rows, as a plugin does whose result is large: the first column comes last in the document, and a third one
+/// shows up late.
+fn lines(ctx: &JobCtx, n_rows: usize) -> Result<Vec<u8>, Error> {
+    ctx.hand_over(b"{\"columns\":[\"z\",\"a\"]}\n")?;
+    for n in 0..n_rows {
+        ctx.hand_over(format!("[{n},\"text {n}\"]\n").as_bytes())?;
+    }
+    ctx.hand_over(b"{\"columns\":[\"late\"]}\n[null,null,1.5]\n")?;
+    let answer = json!({"columns": [{"name": "z", "type": "long"}, {"name": "a", "type": "string"}, {"name": "late", "type": "float"}],
+                        "order": [1, 2, 0], "stats": {"rows": n_rows + 1, "requests": 1}});
+    Ok(answer.to_string().into_bytes())
+}
 
 fn rows(id: &str) -> Vec<u8> {
     json!({"columns": [{"name": "id", "type": "string"}], "data": [[id]], "stats": {"rows": 1, "wire_bytes": 5}})
@@ -233,6 +262,11 @@ impl Host {
             metrics,
             directory,
         }
+    }
+
+    /// Where large results lie.
+    pub(crate) fn results(&self) -> std::path::PathBuf {
+        self.directory.path().join("results")
     }
 
     /// The same store under a new host, as after a crash.

@@ -31,11 +31,14 @@ clusters:
 - {name: main, tags: ['type:dynamodb']}
 ";
 
-/// A result that lies in the store, and one that is a file.
-const QUERIES: [&str; 2] = [
+/// A result that lies in the store, one that is a file, and one whose rows are stored as they come.
+const QUERIES: [&str; 3] = [
     "SELECT id FROM small WHERE id = '1'",
     "SELECT id, text FROM large",
+    "SELECT id, text FROM huge",
 ];
+/// What a caller asks for, again and again.
+const TURNS: [usize; 7] = [0, 1, 0, 1, 0, 1, 2];
 const CALLERS: usize = 4;
 
 /// What callers were told.
@@ -61,6 +64,10 @@ fn nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill() {
         .map(|query| golden(&host, query))
         .collect();
     assert!(golden[1].len() > 100_000, "the large result must be a file");
+    let lines = result_files(&place)
+        .iter()
+        .any(|name| name.ends_with(".lines"));
+    assert!(lines, "the huge result must come as rows");
     host.kill();
 
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
@@ -101,6 +108,12 @@ fn nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill() {
             }
         }
         check_unacknowledged(&host, round);
+        for name in result_files(&place) {
+            assert!(
+                !name.ends_with(".tmp"),
+                "round {round}: half a result: {name}"
+            );
+        }
         accepted += told.accepted.len();
         answered += told.answered.len();
         host.kill();
@@ -115,7 +128,17 @@ fn tables() -> Value {
     let large: Vec<Value> = (0..400)
         .map(|n| json!({"id": {"S": n.to_string()}, "text": {"S": "x".repeat(300)}}))
         .collect();
-    json!({"small": [{"id": {"S": "1"}}], "large": large})
+    // More than the 8 MB beyond which the host asks for rows as they come.
+    let huge: Vec<Value> = (0..30)
+        .map(|n| json!({"id": {"S": n.to_string()}, "text": {"S": "y".repeat(300_000)}}))
+        .collect();
+    json!({"small": [{"id": {"S": "1"}}], "large": large, "huge": huge})
+}
+
+fn result_files(place: &Place) -> Vec<String> {
+    let entries = std::fs::read_dir(place.path().join("results")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.collect()
 }
 
 fn submission(command: &str, query: usize) -> String {
@@ -169,7 +192,7 @@ fn load_and_kill(place: &Place, after: Duration) -> Told {
                     if stop.load(Ordering::Acquire) {
                         return;
                     }
-                    let (command, query) = (["sync", "async"][n % 2], n / 2 % 2);
+                    let (command, query) = (["sync", "async"][n % 2], TURNS[n / 2 % 7]);
                     let Some(reply) = call(
                         url,
                         "POST",

@@ -126,6 +126,8 @@ pub struct Limits {
     pub queued: usize,
     /// `worker_memory_bytes`: the most memory for data of one worker process; absent: no bound.
     pub worker_memory: Option<u64>,
+    /// `max_result_bytes`: the largest result that is kept.
+    pub result_bytes: u64,
     /// `min_free_bytes`: with less room on the disk no job is taken.
     pub min_free: u64,
     /// `shutdown_delay_seconds`: how long new jobs are still taken after SIGTERM, while `/readyz` says no.
@@ -237,6 +239,7 @@ const LIMITS: Keys = Keys {
         "max_running_jobs",
         "max_running_jobs_per_user",
         "max_queued_jobs",
+        "max_result_bytes",
         "min_free_bytes",
         "worker_memory_bytes",
         "shutdown_delay_seconds",
@@ -449,6 +452,7 @@ fn limits(root: &mut Fields<'_>) -> Limits {
         running_per_user: count(&mut fields, "max_running_jobs_per_user", 128),
         queued: count(&mut fields, "max_queued_jobs", 10_000),
         worker_memory: fields.integer("worker_memory_bytes", 16 << 20),
+        result_bytes: fields.integer("max_result_bytes", 1).unwrap_or(16 << 30),
         min_free: fields.integer("min_free_bytes", 0).unwrap_or(4 << 20),
         shutdown_delay: Duration::from_secs(delay),
         grace: Duration::from_secs(grace),

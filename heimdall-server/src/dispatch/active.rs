@@ -3,6 +3,7 @@
 //! In: cancels from any caller, and the one end. Out: the record to be stored after each. The lock decides which came first:
 //! a job that was asked to stop before its end is CANCELED, whatever the plugin answers; later it can no longer be cancelled.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
@@ -14,11 +15,34 @@ use crate::plugins::Lease;
 pub(super) struct Active {
     pub(super) id: String,
     pub(super) user: String,
+    /// How far it has come.
+    pub(super) progress: Arc<Progress>,
     state: Mutex<State>,
     /// Wakes whoever waits for the end.
     pub(super) ended: Notify,
     /// Wakes the caller of a sync job that the host no longer waits for.
     pub(super) given_up: Notify,
+}
+
+/// A job's totals, as its plugin tells them after each page.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    rows: AtomicU64,
+    pages: AtomicU64,
+    wire_bytes: AtomicU64,
+}
+
+impl Progress {
+    pub(super) fn set(&self, rows: u64, pages: u64, wire_bytes: u64) {
+        self.rows.store(rows, Ordering::Relaxed);
+        self.pages.store(pages, Ordering::Relaxed);
+        self.wire_bytes.store(wire_bytes, Ordering::Relaxed);
+    }
+
+    /// Rows, pages, wire bytes.
+    pub(super) fn totals(&self) -> [u64; 3] {
+        [&self.rows, &self.pages, &self.wire_bytes].map(|total| total.load(Ordering::Relaxed))
+    }
 }
 
 struct State {
@@ -63,6 +87,7 @@ impl Active {
         Arc::new(Self {
             id,
             user,
+            progress: Arc::default(),
             state: Mutex::new(State {
                 job,
                 lease,

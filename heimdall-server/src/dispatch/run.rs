@@ -15,6 +15,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::active::{Active, Asked};
+use super::rows::{AFTER_BYTES, Kept, Rows};
 use super::{Dispatch, Submitted, Waiting};
 use crate::catalog::LiveCommand;
 use crate::error::{Code, HostError};
@@ -35,7 +36,11 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct Ended {
     pub(super) job: Arc<Job>,
     pub(super) result: Option<Bytes>,
+    /// Whether the result is in the store only.
+    pub(super) is_large: bool,
     pub(super) error: Option<HostError>,
+    stats: ResultStats,
+    bytes: Option<u64>,
 }
 
 /// A job that has ended and is on its way to the disk.
@@ -46,7 +51,7 @@ struct Ending {
 }
 
 /// What the plugin, or the host in its place, made of a job.
-type Outcome = Result<Bytes, HostError>;
+type Outcome = Result<Kept, HostError>;
 
 impl Dispatch {
     /// Runs a sync job, whose place is taken, to its end.
@@ -90,6 +95,7 @@ impl Dispatch {
         })??;
         match ended.error {
             Some(error) => Err(error.about(ended.job.id.as_str())),
+            None if ended.is_large => Ok(Submitted::Stored(ended.job)),
             None => Ok(Submitted::Ended(ended.job, ended.result)),
         }
     }
@@ -177,10 +183,12 @@ impl Dispatch {
         let called = tokio::task::spawn_blocking(move || {
             dispatch.log.begin_job(&job.id);
             let document = document(&job, &command.document, &cluster.document);
-            let call = CallOptions {
-                timeout,
-                ..CallOptions::default()
-            };
+            let rows = Rows::new(
+                Arc::clone(&dispatch.store),
+                job.seq,
+                dispatch.max_result_bytes,
+            );
+            let call = call_options(timeout, &running, &rows);
             let answer = if running.is_asked_to_stop() {
                 Err(Error::new(
                     ErrorCode::CANCELLED,
@@ -189,7 +197,7 @@ impl Dispatch {
             } else {
                 run_on(lease.as_ref(), &document, &call, job.is_sync, &running)
             };
-            let outcome = answer.map(Bytes::from_owner).map_err(HostError::from);
+            let outcome = rows.settle(answer);
             dispatch.end(&running, outcome)
         });
         let panicked = |_| {
@@ -205,20 +213,45 @@ impl Dispatch {
         let (outcome, in_file) = self.write_large(active, outcome);
         let mut left = (None, None);
         let job = active.end(|job, asked| left = settle(job, asked, outcome))?;
-        let (result, error) = left;
-        if in_file && result.is_none() {
+        let (kept, error) = left;
+        if in_file && kept.is_none() {
             self.store.remove_result_file(job.seq);
         }
+        let details = error.as_ref().and_then(|error| error.details.as_ref());
+        let (stats, bytes) = match &kept {
+            Some(Kept::Document(document)) => {
+                (ResultStats::of(document), Some(document.len() as u64))
+            }
+            Some(Kept::Lines(lines)) => (ResultStats::of(&lines.answer), Some(lines.bytes)),
+            None => (
+                details.map(ResultStats::of_failure).unwrap_or_default(),
+                None,
+            ),
+        };
+        let (result, lines) = match kept {
+            Some(Kept::Document(document)) => (Some(document), None),
+            Some(Kept::Lines(lines)) => (None, Some(lines)),
+            None => (None, None),
+        };
+        let is_large = lines.is_some();
         let put = Put {
             job: Arc::clone(&job),
             stderr,
-            result: result.clone(),
             result_in_file: in_file && result.is_some(),
+            result: result.clone(),
+            lines,
         };
         Some(Ending {
             began: Instant::now(),
             stored: Box::pin(self.store.put(put)),
-            ended: Ended { job, result, error },
+            ended: Ended {
+                job,
+                result,
+                is_large,
+                error,
+                stats,
+                bytes,
+            },
         })
     }
 
@@ -239,20 +272,14 @@ impl Dispatch {
         };
         let stored = stored.await;
         self.metrics.committed(began.elapsed().as_secs_f64());
-        let Ended { job, result, error } = &ended;
+        let Ended { job, error, .. } = &ended;
         if job.status == JobStatus::New {
             self.log_put_back(job);
         } else {
             let outcome = error
                 .as_ref()
                 .map_or(job.status.as_str(), |error| error.code.as_str());
-            self.log_end(
-                job,
-                outcome,
-                elapsed(job),
-                result.as_deref(),
-                error.as_ref(),
-            );
+            self.log_end(job, outcome, elapsed(job), ended.bytes, &ended.stats);
         }
         if is_sync {
             self.leave(active, true);
@@ -263,8 +290,10 @@ impl Dispatch {
 
     /// Brings a large result onto the disk before its record says that it is there.
     fn write_large(&self, active: &Active, outcome: Outcome) -> (Outcome, bool) {
-        let Ok(result) = &outcome else {
-            return (outcome, false);
+        let result = match &outcome {
+            Ok(Kept::Document(result)) => result,
+            Ok(Kept::Lines(_)) => return (outcome, true),
+            Err(_) => return (outcome, false),
         };
         let Some(seq) = active.seq().filter(|_| Store::wants_file(result)) else {
             return (outcome, false);
@@ -302,16 +331,10 @@ impl Dispatch {
         job: &Job,
         outcome: &str,
         seconds: f64,
-        result: Option<&[u8]>,
-        error: Option<&HostError>,
+        bytes: Option<u64>,
+        stats: &ResultStats,
     ) {
-        let details = error.and_then(|error| error.details.as_ref());
-        let stats = match result {
-            Some(result) => ResultStats::of(result),
-            None => details.map(ResultStats::of_failure).unwrap_or_default(),
-        };
-        let bytes = result.map(|result| result.len() as u64);
-        self.metrics.job_ended(job, outcome, seconds, bytes, &stats);
+        self.metrics.job_ended(job, outcome, seconds, bytes, stats);
         self.log.event(
             plugin_api::Level::Info,
             "job ended",
@@ -374,7 +397,7 @@ impl Drop for Caller {
 }
 
 /// Decides what a job's run comes to; gives the result and the error that count.
-fn settle(job: &mut Job, asked: Asked, outcome: Outcome) -> (Option<Bytes>, Option<HostError>) {
+fn settle(job: &mut Job, asked: Asked, outcome: Outcome) -> (Option<Kept>, Option<HostError>) {
     let was_stopped =
         matches!(&outcome, Err(error) if error.code == Code::Plugin(ErrorCode::CANCELLED));
     match (asked, outcome) {
@@ -395,7 +418,7 @@ fn settle(job: &mut Job, asked: Asked, outcome: Outcome) -> (Option<Bytes>, Opti
 
 /// What a stopping host makes of a job that it did not wait for: an async one waits for the next start, as if this run had not
 /// been; a sync one has run out of time.
-pub(super) fn stopped_by_host(job: &mut Job) -> (Option<Bytes>, Option<HostError>) {
+pub(super) fn stopped_by_host(job: &mut Job) -> (Option<Kept>, Option<HostError>) {
     if job.is_sync {
         let error = host_stopped();
         fail(job, &error);
@@ -405,6 +428,19 @@ pub(super) fn stopped_by_host(job: &mut Job) -> (Option<Bytes>, Option<HostError
     job.attempts -= 1;
     job.plugin_version = None;
     (None, None)
+}
+
+/// What the plugin is offered: where its progress and its rows go.
+fn call_options(timeout: Option<Duration>, active: &Active, rows: &Arc<Rows>) -> CallOptions {
+    let (progress, rows) = (Arc::clone(&active.progress), Arc::clone(rows));
+    CallOptions {
+        timeout,
+        progress: Some(Arc::new(move |rows, pages, wire_bytes| {
+            progress.set(rows, pages, wire_bytes);
+        })),
+        rows: Some(Arc::new(move |lines: &[u8]| rows.take(lines))),
+        rows_after_bytes: AFTER_BYTES,
+    }
 }
 
 fn host_stopped() -> HostError {

@@ -6,7 +6,7 @@ use crate::testing::Host;
 fn ended(submitted: Result<Submitted, HostError>) -> (Arc<Job>, Option<Bytes>) {
     match submitted.unwrap() {
         Submitted::Ended(job, result) => (job, result),
-        Submitted::Queued(_) => panic!("the job is not async"),
+        Submitted::Queued(_) | Submitted::Stored(_) => panic!("the job is not sync, or large"),
     }
 }
 
@@ -23,6 +23,7 @@ async fn stored(host: &Host, id: &str) -> Vec<u8> {
             std::io::Read::read_to_end(&mut file, &mut bytes).unwrap();
             bytes
         }
+        crate::store::StoredResult::Lines(_) => panic!("the result is not that large"),
     }
 }
 

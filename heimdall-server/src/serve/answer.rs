@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::fs::File;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -63,9 +64,14 @@ pub(super) fn text_as(kind: &'static str, text: impl Into<Body>) -> Response {
     with(StatusCode::OK, HeaderValue::from_static(kind), text.into())
 }
 
+/// A body of a media type.
+pub(super) fn body_as(kind: &'static str, body: Body) -> Response {
+    with(StatusCode::OK, HeaderValue::from_static(kind), body)
+}
+
 /// A sync job with its result: the plugin's bytes are sent from where they are.
 pub(super) fn job_with_result(job: &Job, result: Option<Bytes>) -> Response {
-    let mut head = job.to_json(View::Submitted);
+    let mut head = job.to_json(View::Submitted, None);
     let Some(result) = result else {
         return json_bytes(head);
     };
@@ -78,10 +84,11 @@ pub(super) fn job_with_result(job: &Job, result: Option<Bytes>) -> Response {
 /// As [`job_with_result`], with the result as the store has it.
 pub(super) fn job_with_stored(job: &Job, stored: Option<StoredResult>) -> Response {
     match stored {
-        None => job_with_result(job, None),
+        // Rows as they came are made into a document elsewhere.
+        None | Some(StoredResult::Lines(_)) => job_with_result(job, None),
         Some(StoredResult::Inline(bytes)) => job_with_result(job, Some(bytes.into())),
         Some(StoredResult::File(file, _)) => {
-            let mut head = job.to_json(View::Submitted);
+            let mut head = job.to_json(View::Submitted, None);
             head.truncate(head.len() - 1);
             head.extend_from_slice(b",\"result\":");
             let stream = tokio_util::io::ReaderStream::with_capacity(
@@ -130,22 +137,15 @@ pub(super) fn counted(response: Response, share: Share) -> Response {
     response
 }
 
-/// A stored result, unchanged.
-pub(super) fn result(stored: StoredResult) -> Response {
-    match stored {
-        StoredResult::Inline(bytes) => json_bytes(bytes),
-        StoredResult::File(file, length) => {
-            let stream = tokio_util::io::ReaderStream::with_capacity(
-                tokio::fs::File::from_std(file),
-                READ_BYTES,
-            );
-            let mut response = with(StatusCode::OK, JSON, Body::from_stream(stream));
-            response
-                .headers_mut()
-                .insert(header::CONTENT_LENGTH, length.into());
-            response
-        }
-    }
+/// A file of JSON, as it is.
+pub(super) fn json_file(file: File, length: u64) -> Response {
+    let stream =
+        tokio_util::io::ReaderStream::with_capacity(tokio::fs::File::from_std(file), READ_BYTES);
+    let mut response = with(StatusCode::OK, JSON, Body::from_stream(stream));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, length.into());
+    response
 }
 
 /// A body of known pieces.

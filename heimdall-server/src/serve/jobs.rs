@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::auth::Caller;
 use super::crowd::Client;
 use super::query::{Id, Parameters};
-use super::{Shared, answer, body, buffers};
+use super::{Shared, answer, body, buffers, result};
 use crate::dispatch::Submitted;
 use crate::error::{Code, HostError};
 use crate::job::{Job, JobStatus, Submission, View};
@@ -29,7 +29,8 @@ pub(super) async fn submit(
     let user = caller.must()?;
     let submission = read_submission(&app, client, body).await?;
     match app.dispatch.submit(submission, &user).await? {
-        Submitted::Queued(job) => Ok(answer::json_bytes(job.to_json(View::Submitted))),
+        Submitted::Queued(job) => Ok(answer::json_bytes(job.to_json(View::Submitted, None))),
+        Submitted::Stored(job) => result::of_submission(&app, &job).await,
         Submitted::Ended(job, result) => ended(&app, client, &job, result).await,
     }
 }
@@ -79,7 +80,8 @@ pub(super) async fn record(
     Id(id): Id,
 ) -> Answer {
     let job = find(&app, &caller, &id).await?;
-    Ok(answer::json_bytes(job.to_json(View::Record)))
+    let progress = progress(&app, &job);
+    Ok(answer::json_bytes(job.to_json(View::Record, progress)))
 }
 
 pub(super) async fn status(
@@ -100,41 +102,6 @@ pub(super) async fn status(
         status: job.status,
         error: job.error.as_deref(),
     }))
-}
-
-pub(super) async fn result(
-    State(app): State<Shared>,
-    Extension(caller): Extension<Caller>,
-    Id(id): Id,
-) -> Answer {
-    let job = find(&app, &caller, &id).await?;
-    if !job.status.is_final() {
-        let message = format!(
-            "the job '{id}' has no result yet: it is {}",
-            job.status.as_str()
-        );
-        return Err(HostError::new(Code::NotFinished, message)
-            .hint("ask for its status until it has ended")
-            .about(id));
-    }
-    let store = Arc::clone(&app.store);
-    if let Some(stored) = app.turns.question(move || store.result(job.seq)).await? {
-        return Ok(answer::result(stored));
-    }
-    let error = HostError::new(
-        Code::NotFound,
-        format!(
-            "the job '{id}' has no result: it ended {}",
-            job.status.as_str()
-        ),
-    );
-    let cause = job
-        .error_document
-        .and_then(|document| serde_json::from_str(&document).ok());
-    Err(HostError {
-        details: cause,
-        ..error.hint("its record says why").about(id)
-    })
 }
 
 pub(super) async fn stdout(
@@ -195,7 +162,7 @@ pub(super) async fn list(
         if index > 0 {
             bytes.push(b',');
         }
-        bytes.extend_from_slice(&job.to_json(View::Record));
+        bytes.extend_from_slice(&job.to_json(View::Record, progress(&app, job)));
     }
     bytes.push(b']');
     if let Some(next) = page.next {
@@ -209,7 +176,7 @@ pub(super) async fn list(
 }
 
 /// A job that the caller may see. Another's is as unknown as none, so that ids tell nothing.
-async fn find(app: &Shared, caller: &Caller, id: &str) -> Result<Job, HostError> {
+pub(super) async fn find(app: &Shared, caller: &Caller, id: &str) -> Result<Job, HostError> {
     let owner = if app.gate.isolate_users {
         Some(caller.must()?)
     } else {
@@ -222,6 +189,12 @@ async fn find(app: &Shared, caller: &Caller, id: &str) -> Result<Job, HostError>
             HostError::new(Code::NotFound, format!("unknown job_id '{id}'"))
                 .hint("the id is in the answer to the submission")
         })
+}
+
+/// How far a job has come, while it runs.
+fn progress(app: &Shared, job: &Job) -> Option<[u64; 3]> {
+    let runs = matches!(job.status, JobStatus::Running | JobStatus::Canceling);
+    runs.then(|| app.dispatch.progress(&job.id)).flatten()
 }
 
 impl Caller {

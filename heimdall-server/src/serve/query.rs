@@ -3,6 +3,8 @@
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 
+use results::Format;
+
 use crate::error::{Code, HostError};
 use crate::job::JobStatus;
 use crate::nearest::nearest;
@@ -145,6 +147,21 @@ impl Parameters {
     }
 
     /// The question that a list of jobs answers.
+    /// The format that a result is asked for in, where one is named, and whether CSV is to be safe for spreadsheets.
+    pub(super) fn format(&self) -> Result<(Option<Format>, bool), HostError> {
+        self.known(&["format", "safe"])?;
+        let format = self.get("format").map(super::result::format_named);
+        let safe = match self.get("safe") {
+            None | Some("0" | "false") => false,
+            Some("1" | "true") => true,
+            Some(other) => {
+                return Err(invalid(format!("the parameter 'safe' is '{other}'"))
+                    .hint("write safe=1, or leave it out"));
+            }
+        };
+        Ok((format.transpose()?, safe))
+    }
+
     pub(super) fn jobs(&self) -> Result<JobQuery, HostError> {
         self.known(&JOB_PARAMETERS)?;
         let columns = [

@@ -10,9 +10,10 @@ use axum::routing::{MethodRouter, Router, get, post};
 use plugin_api::Level;
 use serde_json::json;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
 use super::auth::Caller;
-use super::{Shared, admin, auth, buffers, jobs, objects, paths, ready};
+use super::{Shared, admin, auth, buffers, jobs, objects, paths, ready, result};
 use crate::error::{Code, HostError, Refusal};
 use crate::log::first_line;
 
@@ -62,6 +63,12 @@ pub(super) fn table() -> Vec<Route> {
     routes
 }
 
+/// gzip where a client asks for it, but for formats that are compressed already.
+fn zipped() -> CompressionLayer<impl Predicate> {
+    let binary = NotForContentType::const_new("application/vnd.apache.");
+    CompressionLayer::new().compress_when(DefaultPredicate::new().and(binary))
+}
+
 fn job_routes() -> Vec<Route> {
     const GET: &[&str] = &["get"];
     const POST: &[&str] = &["post"];
@@ -73,7 +80,13 @@ fn job_routes() -> Vec<Route> {
         (
             "/api/v1/job/{id}/result",
             GET,
-            get(jobs::result).layer(CompressionLayer::new()),
+            get(result::result).layer(zipped()),
+        ),
+        ("/api/v1/job/{id}/result/link", POST, post(result::link)),
+        (
+            "/api/v1/result/{id}",
+            GET,
+            get(result::by_link).layer(zipped()),
         ),
         ("/api/v1/job/{id}/stdout", GET, get(jobs::stdout)),
         ("/api/v1/job/{id}/stderr", GET, get(jobs::stderr)),

@@ -10,11 +10,14 @@ use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Gate;
 use super::buffers::Buffers;
+use super::links::Links;
 use super::listen::{self, Bounds, Place};
+use super::pipe;
 use super::ready::Readiness;
 use super::stop::{self, End};
 use super::tokens::{self, TokenError, Tokens};
@@ -348,6 +351,8 @@ async fn assemble(
         ready: Readiness::default(),
         buffers: Buffers::new(config.limits.buffered_bytes),
         turns: turns(),
+        links: Links::default(),
+        pipes: Arc::new(Semaphore::new(pipe::AT_ONCE)),
         limits: config.limits,
         read_timeout: config.server.read_timeout,
         changing: tokio::sync::Mutex::new(()),
@@ -473,6 +478,8 @@ pub(super) async fn app_of(host: &crate::testing::Host) -> Shared {
         ready: Readiness::default(),
         buffers: Buffers::new(host.config.limits.buffered_bytes),
         turns: turns(),
+        links: Links::default(),
+        pipes: Arc::new(Semaphore::new(pipe::AT_ONCE)),
         limits: host.config.limits,
         read_timeout: host.config.server.read_timeout,
         changing: tokio::sync::Mutex::new(()),

@@ -6,6 +6,7 @@ mod jobs;
 mod objects;
 mod ready;
 mod refusals;
+mod results;
 
 use axum::Router;
 use axum::body::Body;

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::{StoreError, StoredResult, private};
+use super::{Lines, LinesFile, StoreError, StoredResult, private};
 
 /// The result files of one store. Others may have theirs in the same directory: each store's begin with its id.
 pub(super) struct Files {
@@ -28,6 +28,22 @@ impl Files {
     fn path(&self, seq: i64) -> PathBuf {
         self.directory
             .join(format!("{}-{seq}.result.json", self.store))
+    }
+
+    fn lines_path(&self, seq: i64) -> PathBuf {
+        self.path(seq).with_extension("lines")
+    }
+
+    /// Begins a file of lines.
+    pub(super) fn begin_lines(&self, seq: i64) -> Result<LinesFile, StoreError> {
+        let path = self.lines_path(seq);
+        LinesFile::begin(self.path(seq).with_extension("tmp"), path.clone())
+            .map_err(|source| StoreError::file(&path, source))
+    }
+
+    /// A result that was stored as lines; `about` is what the store keeps of it.
+    pub(super) fn read_lines(&self, seq: i64, about: &str) -> Result<Lines, StoreError> {
+        Lines::open(&self.lines_path(seq), about)
     }
 
     /// Bytes, then name, then directory: after a crash at any point there is the whole file or none.
@@ -72,7 +88,9 @@ impl Files {
 
     /// Removes a result's file. One that cannot be removed now is swept at the next start.
     pub(super) fn remove(&self, seq: i64) {
-        let _ = fs::remove_file(self.path(seq));
+        if fs::remove_file(self.path(seq)).is_err() {
+            let _ = fs::remove_file(self.lines_path(seq));
+        }
     }
 
     /// Removes this store's files that no record owns.
@@ -95,7 +113,7 @@ impl Files {
             };
             let left_over = match kind {
                 "result.tmp" => true,
-                "result.json" => !owned(seq)?,
+                "result.json" | "result.lines" => !owned(seq)?,
                 _ => false,
             };
             if left_over {

@@ -36,7 +36,7 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
 pub(super) fn write(
     connection: &Connection,
     job: &Job,
-    result_bytes: Option<usize>,
+    result_bytes: Option<u64>,
 ) -> Result<(), StoreError> {
     let result_bytes = result_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
     connection.prepare_cached(UPSERT)?.execute(params![

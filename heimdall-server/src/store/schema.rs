@@ -31,7 +31,7 @@ CREATE INDEX IF NOT EXISTS jobs_by_created_at ON jobs (created_at);
 CREATE INDEX IF NOT EXISTS jobs_by_updated_at ON jobs (updated_at);
 CREATE TABLE IF NOT EXISTS job_tags (
     tag TEXT NOT NULL, created_at INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (tag, created_at, seq)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS payloads (seq INTEGER PRIMARY KEY, stderr TEXT NOT NULL, result BLOB);
+CREATE TABLE IF NOT EXISTS payloads (seq INTEGER PRIMARY KEY, stderr TEXT NOT NULL, result BLOB, about TEXT);
 CREATE TABLE IF NOT EXISTS objects (
     kind TEXT NOT NULL, id TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
     file_status TEXT NOT NULL, status TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
@@ -83,6 +83,7 @@ pub(super) fn open(connection: &mut Connection) -> Result<Opened, StoreError> {
 fn from_format_1(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     transaction.execute_batch(
         "ALTER TABLE jobs RENAME TO jobs_1;
+         ALTER TABLE payloads ADD COLUMN about TEXT;
          DROP INDEX IF EXISTS jobs_by_status; DROP INDEX IF EXISTS jobs_by_user;
          DROP INDEX IF EXISTS jobs_by_created_at; DROP INDEX IF EXISTS jobs_by_updated_at;",
     )?;

@@ -75,6 +75,7 @@ fn text(result: Option<StoredResult>) -> Vec<u8> {
             assert_eq!(bytes.len() as u64, length);
             bytes
         }
+        StoredResult::Lines(_) => panic!("the result is not that large"),
     }
 }
 

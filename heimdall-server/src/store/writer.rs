@@ -15,7 +15,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
-use super::{StoreError, rows};
+use super::{StoreError, StoredLines, rows};
 use crate::catalog::{Kind, Known};
 use crate::config::Status;
 use crate::job::Job;
@@ -39,6 +39,8 @@ pub struct Put {
     pub result: Option<Bytes>,
     /// Whether the result is in its file already.
     pub result_in_file: bool,
+    /// The result, where it is lines on disk.
+    pub lines: Option<StoredLines>,
 }
 
 impl Put {
@@ -50,7 +52,13 @@ impl Put {
             stderr: String::new(),
             result: None,
             result_in_file: false,
+            lines: None,
         }
+    }
+
+    fn result_bytes(&self) -> Option<u64> {
+        let lines = self.lines.as_ref().map(|lines| lines.bytes);
+        lines.or(self.result.as_ref().map(|result| result.len() as u64))
     }
 }
 
@@ -326,7 +334,7 @@ fn carry_out(
 ) -> Result<(), StoreError> {
     match order {
         Order::Put(put, ack) => {
-            let bytes = put.result.as_ref().map_or(0, Bytes::len);
+            let bytes = put.result_bytes().unwrap_or(0);
             *more_bytes += i64::try_from(bytes).unwrap_or(i64::MAX);
             later(write_put(connection, &put), ack, pending)
         }
@@ -368,17 +376,19 @@ fn later<T: 'static>(
 }
 
 fn write_put(connection: &Connection, put: &Put) -> Result<(), StoreError> {
-    rows::write(connection, &put.job, put.result.as_ref().map(Bytes::len))?;
-    if put.job.status.is_final() && (put.result.is_some() || !put.stderr.is_empty()) {
+    rows::write(connection, &put.job, put.result_bytes())?;
+    let has_result = put.result.is_some() || put.lines.is_some();
+    if put.job.status.is_final() && (has_result || !put.stderr.is_empty()) {
         let inline = put
             .result
             .as_ref()
             .filter(|_| !put.result_in_file)
             .map(|bytes| bytes.as_ref());
         let mut statement = connection.prepare_cached(
-            "INSERT OR REPLACE INTO payloads (seq, stderr, result) VALUES (?, ?, ?)",
+            "INSERT OR REPLACE INTO payloads (seq, stderr, result, about) VALUES (?, ?, ?, ?)",
         )?;
-        statement.execute(params![put.job.seq, put.stderr, inline])?;
+        let about = put.lines.as_ref().map(|lines| &lines.about);
+        statement.execute(params![put.job.seq, put.stderr, inline, about])?;
     }
     Ok(())
 }
