@@ -8,12 +8,16 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::catalog::Catalog;
+use plugin_api::ErrorCode;
+use plugin_host::CallOptions;
+
+use crate::catalog::{Catalog, LiveCluster, LiveCommand};
 use crate::config::{Config, ConfigError};
 use crate::health::Checker;
 use crate::log::{Levels, Log, LogFormat};
-use crate::plugins::{self, Plugins};
+use crate::plugins::{self, Lease, Plugins};
 use crate::route;
 
 /// What `check` is started with.
@@ -35,6 +39,9 @@ pub struct CheckOptions {
     #[arg(long, value_name = "LEVELS", default_value = "info")]
     pub log_level: Levels,
 }
+
+/// How long a plugin may take to refuse a job.
+const WITHIN: Duration = Duration::from_secs(10);
 
 /// Why nothing could be checked. Operator: the configuration, or what it names.
 #[derive(Debug, thiserror::Error)]
@@ -69,16 +76,16 @@ pub fn run(options: &CheckOptions, default_plugin_dir: &Path) -> Result<ExitCode
         log.sink(),
     )
     .map_err(|error| CheckError::Plugins(format!("{error}; {}", error.hint())))?;
-    let healthy = check(&config, &plugins, options.health, &mut io::stdout().lock());
-    plugins.close(std::time::Duration::from_secs(5));
-    Ok(if healthy? {
+    let fine = check(&config, &plugins, options.health, &mut io::stdout().lock());
+    plugins.close(Duration::from_secs(5));
+    Ok(if fine? {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(1)
     })
 }
 
-/// Writes what the configuration would do; false where a cluster is unhealthy.
+/// Writes what the configuration would do; false where something in it would not work, or a cluster is unhealthy.
 fn check(
     config: &Config,
     plugins: &Arc<dyn Plugins>,
@@ -90,16 +97,23 @@ fn check(
         writeln!(out, "{file}:{line}: note: {note}")?;
     }
     let catalog = Catalog::new(config, &HashMap::new(), 0);
-    let missing = write_commands(config, &catalog, plugins, out)?;
+    let (missing, unusable) = write_commands(config, &catalog, plugins, out)?;
     write_clusters(&catalog, out)?;
     if missing > 0 {
         writeln!(
             out,
-            "{missing} command(s) have no plugin: their jobs fail with PLUGIN_UNAVAILABLE"
+            "{missing} active command(s) lack a plugin or a cluster: their jobs fail"
         )?;
     }
+    if unusable > 0 {
+        writeln!(
+            out,
+            "{unusable} pair(s) of command and cluster would fail every job"
+        )?;
+    }
+    let works = missing == 0 && unusable == 0;
     if !health {
-        return Ok(true);
+        return Ok(works);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -123,19 +137,21 @@ fn check(
             "health: no active cluster has health_check: true and a command that runs on it"
         )?;
     }
-    Ok(health.healthy)
+    Ok(works && health.healthy)
 }
 
+/// Writes each command; gives how many active ones lack a plugin or a cluster, and how many pairs would fail every job.
 fn write_commands(
     config: &Config,
     catalog: &Catalog,
     plugins: &Arc<dyn Plugins>,
     out: &mut impl Write,
-) -> io::Result<usize> {
-    let mut missing = 0;
+) -> io::Result<(usize, usize)> {
+    let (mut missing, mut unusable) = (0, 0);
     for live in catalog.commands() {
         let command = &live.command;
         let object = &command.object;
+        let at = format!("{}:{}", config.path.display(), object.line);
         let mode = if command.is_sync { "sync" } else { "async" };
         write!(
             out,
@@ -143,23 +159,17 @@ fn write_commands(
             object.id,
             live.known.status.as_str()
         )?;
-        match plugins.lease(command.need()) {
+        let lease = plugins.lease(command.need());
+        match &lease {
             Ok(lease) => write!(out, "plugin {} {}", command.plugin, lease.version())?,
-            Err(unavailable) => {
-                missing += 1;
-                write!(
-                    out,
-                    "{}:{}: no plugin: {unavailable}",
-                    config.path.display(),
-                    object.line
-                )?;
-            }
+            Err(unavailable) => write!(out, "{at}: no plugin: {unavailable}")?,
         }
-        let clusters: Vec<_> = route::clusters_of(catalog, live)
+        let clusters = route::clusters_of(catalog, live);
+        let ids: Vec<_> = clusters
             .iter()
-            .map(|cluster| cluster.cluster.object.id.clone())
+            .map(|cluster| cluster.cluster.object.id.as_str())
             .collect();
-        match clusters.as_slice() {
+        match ids.as_slice() {
             [] => writeln!(out, "; runs on no active cluster")?,
             some => writeln!(out, "; runs on {}", some.join(", "))?,
         }
@@ -167,8 +177,64 @@ fn write_commands(
         if let Some(callers) = &command.allowed_callers {
             writeln!(out, "  only for callers that match {callers}")?;
         }
+        if !live.is_active() {
+            continue;
+        }
+        missing += usize::from(lease.is_err() || ids.is_empty());
+        for cluster in &clusters {
+            let Some(error) = lease
+                .as_ref()
+                .ok()
+                .and_then(|lease| mistake(lease, live, cluster))
+            else {
+                continue;
+            };
+            unusable += 1;
+            let line = if error
+                .field
+                .as_deref()
+                .is_some_and(|field| field.starts_with("cluster."))
+            {
+                cluster.cluster.object.line
+            } else {
+                object.line
+            };
+            write!(
+                out,
+                "  {}:{line}: every job of it on {} would fail: {}",
+                config.path.display(),
+                cluster.cluster.object.id,
+                error.message
+            )?;
+            match &error.hint {
+                Some(hint) => writeln!(out, " ({hint})")?,
+                None => writeln!(out)?,
+            }
+        }
     }
-    Ok(missing)
+    Ok((missing, unusable))
+}
+
+/// What the plugin finds wrong with the contexts of a command and a cluster: it is given a job without a query, which it refuses
+/// before it asks anybody, and the contexts are checked first.
+fn mistake(
+    lease: &Arc<dyn Lease>,
+    command: &LiveCommand,
+    cluster: &LiveCluster,
+) -> Option<plugin_api::Error> {
+    let document = format!(
+        r#"{{"id":"check","user":"check","context":{{}},"command":{},"cluster":{}}}"#,
+        command.document.get(),
+        cluster.document.get()
+    );
+    let call = CallOptions {
+        timeout: Some(WITHIN),
+        ..CallOptions::default()
+    };
+    let error = lease.run_job(document.as_bytes(), &call).err()?;
+    let field = error.field.as_deref()?;
+    let is_of_the_config = field.starts_with("command.") || field.starts_with("cluster.");
+    (error.code == ErrorCode::INVALID_JOB && is_of_the_config).then_some(error)
 }
 
 fn write_clusters(catalog: &Catalog, out: &mut impl Write) -> io::Result<()> {
@@ -215,17 +281,51 @@ mod tests {
 
     #[test]
     fn routes_and_missing_plugins_are_told() {
-        let (healthy, out) = checked(CONFIG, true);
-        assert!(healthy);
+        let (works, out) = checked(CONFIG, true);
+        assert!(!works, "a command without plugin fails every job");
         for part in [
             "command sync (sync, ACTIVE): plugin fake ",
             "; runs on main\n",
             "command gone (sync, ACTIVE): host.yaml:8: no plugin: the plugin 'gone' is not loaded",
-            "1 command(s) have no plugin",
+            "1 active command(s) lack a plugin or a cluster",
             "cluster quiet (ACTIVE); no active command runs on it",
             "health: cluster main by plugin fake: ok in ",
         ] {
             assert!(out.contains(part), "{part} is not in\n{out}");
+        }
+    }
+
+    #[test]
+    fn what_would_fail_every_job_fails_the_check() {
+        for (text, works, told) in [
+            (
+                "commands: [{name: c, plugin: fake}]\nclusters: [{name: d}]",
+                true,
+                "runs on d",
+            ),
+            (
+                "commands: [{name: c, plugin: fake, cluster_tags: ['no:such']}]\nclusters: [{name: d}]",
+                false,
+                "runs on no active cluster",
+            ),
+            (
+                "commands: [{name: c, plugin: fake, status: inactive, cluster_tags: ['no:such']}]\nclusters: [{name: d}]",
+                true,
+                "INACTIVE",
+            ),
+            (
+                "commands: [{name: c, plugin: fake, context: {limt: 5}}]\nclusters: [{name: d}]",
+                false,
+                "host.yaml:1: every job of it on d would fail: unknown field 'limt' (did you mean 'limit'?)",
+            ),
+            (
+                "commands: [{name: c, plugin: fake}]\nclusters:\n- {name: d, context: {regoin: x}}",
+                false,
+                "host.yaml:3: every job of it on d would fail: unknown field 'regoin'",
+            ),
+        ] {
+            let (found, out) = checked(text, false);
+            assert_eq!((found, out.contains(told)), (works, true), "{told}\n{out}");
         }
     }
 

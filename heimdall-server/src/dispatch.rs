@@ -188,6 +188,7 @@ impl Dispatch {
         self: &Arc<Self>,
         submission: Submission,
         user: &str,
+        traceparent: Option<String>,
     ) -> Result<Submitted, HostError> {
         let id = new_id().to_string();
         let about = |error: HostError| error.about(id.as_str());
@@ -214,11 +215,17 @@ impl Dispatch {
         let pair = (command, cluster);
         if pair.0.command.is_sync {
             self.jobs().queue.start_sync(user).map_err(busy)?;
-            let job = self.record(&submission, &id, user, &pair);
+            let job = Job {
+                traceparent,
+                ..self.record(&submission, &id, user, &pair)
+            };
             self.run_sync(job, pair).await
         } else {
             self.jobs().queue.has_room().map_err(busy)?;
-            let job = Arc::new(self.record(&submission, &id, user, &pair));
+            let job = Arc::new(Job {
+                traceparent,
+                ..self.record(&submission, &id, user, &pair)
+            });
             self.store
                 .put(Put::record(Arc::clone(&job)))
                 .await
@@ -354,6 +361,7 @@ impl Dispatch {
             created_at: now,
             updated_at: now,
             attempts: 0,
+            traceparent: None,
         }
     }
 

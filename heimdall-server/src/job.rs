@@ -138,6 +138,8 @@ pub struct Job {
     pub updated_at: i64,
     /// How often a worker has started it.
     pub attempts: i64,
+    /// The trace that the submission belongs to, as W3C's `traceparent` says it.
+    pub traceparent: Option<String>,
 }
 
 /// The pair that a job was routed to, by the names it had then.
@@ -346,6 +348,8 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     plugin_version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
 }
 
@@ -405,6 +409,7 @@ impl Job {
                 .as_ref()
                 .map(|_| self.route.plugin.as_str()),
             plugin_version: self.plugin_version.as_deref(),
+            traceparent: self.traceparent.as_deref().filter(|_| record),
             progress: progress.map(|[rows, pages, wire_bytes]| Progress {
                 rows,
                 pages,

@@ -23,3 +23,4 @@ pub mod serve;
 pub mod store;
 #[cfg(test)]
 mod testing;
+pub mod trace;

@@ -40,7 +40,15 @@ pub struct Log {
     batch: Option<batch::Batch>,
     out: Mutex<Box<dyn Write + Send>>,
     /// The lines of running jobs, by id.
-    jobs: Mutex<HashMap<String, String>>,
+    jobs: Mutex<HashMap<String, JobLines>>,
+}
+
+/// What is kept of a running job.
+#[derive(Default)]
+struct JobLines {
+    text: String,
+    /// The id of the trace that its submission belongs to.
+    trace_id: Option<String>,
 }
 
 impl Log {
@@ -151,20 +159,10 @@ impl Log {
     }
 
     fn plugin_line(&self, level: Level, target: &str, message: &str) {
-        if let Some((id, rest)) = message
+        let of_job = message
             .strip_prefix("job=")
-            .and_then(|rest| rest.split_once(' '))
-        {
-            let mut jobs = self
-                .jobs
-                .lock()
-                .expect("nothing panics while it holds the lines");
-            if let Some(lines) = jobs.get_mut(id)
-                && lines.len() + rest.len() < JOB_LINES_BYTES
-            {
-                let _ = writeln!(lines, "{} {}", level_word(level), one_line(rest));
-            }
-        }
+            .and_then(|rest| rest.split_once(' '));
+        let trace_id = of_job.and_then(|(id, rest)| self.keep(id, level, rest));
         if self.levels.include(target, level) {
             let mut fields = vec![("target", json!(target))];
             if self.format == LogFormat::Json
@@ -172,17 +170,35 @@ impl Log {
             {
                 fields.push(("fields", Value::Object(figures)));
             }
+            fields.extend(trace_id.map(|trace_id| ("trace_id", json!(trace_id))));
             self.write(level, message, &fields);
         }
     }
 
-    /// Begins to keep a job's lines.
-    pub fn begin_job(&self, id: &str) {
+    /// Keeps a line of a job, where it runs and has room; gives the id of its trace.
+    fn keep(&self, id: &str, level: Level, line: &str) -> Option<String> {
         let mut jobs = self
             .jobs
             .lock()
             .expect("nothing panics while it holds the lines");
-        jobs.insert(id.to_owned(), String::new());
+        let lines = jobs.get_mut(id)?;
+        if lines.text.len() + line.len() < JOB_LINES_BYTES {
+            let _ = writeln!(lines.text, "{} {}", level_word(level), one_line(line));
+        }
+        lines.trace_id.clone()
+    }
+
+    /// Begins to keep a job's lines.
+    pub fn begin_job(&self, id: &str, trace_id: Option<&str>) {
+        let mut jobs = self
+            .jobs
+            .lock()
+            .expect("nothing panics while it holds the lines");
+        let lines = JobLines {
+            text: String::new(),
+            trace_id: trace_id.map(str::to_owned),
+        };
+        jobs.insert(id.to_owned(), lines);
     }
 
     /// A job's lines, which are then kept no more.
@@ -191,7 +207,7 @@ impl Log {
             .jobs
             .lock()
             .expect("nothing panics while it holds the lines");
-        jobs.remove(id).unwrap_or_default()
+        jobs.remove(id).unwrap_or_default().text
     }
 
     /// The lines of a job that runs; `None` where none does under this id.
@@ -200,7 +216,7 @@ impl Log {
             .jobs
             .lock()
             .expect("nothing panics while it holds the lines");
-        jobs.get(id).cloned()
+        jobs.get(id).map(|lines| lines.text.clone())
     }
 }
 
@@ -351,7 +367,7 @@ mod tests {
                 hostile,
                 &[("user", json!(hostile)), ("list", json!([hostile]))],
             );
-            log.begin_job("x");
+            log.begin_job("x", None);
             log.sink()(Level::Debug, "t", &format!("job=x {hostile}"));
             let lines = log.end_job("x");
             assert_eq!(lines.matches(harmful).count(), 1, "{lines:?}");
@@ -389,7 +405,7 @@ mod tests {
     fn the_lines_of_a_job_are_kept_while_it_runs_and_bounded() {
         written(LogFormat::Text, |log| {
             let sink = log.sink();
-            log.begin_job("a");
+            log.begin_job("a", Some("7f"));
             sink(Level::Debug, "dynamo", "job=a page 1");
             sink(Level::Info, "dynamo", "job=b not ours");
             assert_eq!(log.job_lines("a").unwrap(), "DEBUG page 1\n");

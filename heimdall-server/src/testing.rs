@@ -37,6 +37,14 @@ impl Plugin for Fake {
     fn run_job(&self, job: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
         let document: Value = serde_json::from_str(job)
             .map_err(|error| Error::new(ErrorCode::INVALID_JOB, error.to_string()))?;
+        for (part, wrong) in [("command", "limt"), ("cluster", "regoin")] {
+            if !document[part]["context"][wrong].is_null() {
+                let message = format!("unknown field '{wrong}'");
+                return Err(Error::new(ErrorCode::INVALID_JOB, message)
+                    .hint("did you mean 'limit'?")
+                    .field(format!("{part}.context.{wrong}")));
+            }
+        }
         let query = document["context"]["query"].as_str().unwrap_or_default();
         let (verb, rest) = query.split_once(' ').unwrap_or((query, ""));
         match verb {
@@ -288,7 +296,9 @@ impl Host {
         query: &str,
         user: &str,
     ) -> Result<Submitted, HostError> {
-        self.dispatch.submit(submission(command, query), user).await
+        self.dispatch
+            .submit(submission(command, query), user, None)
+            .await
     }
 
     /// A job once it has ended.
@@ -364,6 +374,7 @@ pub(crate) fn job_for(store: &Store, command: &str, query: &str) -> Job {
         created_at: 1,
         updated_at: 1,
         attempts: 0,
+        traceparent: None,
         id,
     }
 }

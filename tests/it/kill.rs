@@ -38,7 +38,7 @@ const QUERIES: [&str; 3] = [
     "SELECT id, text FROM huge",
 ];
 /// What a caller asks for, again and again.
-const TURNS: [usize; 7] = [0, 1, 0, 1, 0, 1, 2];
+const TURNS: [usize; 11] = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2];
 const CALLERS: usize = 4;
 
 /// What callers were told.
@@ -192,7 +192,7 @@ fn load_and_kill(place: &Place, after: Duration) -> Told {
                     if stop.load(Ordering::Acquire) {
                         return;
                     }
-                    let (command, query) = (["sync", "async"][n % 2], TURNS[n / 2 % 7]);
+                    let (command, query) = (["sync", "async"][n % 2], TURNS[n / 2 % 11]);
                     let Some(reply) = call(
                         url,
                         "POST",

@@ -26,6 +26,7 @@ mod identity;
 mod isolation;
 mod kill;
 mod library;
+mod metrics;
 mod query;
 mod replay;
 mod rows;

@@ -136,6 +136,44 @@ pub struct Limits {
     pub grace: Duration,
 }
 
+impl Config {
+    /// The settings that differ from `other`'s and are read at start only: those that a running host cannot change.
+    #[must_use]
+    pub fn fixed_settings_unlike(&self, other: &Self) -> Vec<&'static str> {
+        let differs = [
+            (
+                "plugin_directory",
+                self.plugin_directory != other.plugin_directory,
+            ),
+            (
+                "jobs_directory",
+                self.jobs_directory != other.jobs_directory,
+            ),
+            (
+                "result_directory",
+                self.result_directory != other.result_directory,
+            ),
+            (
+                "server",
+                // What a web UI is compared by is what it shows of itself: its URL.
+                format!("{:?}", self.server) != format!("{:?}", other.server),
+            ),
+            ("auth.context.header", self.auth.header != other.auth.header),
+            (
+                "auth.isolate_users",
+                self.auth.isolate_users != other.auth.isolate_users,
+            ),
+            ("pool.size", self.pool_size != other.pool_size),
+            ("janitor", self.retention != other.retention),
+            ("health_check", self.health_timeout != other.health_timeout),
+            ("limits", self.limits != other.limits),
+            ("metrics", self.old_metric_names != other.old_metric_names),
+        ];
+        let differing = differs.into_iter().filter(|(_, differs)| *differs);
+        differing.map(|(name, _)| name).collect()
+    }
+}
+
 const ROOT: Keys = Keys {
     what: "the configuration",
     known: &[

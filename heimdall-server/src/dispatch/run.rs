@@ -25,6 +25,7 @@ use crate::metrics::ResultStats;
 use crate::plugins::{Lease, Unavailable};
 use crate::route::Pair;
 use crate::store::{Put, Store, StoreError};
+use crate::trace::trace_id;
 
 /// How often an async job is started before a host that keeps dying under it gives it up.
 pub(crate) const ATTEMPTS: i64 = 2;
@@ -181,7 +182,9 @@ impl Dispatch {
         };
         let (dispatch, running) = (Arc::clone(self), Arc::clone(active));
         let called = tokio::task::spawn_blocking(move || {
-            dispatch.log.begin_job(&job.id);
+            dispatch
+                .log
+                .begin_job(&job.id, job.traceparent.as_deref().and_then(trace_id));
             let document = document(&job, &command.document, &cluster.document);
             let rows = Rows::new(
                 Arc::clone(&dispatch.store),
@@ -350,6 +353,10 @@ impl Dispatch {
                 ("rows", json!(stats.rows)),
                 ("bytes", json!(bytes)),
                 ("error", json!(job.error.as_deref().map(first_line))),
+                (
+                    "trace_id",
+                    json!(job.traceparent.as_deref().and_then(trace_id)),
+                ),
                 ("elapsed_ms", json!((seconds * 1e3).round())),
             ],
         );
@@ -487,6 +494,8 @@ fn document(job: &Job, command: &RawValue, cluster: &RawValue) -> Vec<u8> {
         version: &'a str,
         user: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
+        traceparent: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         context: Option<&'a RawValue>,
         command: &'a RawValue,
         cluster: &'a RawValue,
@@ -496,6 +505,7 @@ fn document(job: &Job, command: &RawValue, cluster: &RawValue) -> Vec<u8> {
         name: &job.name,
         version: &job.version,
         user: &job.user,
+        traceparent: job.traceparent.as_deref(),
         context: job.context.as_deref(),
         command,
         cluster,

@@ -254,7 +254,8 @@ async fn a_stopping_host_puts_async_jobs_back_and_sync_ones_have_run_out_of_time
         Arc::clone(&host.dispatch),
         crate::testing::submission("sync", "wait"),
     );
-    let caller = tokio::spawn(async move { dispatch.submit(submission, "bob").await.map(drop) });
+    let caller =
+        tokio::spawn(async move { dispatch.submit(submission, "bob", None).await.map(drop) });
     while host.dispatch.load().0 < 2 {
         tokio::task::yield_now().await;
     }
@@ -312,7 +313,8 @@ async fn a_job_whose_plugin_does_not_stop_is_given_up_and_its_record_says_what_h
         .await;
     let dispatch = Arc::clone(&host.dispatch);
     let submission = crate::testing::submission("sync", "deaf 4");
-    let caller = tokio::spawn(async move { dispatch.submit(submission, "bob").await.map(drop) });
+    let caller =
+        tokio::spawn(async move { dispatch.submit(submission, "bob", None).await.map(drop) });
     while host.dispatch.load().0 < 2 {
         tokio::task::yield_now().await;
     }

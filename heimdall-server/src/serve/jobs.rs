@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use serde::Serialize;
@@ -17,6 +18,7 @@ use crate::dispatch::Submitted;
 use crate::error::{Code, HostError};
 use crate::job::{Job, JobStatus, Submission, View};
 use crate::store::Pattern;
+use crate::trace::traceparent;
 
 type Answer = Result<Response, HostError>;
 
@@ -24,11 +26,14 @@ pub(super) async fn submit(
     State(app): State<Shared>,
     Extension(caller): Extension<Caller>,
     client: Client,
+    headers: HeaderMap,
     body: Body,
 ) -> Answer {
     let user = caller.must()?;
+    let trace = headers.get("traceparent");
+    let trace = trace.and_then(|header| traceparent(header.to_str().ok()?));
     let submission = read_submission(&app, client, body).await?;
-    match app.dispatch.submit(submission, &user).await? {
+    match app.dispatch.submit(submission, &user, trace).await? {
         Submitted::Queued(job) => Ok(answer::json_bytes(job.to_json(View::Submitted, None))),
         Submitted::Stored(job) => result::of_submission(&app, &job).await,
         Submitted::Ended(job, result) => ended(&app, client, &job, result).await,

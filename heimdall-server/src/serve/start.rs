@@ -32,7 +32,7 @@ use crate::janitor;
 use crate::job::now;
 use crate::log::{Levels, Log, LogFormat};
 use crate::metrics::Metrics;
-use crate::plugins::{self, Isolation, Need, Plugins};
+use crate::plugins::{self, Need, Plugins};
 use crate::recover;
 use crate::store::{Store, StoreError};
 
@@ -238,7 +238,8 @@ async fn live(
         config.retention,
         Arc::clone(&log),
     ));
-    tokio::spawn(reload_on(hangup, config.path.clone(), Arc::clone(&app)));
+    warn(&app, &config);
+    tokio::spawn(reload_on(hangup, config.clone(), Arc::clone(&app)));
     if let Some(note) = &place.note {
         log.event(Level::Warn, note, &[]);
     }
@@ -385,21 +386,31 @@ fn turns() -> Turns {
 }
 
 /// SIGHUP: commands, clusters and tokens are read again, and the plugin directory is looked at again.
-async fn reload_on(mut hangup: Signal, path: PathBuf, app: Shared) {
+async fn reload_on(mut hangup: Signal, started_with: Config, app: Shared) {
     while hangup.recv().await.is_some() {
         stop::tell_reloading();
-        let outcome = reload(&path, &app).await;
+        let outcome = reload(&started_with.path, &app).await;
         app.metrics.reloaded(outcome.is_ok());
         let mut isolation = None;
         match outcome {
-            Ok((commands, clusters, wanted)) => {
-                isolation = Some(wanted);
-                let fields = [("commands", json!(commands)), ("clusters", json!(clusters))];
+            Ok(config) => {
+                isolation = Some(config.isolation());
+                let fields = [
+                    ("commands", json!(config.commands.len())),
+                    ("clusters", json!(config.clusters.len())),
+                ];
                 app.log.event(
                     Level::Info,
                     "configuration read again; its commands, clusters and tokens are in force",
                     &fields,
                 );
+                let fixed = config.fixed_settings_unlike(&started_with);
+                if !fixed.is_empty() {
+                    let message = "the configuration has changes that only a restart puts in force";
+                    app.log
+                        .event(Level::Warn, message, &[("settings", json!(fixed))]);
+                }
+                warn(&app, &config);
             }
             Err(error) => {
                 let message = "configuration not taken; the commands, clusters and tokens before it stay in force";
@@ -435,7 +446,7 @@ async fn reload_on(mut hangup: Signal, path: PathBuf, app: Shared) {
 }
 
 /// All of it is taken or nothing.
-async fn reload(path: &Path, app: &Shared) -> Result<(usize, usize, Isolation), ServeError> {
+async fn reload(path: &Path, app: &Shared) -> Result<Config, ServeError> {
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || -> Result<_, ServeError> {
         let config = Config::load(&path)?;
@@ -451,11 +462,43 @@ async fn reload(path: &Path, app: &Shared) -> Result<(usize, usize, Isolation), 
     let known = app.store.sync_objects(&config, now).await?;
     app.gate.take(tokens);
     app.dispatch.set_catalog(Catalog::new(&config, &known, now));
-    Ok((
-        config.commands.len(),
-        config.clusters.len(),
-        config.isolation(),
-    ))
+    Ok(config)
+}
+
+/// Says what will not work, before a job finds out.
+fn warn(app: &Shared, config: &Config) {
+    for id in app.dispatch.commands_without_plugin().ids {
+        let command = config
+            .commands
+            .iter()
+            .find(|command| command.object.id == id);
+        let version = command.and_then(|command| command.plugin_version.as_ref());
+        let fields = [
+            ("command", json!(id)),
+            ("plugin", json!(command.map(|command| &command.plugin))),
+            ("plugin_version", json!(version.map(ToString::to_string))),
+        ];
+        let message =
+            "no loaded version of its plugin fits a command; its jobs fail with PLUGIN_UNAVAILABLE";
+        app.log.event(Level::Warn, message, &fields);
+    }
+    match app.store.free_bytes() {
+        Ok(free) if free < config.limits.min_free => {
+            let fields = [
+                ("free_bytes", json!(free)),
+                ("min_free_bytes", json!(config.limits.min_free)),
+            ];
+            let message =
+                "the disk of jobs or results is full; new jobs are refused until it has room";
+            app.log.event(Level::Warn, message, &fields);
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let fields = [("error", json!(error.to_string()))];
+            let message = "the room on the disk of jobs or results is not known";
+            app.log.event(Level::Warn, message, &fields);
+        }
+    }
 }
 
 #[cfg(test)]

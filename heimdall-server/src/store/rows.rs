@@ -13,14 +13,14 @@ use crate::job::{Job, JobStatus, Route, is_system_tag};
 /// The columns that [`read`] expects, in its order.
 pub(super) const COLUMNS: &str = "seq, id, name, version, description, user, tags, context, command_criteria, cluster_criteria, is_sync, \
     command_id, command_name, cluster_id, cluster_name, plugin, status, error, error_document, plugin_version, canceled_by, \
-    created_at, updated_at, attempts";
+    created_at, updated_at, attempts, traceparent";
 
 /// What a job decides once is written once; the rest follows each put.
 const UPSERT: &str = "
 INSERT INTO jobs (seq, id, name, version, description, user, tags, context, command_criteria, cluster_criteria, is_sync,
     command_id, command_name, cluster_id, cluster_name, plugin, status, error, error_document, plugin_version, canceled_by,
-    created_at, updated_at, attempts, result_bytes)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)
+    created_at, updated_at, attempts, result_bytes, traceparent)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)
 ON CONFLICT (seq) DO UPDATE SET status = ?17, error = ?18, error_document = ?19, plugin_version = ?20, canceled_by = ?21,
     updated_at = ?23, attempts = ?24, result_bytes = ?25";
 
@@ -65,6 +65,7 @@ pub(super) fn write(
         job.updated_at,
         job.attempts,
         result_bytes,
+        job.traceparent,
     ])?;
     for tag in own_tags(job.tags.get()) {
         connection
@@ -130,6 +131,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
         created_at: row.get(21)?,
         updated_at: row.get(22)?,
         attempts: row.get(23)?,
+        traceparent: row.get(24)?,
     })
 }
 

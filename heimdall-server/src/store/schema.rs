@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     command_id TEXT NOT NULL, command_name TEXT NOT NULL, cluster_id TEXT NOT NULL, cluster_name TEXT NOT NULL, plugin TEXT NOT NULL,
     status INTEGER NOT NULL, plugin_version TEXT, canceled_by TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
     attempts INTEGER NOT NULL, result_bytes INTEGER, command_criteria TEXT NOT NULL, cluster_criteria TEXT NOT NULL, tags TEXT NOT NULL,
-    description TEXT, error TEXT, error_document TEXT, context TEXT);
+    traceparent TEXT, description TEXT, error TEXT, error_document TEXT, context TEXT);
 ";
 
 /// An index for each filter, in the order of acceptance within each value. The number of a job ends each of them by itself.
@@ -83,6 +83,7 @@ pub(super) fn open(connection: &mut Connection) -> Result<Opened, StoreError> {
 fn from_format_1(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     transaction.execute_batch(
         "ALTER TABLE jobs RENAME TO jobs_1;
+         ALTER TABLE jobs_1 ADD COLUMN traceparent TEXT;
          ALTER TABLE payloads ADD COLUMN about TEXT;
          DROP INDEX IF EXISTS jobs_by_status; DROP INDEX IF EXISTS jobs_by_user;
          DROP INDEX IF EXISTS jobs_by_created_at; DROP INDEX IF EXISTS jobs_by_updated_at;",

@@ -55,6 +55,7 @@ fn job(store: &Store, user: &str, status: JobStatus) -> Arc<Job> {
         created_at: 1_000 + seq / 2,
         updated_at: 1_000 + seq,
         attempts: 0,
+        traceparent: None,
     })
 }
 
