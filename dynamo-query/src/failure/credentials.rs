@@ -162,12 +162,12 @@ fn unreached(source: &Source, error: &(dyn StdError + 'static)) -> Option<Error>
     // Without it, what failed was a file.
     find::<Asked>(error)?;
     let mut unreached = network::error_of(error)?;
-    let service = source.service();
-    unreached.message = format!(
-        "{service} could not be asked for the credentials of {}: {}",
-        source.describe(),
-        unreached.message
-    );
+    let (service, what) = (source.service(), source.describe());
+    let asked = match source {
+        Source::Container { .. } | Source::Instance { .. } => format!("{what} could not be asked"),
+        _ => format!("{service} could not be asked for the credentials of {what}"),
+    };
+    unreached.message = format!("{asked}: {}", unreached.message);
     Some(unreached)
 }
 

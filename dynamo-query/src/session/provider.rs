@@ -399,6 +399,20 @@ impl Named {
         let wrong = parts
             .into_iter()
             .find(|(_, part)| part.is_some_and(|part| !fits(part)));
+        // It becomes a part of the endpoint's host name.
+        let account_id = credentials.account_id().map(|id| id.as_str());
+        if account_id.is_some_and(|id| !id.bytes().all(|byte| byte.is_ascii_digit())) {
+            return Err(Error::new(
+                codes::CREDENTIALS,
+                format!(
+                    "the account id from {} is no number",
+                    self.source.describe()
+                ),
+            )
+            .hint(
+                "correct AWS_ACCOUNT_ID, aws_account_id or what the helper writes as AccountId",
+            ));
+        }
         match wrong {
             None => Ok(credentials),
             Some((part, _)) => Err(Error::new(

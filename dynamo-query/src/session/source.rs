@@ -3,9 +3,13 @@
 //!
 //! In: the settings. Out: a [`Source`], or `CREDENTIALS` with the profile or variable and the reason.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use aws_config::profile::Profile;
+use aws_smithy_types::date_time::{DateTime, Format};
 use plugin_api::Error;
 
 use super::{
@@ -333,6 +337,7 @@ fn incomplete(profile: &str, what: &str) -> Error {
         codes::CREDENTIALS,
         format!("the AWS profile '{}' {what}", profile.escape_debug()),
     )
+    .hint("correct the profile in the AWS config or credentials file")
 }
 
 fn environment_keys(settings: &Settings<'_>) -> Result<Option<Keys>, Error> {
@@ -341,6 +346,7 @@ fn environment_keys(settings: &Settings<'_>) -> Result<Option<Keys>, Error> {
     let lacking = match pair {
         (None, None) => return Ok(None),
         (Some(access_key), Some(secret)) => {
+            refuse_expired(get("AWS_CREDENTIAL_EXPIRATION"))?;
             return Ok(Some(Keys {
                 access_key: access_key.to_owned(),
                 secret: secret.to_owned(),
@@ -358,6 +364,25 @@ fn environment_keys(settings: &Settings<'_>) -> Result<Option<Keys>, Error> {
         format!("{} is set, but {} is not", lacking.0, lacking.1),
     )
     .hint("set both, or none of them to use another source of credentials"))
+}
+
+/// Some helpers that export keys also export when they end.
+fn refuse_expired(expiration: Option<&str>) -> Result<(), Error> {
+    let Some(text) = expiration else {
+        return Ok(());
+    };
+    let time = DateTime::from_str(text, Format::DateTimeWithOffset);
+    let time = time.ok().and_then(|time| SystemTime::try_from(time).ok());
+    let what = match time {
+        Some(time) if time > SystemTime::now() => return Ok(()),
+        Some(_) => "has passed: the keys in the environment have expired",
+        None => "is no time",
+    };
+    Err(Error::new(
+        codes::CREDENTIALS,
+        format!("AWS_CREDENTIAL_EXPIRATION {what}"),
+    )
+    .hint("export the keys again, and start the host with them"))
 }
 
 fn profile_keys(profile: &Profile) -> Result<Option<Keys>, Error> {

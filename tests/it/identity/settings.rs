@@ -408,6 +408,44 @@ fn groups() -> Vec<(&'static str, Vec<Row>)> {
                     Differs,
                 ),
                 (
+                    "{keys}\nAWS_CREDENTIAL_EXPIRATION=2020-01-01T00:00:00Z",
+                    "",
+                    "{}",
+                    Error("CREDENTIALS", "AWS_CREDENTIAL_EXPIRATION has passed"),
+                    Same,
+                ),
+                (
+                    "{keys}\nAWS_CREDENTIAL_EXPIRATION=tomorrow",
+                    "",
+                    "{}",
+                    Error("CREDENTIALS", "AWS_CREDENTIAL_EXPIRATION is no time"),
+                    Same,
+                ),
+                (
+                    "{keys}\nAWS_CREDENTIAL_EXPIRATION=2100-01-01T00:00:00Z\nAWS_ACCOUNT_ID=123456789012",
+                    "",
+                    "{}",
+                    Key("AKIDENV"),
+                    Same,
+                ),
+                (
+                    "{keys}\nAWS_ACCOUNT_ID=evil.example/",
+                    "",
+                    "{}",
+                    Error(
+                        "CREDENTIALS",
+                        "the account id from the keys in the environment",
+                    ),
+                    Differs,
+                ),
+                (
+                    "{keys}\nAWS_RETRY_MODE=adaptive",
+                    "",
+                    "{}",
+                    Key("AKIDENV"),
+                    Same,
+                ),
+                (
                     "{keys}\nAWS_SESSION_TOKEN=AB␤CD",
                     "",
                     "{}",
@@ -555,7 +593,7 @@ fn groups() -> Vec<(&'static str, Vec<Row>)> {
                     "AWS_CONTAINER_CREDENTIALS_FULL_URI={nobody}/x",
                     "",
                     r#"{"role_arn": "{role}", "sts_endpoint_url": "{sts}"}"#,
-                    Error("UNAVAILABLE", "agent could not be asked"),
+                    Error("UNAVAILABLE", "could not be asked: the connection to"),
                     Differs,
                 ),
                 (
@@ -857,7 +895,7 @@ fn groups() -> Vec<(&'static str, Vec<Row>)> {
                     "{}",
                     Error(
                         "UNAVAILABLE",
-                        "the container's credentials agent could not be asked",
+                        "the container's credentials agent (AWS_CONTAINER_CREDENTIALS_FULL_URI) could not be asked",
                     ),
                     Same,
                 ),
@@ -1221,7 +1259,7 @@ impl Around {
         fs::create_dir_all(&path).unwrap();
         fs::write(path.join("config"), self.filled(config)).unwrap();
         let all = self.filled(
-            "AWS_EC2_METADATA_DISABLED=false\nAWS_EC2_METADATA_SERVICE_ENDPOINT={imds}\nAWS_ENDPOINT_URL_DYNAMODB={dynamodb}\n\
+            "HOME={dir}/home\nAWS_EC2_METADATA_DISABLED=false\nAWS_EC2_METADATA_SERVICE_ENDPOINT={imds}\nAWS_ENDPOINT_URL_DYNAMODB={dynamodb}\n\
              AWS_REGION=us-east-1\nAWS_DEFAULT_REGION=us-east-1",
         );
         let row = self.filled(variables);
@@ -1354,8 +1392,6 @@ fn boto3_does_the_same_but_for_the_rows_that_say_otherwise() {
         .iter()
         .map(|(n, row)| {
             let mut variables = around.variables(*n, row);
-            let home = around.folder.path().to_str().unwrap();
-            variables.insert("HOME".into(), home.into());
             variables.insert("PATH".into(), std::env::var("PATH").unwrap_or_default());
             variables
         })
