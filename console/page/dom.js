@@ -34,7 +34,7 @@ export function table(columns, items, empty) {
 /** An error with its code, text (which may hold a statement with a caret) and hint. */
 export function problem(error) {
   const code = error.code || "The request failed";
-  return el("section", { class: "problem", role: "alert" }, el("h2", {}, code), el("pre", {}, error.message), error.hint && el("p", {}, error.hint));
+  return el("section", { class: "problem", role: "alert" }, el("h2", {}, code), el("pre", {}, error.message), error.hint && el("p", {}, el("b", {}, "What to do: "), error.hint));
 }
 
 /** Says something at the top of the page for as long as the section stays. */

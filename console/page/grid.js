@@ -33,6 +33,8 @@ export function grid(columns, rows) {
   const size = el("div", { class: "grid-size" }, head);
   const box = el("div", { class: "grid", tabIndex: 0, role: "grid", "aria-label": "Result", "aria-rowcount": nRows + 1, "aria-colcount": columns.length }, size);
   size.style.height = `${HEAD + nRows * ROW}px`;
+  // As high as its rows, with room for the scroll bar; the style sheet bounds it.
+  box.style.height = `${HEAD + nRows * ROW + 18}px`;
   size.style.width = `max(100%, ${all}px)`;
 
   let active = [0, 0];

@@ -8,6 +8,7 @@
 mod abi_header;
 mod abi_surface;
 mod attacks;
+mod browser;
 mod budgets;
 mod chameleon;
 mod child;
