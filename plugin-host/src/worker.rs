@@ -325,7 +325,7 @@ impl Worker {
             call,
             timeout_ms: timeout_ms(options),
             progress: options.progress.is_some(),
-            rows_after_bytes: None,
+            rows_after_bytes: options.rows.as_ref().map(|_| options.rows_after_bytes),
         };
         process.send(&order, job);
         self.wait(process, call, &events, options)
@@ -350,7 +350,10 @@ impl Worker {
                     }
                 }
                 Ok(Event::Rows(lines)) => {
-                    let go_on = lines.is_empty();
+                    let go_on = options
+                        .rows
+                        .as_ref()
+                        .is_some_and(|rows| rows(&lines).is_continue());
                     process.send(&Order::Verdict { call, go_on }, b"");
                 }
                 Ok(Event::Done { failed, document }) => {

@@ -8,18 +8,19 @@
 use std::{
     collections::BTreeSet,
     fs,
+    ops::ControlFlow,
     os::unix::fs::PermissionsExt,
     path::Path,
     process::Command,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use engines::client::Reply;
+use engines::{client::Reply, embedded::Embedded, sample};
 use harness_tests::{
     host, library,
     serving::{Place as Folder, Serving},
@@ -322,4 +323,39 @@ fn a_command_with_isolation_has_its_jobs_run_in_a_worker_and_the_host_outlives_e
         assert!(Instant::now() < until, "the worker outlives its host");
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+#[test]
+fn rows_cross_from_the_worker_as_they_come_and_stop_where_the_host_says_so() {
+    let engine = Embedded::start().unwrap();
+    engine.load(&sample::tables()).unwrap();
+    let stage = Stage::over(slim(&library("dynamo_plugin")), in_workers(None));
+    let lease = stage.registry.lease("dynamo", None).unwrap();
+    let document = harness_tests::job(&engine.url(), &json!({"query": "SELECT id FROM my_table"}));
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let taken = Arc::clone(&lines);
+    let mut call = CallOptions {
+        rows: Some(Arc::new(move |more: &[u8]| {
+            taken.lock().unwrap().extend_from_slice(more);
+            ControlFlow::Continue(())
+        })),
+        ..CallOptions::default()
+    };
+    let answer = lease
+        .run_job(document.to_string().as_bytes(), &call)
+        .unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!(
+        (&answer["order"], &answer["stats"]["rows"]),
+        (&json!([0]), &json!(3))
+    );
+    let lines = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+    assert!(lines.starts_with("{\"columns\":[\"id\"]}\n["), "{lines}");
+    assert_eq!(lines.lines().count(), 4);
+
+    call.rows = Some(Arc::new(|_: &[u8]| ControlFlow::Break(())));
+    let error = lease
+        .run_job(document.to_string().as_bytes(), &call)
+        .unwrap_err();
+    assert_eq!(error.code, "CANCELLED");
 }

@@ -6,9 +6,10 @@
 use std::{
     collections::HashMap,
     io::{self, BufReader},
+    ops::ControlFlow,
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::Duration,
 };
@@ -16,8 +17,11 @@ use std::{
 use plugin_api::{Error, ErrorCode, Level};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
 
-use super::wire::{self, Order, Report};
-use crate::{CallOptions, Document, Library, Progress, ffi::process, load};
+use super::{
+    process::lock,
+    wire::{self, Order, Report},
+};
+use crate::{CallOptions, Document, Library, Progress, RowsSink, ffi::process, load};
 
 /// The first argument of a worker process; the library's file follows, and how many bytes of memory it may have, if that is limited.
 pub(crate) const ARGUMENT: &str = "plugin-host-worker";
@@ -83,7 +87,7 @@ struct Channel(Arc<Mutex<UnixStream>>);
 impl Channel {
     /// Sends a report; a host that is gone ends the process from the other side of the socket.
     fn send(&self, report: &Report, payload: &[u8]) {
-        let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut socket = lock(&self.0);
         let _ = wire::write(&mut *socket, report, payload);
     }
 
@@ -165,8 +169,7 @@ impl Worker {
                 );
             }
             Order::Verdict { call, go_on } => {
-                let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(waiting) = verdicts.get(&call) {
+                if let Some(waiting) = lock(&self.verdicts).get(&call) {
                     let _ = waiting.send(go_on);
                 }
             }
@@ -185,6 +188,7 @@ impl Worker {
             .name("worker-call".to_owned())
             .spawn(move || {
                 let outcome = run(&worker.library);
+                lock(&worker.verdicts).remove(&call);
                 worker.channel.done(call, outcome);
             });
         if let Err(error) = thread {
@@ -217,11 +221,25 @@ impl Worker {
             });
             told
         });
-        let _ = rows_after_bytes;
+        let rows = rows_after_bytes.map(|_| {
+            let (sender, verdict) = mpsc::channel();
+            lock(&self.verdicts).insert(call, sender);
+            let (channel, verdict) = (self.channel.clone(), Mutex::new(verdict));
+            let taken: RowsSink = Arc::new(move |lines| {
+                channel.send(&Report::Rows { call }, lines);
+                // One batch at a time is on its way: the host's answer is what holds the job up.
+                match lock(&verdict).recv() {
+                    Ok(true) => ControlFlow::Continue(()),
+                    _ => ControlFlow::Break(()),
+                }
+            });
+            taken
+        });
         CallOptions {
             timeout: (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms)),
             progress,
-            ..CallOptions::default()
+            rows,
+            rows_after_bytes: rows_after_bytes.unwrap_or(0),
         }
     }
 }
