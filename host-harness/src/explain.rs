@@ -1,10 +1,12 @@
 //! `host-harness explain`: what an error code means and who can do something about it, or what a statement would read.
 
+use std::path::Path;
+
 use clap::Args;
 use plugin_api::ErrorInfo;
 
 use crate::{
-    cli::Exit,
+    cli::{Exit, default_plugin_dir},
     run::{self, JobArgs, RunArgs, statement},
 };
 
@@ -18,11 +20,24 @@ pub struct ExplainArgs {
     job: JobArgs,
 }
 
+/// The codes that the plugins of a directory say they have, and the standard ones that none of them mentions.
+fn known_codes(plugin_dir: Option<&Path>) -> Vec<ErrorInfo> {
+    let directory = plugin_dir.map_or_else(default_plugin_dir, Path::to_owned);
+    // Without a readable directory the standard codes remain.
+    let mut known = plugin_host::inspect::error_codes(&directory).unwrap_or_default();
+    for info in ErrorInfo::STANDARD {
+        if known.iter().all(|known| known.code != info.code) {
+            known.push(info.clone());
+        }
+    }
+    known
+}
+
 /// Explains.
 #[must_use]
 pub fn run(args: ExplainArgs) -> Exit {
     let Some(asked) = args.asked else {
-        for info in ErrorInfo::STANDARD {
+        for info in known_codes(args.job.plugin_dir.as_deref()) {
             println!("{:<18} {}", info.code.as_str(), info.meaning);
         }
         return Exit::Done;
@@ -33,12 +48,12 @@ pub fn run(args: ExplainArgs) -> Exit {
     if statement::is_statement(&asked) {
         return run::run(&RunArgs::of_statement(asked, args.job));
     }
-    explain_code(&asked)
+    explain_code(&asked, &known_codes(args.job.plugin_dir.as_deref()))
 }
 
-fn explain_code(asked: &str) -> Exit {
+fn explain_code(asked: &str, known: &[ErrorInfo]) -> Exit {
     let wanted = asked.to_ascii_uppercase().replace('-', "_");
-    match ErrorInfo::STANDARD.iter().find(|info| info.code == *wanted) {
+    match known.iter().find(|info| info.code == *wanted) {
         Some(info) => {
             let again = if info.retryable {
                 "The same job may succeed when sent again."
@@ -49,12 +64,9 @@ fn explain_code(asked: &str) -> Exit {
             Exit::Done
         }
         None => {
-            let nearest = ErrorInfo::STANDARD
-                .iter()
-                .map(|info| info.code.as_str())
-                .max_by(|a, b| {
-                    strsim::jaro_winkler(a, &wanted).total_cmp(&strsim::jaro_winkler(b, &wanted))
-                });
+            let nearest = known.iter().map(|info| info.code.as_str()).max_by(|a, b| {
+                strsim::jaro_winkler(a, &wanted).total_cmp(&strsim::jaro_winkler(b, &wanted))
+            });
             eprintln!(
                 "error: there is no error code '{wanted}'; did you mean {}?",
                 nearest.unwrap_or("INVALID_JOB")

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use plugin_api::ErrorInfo;
 use serde::Serialize;
 
 use crate::{
@@ -61,6 +62,31 @@ pub fn file(file: &Path) -> io::Result<Verdict> {
         report,
         error,
     })
+}
+
+/// What the accepted libraries of a directory say of their error codes, each code once. A library that is rejected is left out.
+///
+/// # Errors
+/// If the directory cannot be read, or no private copy can be made.
+pub fn error_codes(plugin_dir: &Path) -> io::Result<Vec<ErrorInfo>> {
+    let mut known: Vec<ErrorInfo> = Vec::new();
+    for entry in std::fs::read_dir(plugin_dir)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') || !name.ends_with(".so") {
+            continue;
+        }
+        for info in file(&path)?
+            .report
+            .into_iter()
+            .flat_map(|report| report.errors)
+        {
+            if known.iter().all(|known| known.code != info.code) {
+                known.push(info);
+            }
+        }
+    }
+    Ok(known)
 }
 
 /// A row of [`survey`]: the version's row, and what it would leave behind if it were retired now.

@@ -36,6 +36,9 @@ pub struct ProbeReport {
     pub version: String,
     /// What it can do.
     pub features: Vec<String>,
+    /// The error codes that its jobs can fail with; none where it does not say.
+    #[serde(default)]
+    pub errors: Vec<plugin_api::ErrorInfo>,
     /// How many thread keys of the process it keeps.
     pub thread_keys: Option<usize>,
     /// How many threads it leaves behind when it is closed; 0 is right.

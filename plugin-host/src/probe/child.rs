@@ -119,6 +119,7 @@ fn try_out(copy: &Path, out: &mut Out) -> Result<ProbeReport, Refusal> {
         name: info.name,
         version: version.to_string(),
         features: info.features,
+        errors: info.errors,
         thread_keys: Some(keys.saturating_sub(free_thread_keys(ALL_KEYS))),
         threads_left: self::threads().saturating_sub(threads),
     })
