@@ -37,7 +37,7 @@ fn known_codes(plugin_dir: Option<&Path>) -> Vec<ErrorInfo> {
 #[must_use]
 pub fn run(args: ExplainArgs) -> Exit {
     let Some(asked) = args.asked else {
-        for info in known_codes(args.job.plugin_dir.as_deref()) {
+        for info in known_codes(args.job.target.plugin_dir.as_deref()) {
             println!("{:<18} {}", info.code.as_str(), info.meaning);
         }
         return Exit::Done;
@@ -48,7 +48,7 @@ pub fn run(args: ExplainArgs) -> Exit {
     if statement::is_statement(&asked) {
         return run::run(&RunArgs::of_statement(asked, args.job));
     }
-    explain_code(&asked, &known_codes(args.job.plugin_dir.as_deref()))
+    explain_code(&asked, &known_codes(args.job.target.plugin_dir.as_deref()))
 }
 
 fn explain_code(asked: &str, known: &[ErrorInfo]) -> Exit {
