@@ -56,6 +56,10 @@ impl<const N: usize> Json<N> {
         }
     }
 
+    #[expect(
+        clippy::ptr_arg,
+        reason = "a plain str does not tell that it is known when the plugin is compiled"
+    )]
     const fn text(&mut self, text: &Cow<'static, str>) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let Cow::Borrowed(text) = text else {
