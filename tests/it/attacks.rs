@@ -137,7 +137,8 @@ fn lists_of_large_records_that_nobody_reads_fill_no_more_than_their_share() {
     // The sockets hold some of it, which is the system's memory and bounded by it.
     let fitting = |status: &u16| [200, 429].contains(status);
     assert!(statuses.iter().all(fitting), "{statuses:?}");
-    target.survived(220);
+    // limits.max_buffered_bytes is 256 MiB where nobody says; the rest is what a host needs beside it.
+    target.survived(330);
     drop(unread);
     let deadline = Instant::now() + LONGEST;
     while target

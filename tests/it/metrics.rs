@@ -40,7 +40,7 @@ fn metrics() -> String {
         .unwrap();
     let place = Place::new(CONFIG, &engine.url());
     let host = place.serve();
-    for (table, status) in [("small", 200), ("missing", 404)] {
+    for (table, status) in [("small", 200), ("nowhere", 404)] {
         let body = json!({"command_criteria": ["type:sync"], "cluster_criteria": ["type:dynamodb"],
                           "context": {"query": format!("SELECT * FROM {table}")}});
         let answer = host.call("POST", "/api/v1/job", Some("a"), &body.to_string());
