@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_long_name_of_a_narrow_number_is_shortened_before_a_column_is_left_out() {
-        assert_eq!(fit(&[number(30, 2), number(30, 2)], Some(20)), [9, 9]);
+        assert_eq!(fit(&[number(30, 2), number(30, 2)], Some(30)), [14, 14]);
     }
 
     #[test]

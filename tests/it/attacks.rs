@@ -337,8 +337,10 @@ fn a_document_of_many_megabytes_ends_in_time() {
     let document = format!(
         r#"{{"context":{{"query":"SELECT * FROM t WHERE a = ?","timeout_seconds":1,"parameters":[{values}1]}}}}"#
     );
-    let mut call = CallOptions::default();
-    call.timeout = Some(Duration::from_secs(1));
+    let call = CallOptions {
+        timeout: Some(Duration::from_secs(1)),
+        ..CallOptions::default()
+    };
     let before = memory(std::process::id(), "VmRSS");
     let began = Instant::now();
     let outcome = harness_tests::dynamo().run_job(document.as_bytes(), &call);

@@ -1,5 +1,10 @@
 //! Jobs that continue one another, and pages that name one another wrongly.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "small random numbers, on 64-bit machines"
+)]
+
 use engines::{
     embedded::Embedded,
     faults::{Fault, Faults},

@@ -330,10 +330,6 @@ enum Reads {
 /// Statements with the operation, key conditions and segments that EXPLAIN tells, and what DynamoDB Local reads.
 ///
 /// The table `explained` has the keys `pk` and `sk`, eight partitions of one page each, and two indexes.
-#[expect(
-    clippy::type_complexity,
-    reason = "a table is easiest to read as tuples"
-)]
 const STATEMENTS: [(&str, &str, &[&str], bool, Reads); 44] = {
     use Reads::{Everything, Nothing, Partitions, Undecided};
     const NONE: &[&str] = &[];

@@ -76,10 +76,12 @@ fn a_job_runs_in_the_worker_with_progress_and_log_and_the_library_is_never_in_th
     let stage = echo(None);
     let pages = Arc::new(AtomicU64::new(0));
     let told = Arc::clone(&pages);
-    let mut call = CallOptions::default();
-    call.progress = Some(Arc::new(move |_, pages, _| {
-        told.store(pages, Ordering::Relaxed)
-    }));
+    let call = CallOptions {
+        progress: Some(Arc::new(move |_, pages, _| {
+            told.store(pages, Ordering::Relaxed);
+        })),
+        ..CallOptions::default()
+    };
     let lease = stage.registry.lease("echo", None).unwrap();
     let answer = lease.run_job(&job(json!({"n": 1})), &call).unwrap();
     let answer: Value = serde_json::from_slice(&answer).unwrap();
@@ -158,8 +160,10 @@ fn a_job_that_may_crash_again_runs_alone_and_leaves_the_others_in_peace() {
 #[test]
 fn a_job_that_heeds_nothing_is_killed_with_its_worker_after_its_deadline() {
     let stage = echo(None);
-    let mut call = CallOptions::default();
-    call.timeout = Some(Duration::from_millis(50));
+    let call = CallOptions {
+        timeout: Some(Duration::from_millis(50)),
+        ..CallOptions::default()
+    };
     let lease = stage.registry.lease("echo", None).unwrap();
     let error = lease
         .run_job(&job(json!({"crash": "hang"})), &call)

@@ -373,14 +373,11 @@ fn static_slot() -> (&'static Slot<Actor>, Arc<Stage>) {
     (Box::leak(Box::new(slot)), stage)
 }
 
+/// Where the answers of started jobs arrive.
+type Answers = mpsc::Receiver<Result<Vec<u8>, ErrorCode>>;
+
 /// Starts a job; what its end will be told through.
-fn start(
-    slot: &'static Slot<Actor>,
-    job: &str,
-) -> (
-    Result<(), ErrorCode>,
-    mpsc::Receiver<Result<Vec<u8>, ErrorCode>>,
-) {
+fn start(slot: &'static Slot<Actor>, job: &str) -> (Result<(), ErrorCode>, Answers) {
     let (end, told) = mpsc::channel();
     let started = slot.start_job(job.to_owned(), call(), move |outcome| {
         end.send(outcome.map_err(|error| error.code)).unwrap();

@@ -62,7 +62,8 @@ fn an_endless_body_is_read_to_its_bound_whoever_sends_it() {
             ("AWS_EC2_METADATA_DISABLED", "false"),
             ("AWS_EC2_METADATA_SERVICE_ENDPOINT", url.as_str()),
         ];
-        let cases: [(&str, &[(&str, &str)], Value); 4] = [
+        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Value);
+        let cases: [Case<'_>; 4] = [
             ("DynamoDB", &KEYS, job(&url, &json!({}))),
             ("STS", &KEYS, job(&dynamodb.url(), &role)),
             ("container", &container, job(&dynamodb.url(), &json!({}))),
