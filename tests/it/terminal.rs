@@ -67,7 +67,7 @@ fn tables() -> Value {
             {"id": {"S": "125"}, "title": {"S": "two\nlines\u{1b}[31m"}, "price": {"N": "0.5"}},
         ],
         "films": [
-            {"id": {"S": "1"}, "title": {"S": long}, "cast": {"L": [{"M": {"name": {"S": "A. Actor"}, "born": {"N": "1970"}}}]},
+            {"id": {"S": "1"}, "title": {"S": long}, "cast": {"L": [{"M": {"name": {"S": "A. Actor, born in 1970"}}}]},
              "rating": {"N": "12345678901234567890.12345678901234567"}},
         ],
         "scripts": [
