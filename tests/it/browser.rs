@@ -127,7 +127,8 @@ async fn people_query_read_errors_and_look_around_in_a_real_browser() {
     ask(&page, "SELECT * FROM every_type", "Run").await;
     wait_for(&page, "document.getElementById('sign-in').open").await;
     act(&page, "const f = document.querySelector('#sign-in form'); f.elements.user.value = arguments[0]; f.querySelector('button').click()", "alice").await;
-    wait_for(&page, "document.querySelector('.grid')").await;
+    // Rows are drawn with the browser's next frame.
+    wait_for(&page, "document.querySelector('.grid-row .cell')").await;
     let cells = act(&page, "return [...document.querySelectorAll('.cell')].map((c) => c.className + '|' + c.textContent).join('\\n')", "").await;
     let cells = cells.as_str().unwrap().to_owned();
     assert!(
@@ -182,7 +183,7 @@ async fn people_query_read_errors_and_look_around_in_a_real_browser() {
         "Run",
     )
     .await;
-    wait_for(&page, "document.querySelector('.grid')").await;
+    wait_for(&page, "document.querySelector('.grid-row .cell')").await;
     assert_eq!(
         act(
             &page,
