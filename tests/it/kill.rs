@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeMap,
-    env,
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +14,10 @@ use std::{
 };
 
 use engines::embedded::Embedded;
-use harness_tests::serving::{Place, Serving, call};
+use harness_tests::{
+    serving::{Place, Serving, call},
+    torture::seeds,
+};
 use serde_json::{Value, json};
 
 const CONFIG: &str = "
@@ -52,10 +54,6 @@ struct Told {
 
 #[test]
 fn nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill() {
-    let rounds: u64 = env::var("KILL_ROUNDS")
-        .ok()
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(20);
     let engine = Embedded::start().unwrap();
     engine.load(&tables()).unwrap();
     let place = Place::new(CONFIG, &engine.url());
@@ -72,7 +70,9 @@ fn nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill() {
 
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     let (mut accepted, mut answered, mut failed) = (0, 0, 0);
-    for round in 0..rounds {
+    let mut rounds = 0;
+    for round in seeds("KILL_ROUNDS", 20) {
+        rounds += 1;
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);

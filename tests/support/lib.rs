@@ -6,6 +6,7 @@
 pub mod child;
 pub mod pty;
 pub mod serving;
+pub mod torture;
 
 use std::{
     env,

@@ -5,6 +5,7 @@ mod bench;
 mod dist;
 mod new_plugin;
 mod tasks;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -17,6 +18,8 @@ usage: cargo xtask COMMAND
   bench [--costs] [--sizes] [--pages] [--jobs] [--host] [--all] [--rounds N] [--mb N] [--seconds N] [--write]
                 measure the plugin beside its peers, answers of all sizes, page sizes, many jobs at once, the host under load;
                 --costs where nothing is named; --write: into docs/BENCHMARKS.md
+  torture [--minutes N] [--only NAME] [--seed N] [--list]
+                what the product survives, at full length, with figures; each part for at most N minutes; one part; one seed again
   dist          a folder dist/ to install from
   new-plugin NAME   a folder NAME/ with a plugin to begin from
 ";
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         Some(("test", rest)) => tasks::test(rest),
         Some(("lint", [])) => tasks::lint(),
         Some(("bench", rest)) => bench::bench(rest),
+        Some(("torture", rest)) => torture::torture(rest),
         Some(("dist", [])) => dist::dist(),
         Some(("new-plugin", [name])) => new_plugin::new_plugin(name),
         Some(("help" | "--help" | "-h", _)) => {

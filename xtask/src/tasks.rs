@@ -50,7 +50,7 @@ pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
 
 /// Builds everything in the one profile that demo and tests share. Always the same packages: another selection would unify
 /// features otherwise and build the AWS SDK again.
-fn build() -> anyhow::Result<()> {
+pub(crate) fn build() -> anyhow::Result<()> {
     run(&mut cargo(&["build", "--workspace"]))
 }
 
@@ -89,23 +89,26 @@ pub(crate) fn test(args: &[String]) -> anyhow::Result<()> {
     build()?;
     run(&mut Command::new(target().join("debug/engines-install")))?;
     let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    without_account(&mut tests).args(args);
+    run(&mut tests)?;
+    if in_ci { lint() } else { Ok(()) }
+}
+
+/// Gives tests of a built workspace credentials that will do for the engines, and hides the caller's account from them.
+pub(crate) fn without_account(tests: &mut Command) -> &mut Command {
     for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
         tests.env_remove(name);
     }
     let nowhere = target().join("no-such-file");
     tests
-        .args(args)
         .env("HARNESS_BUILT", "1")
-        // Any credentials will do for the engines; nothing of the caller's account is ever seen.
         .envs([
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
         ])
         .env("AWS_CONFIG_FILE", &nowhere)
-        .env("AWS_SHARED_CREDENTIALS_FILE", &nowhere);
-    run(&mut tests)?;
-    if in_ci { lint() } else { Ok(()) }
+        .env("AWS_SHARED_CREDENTIALS_FILE", &nowhere)
 }
 
 pub(crate) fn lint() -> anyhow::Result<()> {

@@ -1,0 +1,129 @@
+//! `cargo xtask torture`: the tests that try to break the product, at full length.
+//!
+//! A part is a test of the integration binary, which runs in short form in `cargo xtask test`, and the variable that sets its length.
+//! A new part is a line of [`PARTS`] and a test that asks `harness_tests::torture` for its turns.
+
+use std::{env, str::FromStr, time::Instant};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::tasks::{build, cargo, run, target, without_account};
+
+struct Part {
+    /// What `--only` calls it; several lines may have one name.
+    name: &'static str,
+    what: &'static str,
+    /// The test's whole path in the integration binary.
+    test: &'static str,
+    /// The variable that holds its length, and its full length.
+    length: (&'static str, &'static str),
+}
+
+const PARTS: &[Part] = &[Part {
+    name: "kill",
+    what: "SIGKILL of the host at random moments; what it acknowledged is there afterwards, whole",
+    test: "kill::nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill",
+    length: ("KILL_ROUNDS", "500"),
+}];
+
+#[derive(Default)]
+struct Options {
+    minutes: Option<u64>,
+    only: Option<String>,
+    seed: Option<u64>,
+    list: bool,
+}
+
+impl Options {
+    fn read(args: &[String]) -> anyhow::Result<Self> {
+        let mut options = Self::default();
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--minutes" => options.minutes = Some(value(arg, args.next())?),
+                "--only" => options.only = Some(value(arg, args.next())?),
+                "--seed" => options.seed = Some(value(arg, args.next())?),
+                "--list" => options.list = true,
+                _ => bail!(
+                    "torture takes --minutes N, --only NAME, --seed N and --list, not {arg:?}"
+                ),
+            }
+        }
+        ensure!(
+            options.seed.is_none() || options.only.is_some(),
+            "--seed needs --only: a seed belongs to one part"
+        );
+        Ok(options)
+    }
+}
+
+fn value<T: FromStr>(flag: &str, value: Option<&String>) -> anyhow::Result<T> {
+    let value = value.with_context(|| format!("{flag} needs a value"))?;
+    value
+        .parse()
+        .ok()
+        .with_context(|| format!("{flag} cannot be {value:?}"))
+}
+
+pub(crate) fn torture(args: &[String]) -> anyhow::Result<()> {
+    let options = Options::read(args)?;
+    let wanted = |part: &&Part| options.only.as_ref().is_none_or(|name| name == part.name);
+    let parts: Vec<&Part> = PARTS.iter().filter(wanted).collect();
+    if options.list || parts.is_empty() {
+        for part in PARTS {
+            println!(
+                "{:<10} {} ({}={})",
+                part.name, part.what, part.length.0, part.length.1
+            );
+        }
+        ensure!(options.list, "--only names no part of this list");
+        return Ok(());
+    }
+    build()?;
+    run(&mut std::process::Command::new(
+        target().join("debug/engines-install"),
+    ))?;
+    let mut failed = Vec::new();
+    for part in parts {
+        eprintln!("torture: {}: {}", part.name, part.what);
+        let begun = Instant::now();
+        let outcome = one(part, &options);
+        let seconds = begun.elapsed().as_secs();
+        match outcome {
+            Ok(()) => eprintln!("torture: {}: passed after {seconds} s", part.name),
+            Err(error) => {
+                eprintln!(
+                    "torture: {}: FAILED after {seconds} s: {error:#}",
+                    part.name
+                );
+                failed.push(part.test);
+            }
+        }
+    }
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    Ok(())
+}
+
+fn one(part: &Part, options: &Options) -> anyhow::Result<()> {
+    let mut test = cargo(&["test", "--workspace", "--quiet", "--test", "it"]);
+    let (variable, full) = part.length;
+    // A length that the caller has set counts; a script may want another than the full one.
+    let length = env::var(variable).unwrap_or_else(|_| full.to_owned());
+    without_account(&mut test)
+        .env(variable, length)
+        .env("TORTURE_PART", part.name)
+        .args([
+            "--",
+            "--exact",
+            part.test,
+            "--include-ignored",
+            "--nocapture",
+        ]);
+    if let Some(minutes) = options.minutes {
+        test.env("TORTURE_MINUTES", minutes.to_string());
+    }
+    if let Some(seed) = options.seed {
+        test.env("TORTURE_SEED", seed.to_string());
+    }
+    run(&mut test)
+}
