@@ -1,4 +1,4 @@
-//! The plugin's built library, loaded and called as a host does, through either door.
+//! The plugin's built library, loaded and called as a host does, through either set of entry points.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub(crate) fn through_c(library: &Path, url: &str) -> anyhow::Result<Value> {
     measured(|| call(&job(url)))
 }
 
-/// The Rust door, as the host calls it.
+/// The Rust entry points, as the host calls it.
 pub(crate) fn through_typed(library: &Path, url: &str) -> anyhow::Result<Value> {
     let library = open(library)?;
     let call = |job: &[u8]| {
@@ -38,7 +38,7 @@ pub(crate) fn through_typed(library: &Path, url: &str) -> anyhow::Result<Value> 
     measured(|| call(&job(url)))
 }
 
-/// The Rust door, the table read in so many segments.
+/// The Rust entry points, the table read in so many segments.
 pub(crate) fn in_segments(library: &Path, url: &str, n_segments: u32) -> anyhow::Result<Value> {
     let library = open(library)?;
     let call = |job: &[u8]| {

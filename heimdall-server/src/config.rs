@@ -15,7 +15,7 @@ pub use objects::{Cluster, Command, Object, Status};
 pub use settings::{Auth, Config, Limits, Retention, Server};
 pub use yaml::Problem;
 
-/// Why a configuration cannot be used. Operator: mend the file at the lines named.
+/// Why a configuration cannot be used. Operator: fix the file at the lines named.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.

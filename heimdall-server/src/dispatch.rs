@@ -26,7 +26,7 @@ use crate::job::{Job, JobStatus, Route, Submission, new_id, now, raw};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
-use crate::route::{self, Pair};
+use crate::route::{self, ResolvedRoute};
 use crate::store::{Put, Store, StoreError};
 
 pub(crate) use run::ATTEMPTS;
@@ -313,7 +313,7 @@ impl Dispatch {
         Ok(true)
     }
 
-    fn route(&self, submission: &Submission) -> Result<Pair, HostError> {
+    fn route(&self, submission: &Submission) -> Result<ResolvedRoute, HostError> {
         let none = Default::default();
         let commands = submission.command_criteria.as_ref().unwrap_or(&none);
         let clusters = submission.cluster_criteria.as_ref().unwrap_or(&none);
@@ -327,7 +327,7 @@ impl Dispatch {
         submission: &Submission,
         id: &str,
         user: &str,
-        (command, cluster): &Pair,
+        (command, cluster): &ResolvedRoute,
     ) -> Job {
         let now = now();
         let (command, cluster) = (&command.command, &cluster.cluster.object);

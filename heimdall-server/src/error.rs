@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 pub enum Code {
     /// A code of a plugin's error document, see [`ErrorCode`].
     Plugin(ErrorCode),
-    /// A query parameter, cursor or status value cannot be meant. Caller: mend it.
+    /// A query parameter, cursor or status value cannot be meant. Caller: fix it.
     InvalidRequest,
-    /// No active command and cluster carry what the job asks for. Caller: mend the criteria.
+    /// No active command and cluster carry what the job asks for. Caller: fix the criteria.
     NoRoute,
     /// No caller, no token, or a wrong one.
     Unauthenticated,

@@ -15,7 +15,6 @@ pub mod janitor;
 pub mod job;
 pub mod log;
 pub mod metrics;
-mod nearest;
 pub mod plugins;
 pub mod recover;
 pub mod route;

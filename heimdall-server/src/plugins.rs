@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::error::{Code, HostError};
 use plugin_host::registry::{
-    self, Names, Place, PluginStatus, Registry, RegistryError, RegistryOptions, UseError,
+    self, IsolationMode, Names, PluginStatus, Registry, RegistryError, RegistryOptions, UseError,
 };
 use plugin_host::worker::WorkerOptions;
 
@@ -186,7 +186,7 @@ impl Registries {
         let mut worker = WorkerOptions::new();
         worker.memory_bytes = isolation.worker_memory;
         let workers = Registry::open(RegistryOptions {
-            place: Place::Worker(worker),
+            isolation: IsolationMode::Worker(worker),
             names,
             ..self.options.clone()
         })?;

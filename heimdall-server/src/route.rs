@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use crate::catalog::{Catalog, LiveCluster, LiveCommand};
 use crate::error::{Code, HostError};
-use crate::nearest::nearest;
+use plugin_api::near;
 
 /// A command and a cluster that it may run on.
-pub type Pair = (Arc<LiveCommand>, Arc<LiveCluster>);
+pub type ResolvedRoute = (Arc<LiveCommand>, Arc<LiveCluster>);
 
 /// The pair that runs a job; `choose` is given the number of matches and names one.
 ///
@@ -22,7 +22,7 @@ pub fn resolve(
     command_criteria: &BTreeSet<String>,
     cluster_criteria: &BTreeSet<String>,
     choose: impl FnOnce(usize) -> usize,
-) -> Result<Pair, HostError> {
+) -> Result<ResolvedRoute, HostError> {
     for (name, criteria) in [
         ("command_criteria", command_criteria),
         ("cluster_criteria", cluster_criteria),
@@ -69,7 +69,7 @@ fn matches(
     catalog: &Catalog,
     commands: &BTreeSet<String>,
     clusters: &BTreeSet<String>,
-) -> Vec<Pair> {
+) -> Vec<ResolvedRoute> {
     let mut pairs = Vec::new();
     for command in catalog.commands() {
         if !command.is_active() || !commands.is_subset(&command.command.object.tags) {
@@ -164,7 +164,7 @@ fn explain_tags(
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let hint = match nearest(unknown, all.iter().copied()) {
+    let hint = match near(unknown, all.iter().copied()) {
         Some(near) => format!("the nearest tag is '{near}': did you mean that?"),
         None if known().is_empty() => format!("no {kind} with tags is defined"),
         None => format!("tags of {kind}s: {}", known()),

@@ -7,7 +7,7 @@ mod answer;
 mod auth;
 mod body;
 mod buffers;
-mod crowd;
+mod connections;
 mod jobs;
 mod links;
 mod listen;
@@ -47,7 +47,7 @@ struct App {
     metrics: Arc<Metrics>,
     log: Arc<Log>,
     checker: Checker,
-    gate: auth::Gate,
+    authenticator: auth::Authenticator,
     web_ui: Option<console::WebUi>,
     ready: ready::Readiness,
     buffers: buffers::Buffers,

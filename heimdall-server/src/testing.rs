@@ -63,7 +63,7 @@ impl Plugin for Fake {
             }
             "fail" => {
                 let code = ErrorCode::from(rest.to_owned());
-                Err(Error::new(code, "it failed").hint("mend it"))
+                Err(Error::new(code, "it failed").hint("fix it"))
             }
             "log" => {
                 ctx.log(Level::Info, "fake", rest);

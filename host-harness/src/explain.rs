@@ -64,9 +64,7 @@ fn explain_code(asked: &str, known: &[ErrorInfo]) -> Exit {
             Exit::Done
         }
         None => {
-            let nearest = known.iter().map(|info| info.code.as_str()).max_by(|a, b| {
-                strsim::jaro_winkler(a, &wanted).total_cmp(&strsim::jaro_winkler(b, &wanted))
-            });
+            let nearest = plugin_api::nearest(&wanted, known.iter().map(|info| info.code.as_str()));
             eprintln!(
                 "error: there is no error code '{wanted}'; did you mean {}?",
                 nearest.unwrap_or("INVALID_JOB")

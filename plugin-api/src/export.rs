@@ -1,6 +1,6 @@
 //! The one line of a plugin author.
 
-/// Makes a library of a [`Plugin`](crate::Plugin): both doors, for that one type. Once per library.
+/// Makes a library of a [`Plugin`](crate::Plugin): both sets of entry points, for that one type. Once per library.
 ///
 /// The library's version is the calling crate's Cargo version, or the one given: `export_plugin!(Mine, version = "2.1.0")`.
 #[macro_export]
@@ -22,7 +22,7 @@ macro_rules! export_plugin {
                 abi_stable::library::{
                     __call_root_module_loader, CheckTypeLayout, LibHeader, RootModuleResult,
                 },
-                door,
+                entry_points,
                 module::{PluginModule, PluginModuleRef, Reply},
                 types::{DoneFn, HpBuffer, HpCall, HpHost, HpInfo},
                 types_1_0,
@@ -33,7 +33,7 @@ macro_rules! export_plugin {
             type Exported = $plugin;
 
             static SLOT: Slot<Exported> = Slot::new();
-            static INFO: HpInfo = door::info(
+            static INFO: HpInfo = entry_points::info(
                 $crate::c_text!(<Exported as $crate::Plugin>::NAME),
                 $crate::c_text!($version),
                 $crate::c_text!(<Exported as $crate::Plugin>::FEATURES),
@@ -41,7 +41,7 @@ macro_rules! export_plugin {
                     const ERRORS: &[$crate::ErrorInfo] = <Exported as $crate::Plugin>::ERRORS;
                     const LENGTH: usize = $crate::private::errors_json::<0>(ERRORS).1;
                     const JSON: [u8; LENGTH + 1] = $crate::private::errors_json(ERRORS).0;
-                    door::c_str(&JSON)
+                    entry_points::c_str(&JSON)
                 },
             );
 
@@ -70,7 +70,7 @@ macro_rules! export_plugin {
                 out: *mut HpBuffer,
             ) -> i32 {
                 // SAFETY: the caller keeps to the C header; so in all of these.
-                unsafe { door::plugin_open(&SLOT, host, config, config_len, out) }
+                unsafe { entry_points::plugin_open(&SLOT, host, config, config_len, out) }
             }
             unsafe extern "C" fn run(
                 job: *const u8,
@@ -79,7 +79,7 @@ macro_rules! export_plugin {
                 out: *mut HpBuffer,
             ) -> i32 {
                 // SAFETY: as above.
-                unsafe { door::run_job(&SLOT, job, job_len, call.cast(), out) }
+                unsafe { entry_points::run_job(&SLOT, job, job_len, call.cast(), out) }
             }
             unsafe extern "C" fn run_typed(
                 job: *const u8,
@@ -87,11 +87,11 @@ macro_rules! export_plugin {
                 call: *const types_1_0::HpCall,
             ) -> Reply {
                 // SAFETY: as above.
-                unsafe { door::run_job_typed(&SLOT, job, job_len, call.cast()) }
+                unsafe { entry_points::run_job_typed(&SLOT, job, job_len, call.cast()) }
             }
             unsafe extern "C" fn cancel(job_id: *const u8, job_id_len: usize) -> i32 {
                 // SAFETY: as above.
-                unsafe { door::cancel_job(&SLOT, job_id, job_id_len) }
+                unsafe { entry_points::cancel_job(&SLOT, job_id, job_id_len) }
             }
             unsafe extern "C" fn health(
                 cluster: *const u8,
@@ -100,15 +100,15 @@ macro_rules! export_plugin {
                 out: *mut HpBuffer,
             ) -> i32 {
                 // SAFETY: as above.
-                unsafe { door::check_health(&SLOT, cluster, cluster_len, call.cast(), out) }
+                unsafe { entry_points::check_health(&SLOT, cluster, cluster_len, call.cast(), out) }
             }
             unsafe extern "C" fn close(within_ms: u64, out: *mut HpBuffer) -> i32 {
                 // SAFETY: as above.
-                unsafe { door::plugin_close(&SLOT, within_ms, out) }
+                unsafe { entry_points::plugin_close(&SLOT, within_ms, out) }
             }
             unsafe extern "C" fn free(buffer: *mut HpBuffer) {
                 // SAFETY: as above.
-                unsafe { door::free_buffer(buffer) }
+                unsafe { entry_points::free_buffer(buffer) }
             }
 
             // What abi_stable's `export_root_module` writes; that attribute wants abi_stable among the author's own dependencies.
@@ -163,7 +163,7 @@ macro_rules! export_plugin {
                 out: *mut HpBuffer,
             ) -> i32 {
                 // SAFETY: as above.
-                unsafe { door::start_job(&SLOT, job, job_len, call, done, out) }
+                unsafe { entry_points::start_job(&SLOT, job, job_len, call, done, out) }
             }
             #[unsafe(no_mangle)]
             unsafe extern "C" fn cancel_job(job_id: *const u8, job_id_len: usize) -> i32 {
@@ -200,7 +200,7 @@ macro_rules! export_plugin {
 macro_rules! c_text {
     ($text:expr) => {{
         const TEXT: &str = $text;
-        const BYTES: [u8; TEXT.len() + 1] = $crate::private::door::with_nul(TEXT);
-        $crate::private::door::c_str(&BYTES)
+        const BYTES: [u8; TEXT.len() + 1] = $crate::private::entry_points::with_nul(TEXT);
+        $crate::private::entry_points::c_str(&BYTES)
     }};
 }

@@ -1,7 +1,7 @@
 //! The interface between a job host and its plugins, version 1.1.
 //!
 //! **For plugin authors:** implement [`Plugin`] for a type of yours and write one line, [`export_plugin!`]. The crate makes both
-//! doors of the library, the C symbols and the `abi_stable` root module, keeps the life cycle (open, jobs, cancel, close), and
+//! sets of entry points of the library, the C symbols and the `abi_stable` root module, keeps the life cycle (open, jobs, cancel, close), and
 //! catches every panic. An author writes no `unsafe`.
 //!
 //! ```
@@ -32,6 +32,7 @@ mod export;
 mod ffi;
 mod job;
 pub mod json;
+mod nearest;
 mod panic;
 mod slot;
 mod start;
@@ -41,14 +42,16 @@ use std::time::Duration;
 pub use error::{Error, ErrorCode, ErrorInfo, Partial};
 pub use ffi::memory::advise_huge_pages;
 pub use job::{Host, JobCtx, Level};
+pub use nearest::{near, nearest};
 pub use panic::{catch_panics, quiet_panics_on_this_thread};
 pub use start::{Done, NotStarted};
 
 /// The binary interface itself: the C structs, the status numbers and the root module, for the crate that calls libraries
 /// (`plugin-host`) and for tests of the layout. A plugin's author and a host's author need none of it.
 pub mod abi {
-    pub use crate::ffi::door::{DONE, FAILED, MISUSE};
+    pub use crate::ffi::entry_points::{DONE, FAILED, MISUSE};
     pub use crate::ffi::module::{PluginModule, PluginModuleRef, Reply};
+    pub use crate::ffi::symbols::{EXPORTED, NEWEST_GLIBC, REQUIRED};
     pub use crate::ffi::types::{
         ABI_MAJOR, ABI_MINOR, DoneFn, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpCall, HpHost, HpInfo,
         size32,
@@ -61,7 +64,7 @@ pub mod abi {
 #[doc(hidden)]
 pub mod private {
     pub use crate::{
-        errors::to_json as errors_json, ffi::door, ffi::module, ffi::types, ffi::types_1_0,
+        errors::to_json as errors_json, ffi::entry_points, ffi::module, ffi::types, ffi::types_1_0,
         slot::Slot,
     };
     pub use abi_stable;

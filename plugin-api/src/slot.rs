@@ -1,6 +1,6 @@
 //! The one place of a library that holds its plugin: fresh → open ⇄ closed, and the jobs under way.
 //!
-//! In: the doors' calls, already checked. Out: the plugin's answers. Jobs hold the plugin by `Arc`, so a call after close can
+//! In: the calls of the entry points, already checked. Out: the plugin's answers. Jobs hold the plugin by `Arc`, so a call after close can
 //! only find an empty slot, never freed memory.
 
 use std::{
@@ -32,7 +32,7 @@ impl From<Error> for Refusal {
     }
 }
 
-/// What the doors know about one call besides its document.
+/// What the entry points know about one call besides its document.
 pub(crate) struct CallInfo {
     pub(crate) started: Instant,
     pub(crate) deadline: Option<Instant>,
@@ -179,7 +179,7 @@ impl<P: Plugin> Slot<P> {
         call: CallInfo,
         f: impl FnOnce(&P, &JobCtx) -> Result<Vec<u8>, Error>,
     ) -> Result<Vec<u8>, Error> {
-        // A panic in `f` passes through here, removes the job from the running jobs on its way, and is caught by the door.
+        // A panic in `f` passes through here, removes the job from the running jobs on its way, and is caught by the entry point.
         let under_way = self.begin(id, call)?;
         f(&under_way.instance().plugin, &under_way.ctx)
     }

@@ -1,4 +1,4 @@
-//! A plugin that does nothing: what is left is the price of a call (`benches/doors.rs`).
+//! A plugin that does nothing: what is left is the price of a call (`benches/entry_points.rs`).
 #![forbid(unsafe_code)]
 
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! The fence: every `unsafe` of the crate is in this folder.
 //!
-//! `library` opens a library and calls its functions · `call` what goes into a call and comes out of it · `c_door` the C function `run_job`, for tests and benchmarks · `process` what
+//! `library` opens a library and calls its functions · `call` what goes into a call and comes out of it · `c_symbols` the C function `run_job`, for tests and benchmarks · `process` what
 //! only C knows of the host's own process.
 
-mod c_door;
+mod c_symbols;
 pub(crate) mod call;
 pub(crate) mod library;
 pub(crate) mod process;

@@ -62,4 +62,4 @@ pub use ffi::{
 };
 pub use load::raise_file_limit;
 pub use probe::ProbeReport;
-pub use registry::{Lease, Names, Place, Registry, RegistryError, RegistryOptions};
+pub use registry::{IsolationMode, Lease, Names, Registry, RegistryError, RegistryOptions};

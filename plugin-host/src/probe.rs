@@ -243,7 +243,7 @@ fn died(step: Step, timed_out: Option<Duration>, status: ExitStatus) -> Refusal 
         return Refusal::new(
             RefusalCode::Crashed,
             format!("the library crashed {doing}, by {}", signal_name(signal)),
-            "it was stopped in a process of its own and would have ended the host; mend the plugin",
+            "it was stopped in a process of its own and would have ended the host; fix the plugin",
         );
     }
     Refusal::new(
@@ -252,7 +252,7 @@ fn died(step: Step, timed_out: Option<Duration>, status: ExitStatus) -> Refusal 
             "the library ended its process {doing}, with exit status {}",
             status.code().unwrap_or_default()
         ),
-        "a plugin must never call exit; mend it",
+        "a plugin must never call exit; fix it",
     )
 }
 

@@ -62,14 +62,14 @@ pub struct RegistryOptions {
     /// Where the private directory of copies is made; it must allow execution.
     pub copies_in: PathBuf,
     /// Where the versions run.
-    pub place: Place,
+    pub isolation: IsolationMode,
     /// Which plugins of the directory are served; the others are left alone.
     pub names: Names,
 }
 
 /// Where the versions of a registry run.
 #[derive(Debug, Clone)]
-pub enum Place {
+pub enum IsolationMode {
     /// In the host's own process.
     InProcess,
     /// Each in a worker process of its own, which the host outlives whatever the library does.
@@ -120,7 +120,7 @@ impl RegistryOptions {
             probe_limit: Duration::from_secs(4),
             key_floor: 64,
             copies_in: std::env::temp_dir(),
-            place: Place::InProcess,
+            isolation: IsolationMode::InProcess,
             names: Names::default(),
         }
     }
@@ -280,8 +280,8 @@ impl Registry {
             keepers: Mutex::new(Vec::new()),
         };
         core.rescan(true)?;
-        // Only what comes in from here on is news to the first reload.
-        core.lock().news.clear();
+        // Only what comes in from here on is reported by the first reload.
+        core.lock().changes.clear();
         registry.keep("plugin-keeper", {
             let core = Arc::clone(&core);
             move || core.keep()
@@ -351,8 +351,8 @@ impl Registry {
     pub fn reload(&self) -> Result<ReloadReport, RegistryError> {
         self.core.rescan(true)?;
         let mut state = self.core.lock();
-        let news = std::mem::take(&mut state.news);
-        Ok(status::report(&state, &news))
+        let changes = std::mem::take(&mut state.changes);
+        Ok(status::report(&state, &changes))
     }
 
     /// Serves another choice of plugins from now on; answers when it is decided what serves. Versions that are no longer chosen take
@@ -363,7 +363,7 @@ impl Registry {
     pub fn serve(&self, names: Names) -> Result<(), RegistryError> {
         self.core.lock().names = names;
         self.core.rescan(true)?;
-        let _turn = self.core.turn().ok_or(RegistryError::Closed)?;
+        let _changing = self.core.lock_changes().ok_or(RegistryError::Closed)?;
         self.core.switch();
         Ok(())
     }

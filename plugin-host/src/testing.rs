@@ -22,7 +22,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 /// One way to a plugin.
 #[derive(Debug)]
 pub struct Way {
-    /// The plugin, open. For all but `run_job`, which has a door of its own.
+    /// The plugin, open. For all but `run_job`, which has an entry point of its own.
     pub library: Library,
     by_c: bool,
     loaded: bool,
@@ -32,9 +32,9 @@ impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.loaded { "loaded" } else { "linked" })?;
         f.write_str(if self.by_c {
-            ", through the C door"
+            ", through the C entry points"
         } else {
-            ", through the Rust door"
+            ", through the Rust entry points"
         })
     }
 }
@@ -53,7 +53,7 @@ impl Way {
     }
 }
 
-/// Runs `test` against the plugin linked in and loaded, through the Rust door and the C door; opened before and closed after each.
+/// Runs `test` against the plugin linked in and loaded, through the Rust entry points and the C entry points; opened before and closed after each.
 ///
 /// `linked` is what `export_plugin!` made in the crate under test, `file` its built library: see [`build_library`]. A library holds
 /// one plugin, so tests of one process that call this for the same plugin must not run at once: make them one test.

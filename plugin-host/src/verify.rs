@@ -66,7 +66,7 @@ impl FromStr for Digest {
 
 /// What a file looks like from outside, to see whether it changed: itself, and the list that speaks of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct FileFingerprint {
     file: Option<Stamp>,
     sums: Option<Stamp>,
 }
@@ -95,7 +95,7 @@ impl Stamp {
     }
 }
 
-impl Look {
+impl FileFingerprint {
     pub(crate) fn at(path: &Path, sums: &Sums) -> Self {
         Self {
             file: fs::metadata(path).ok().map(|meta| Stamp::of(&meta)),
@@ -110,7 +110,7 @@ impl Look {
 }
 
 /// A file whose owner and mode can be trusted, and its bytes.
-pub(crate) struct Taken {
+pub(crate) struct VerifiedCopy {
     pub(crate) digest: Digest,
     /// Where its bytes lie now.
     pub(crate) copy: PathBuf,
@@ -180,9 +180,13 @@ pub(crate) fn directory(path: &Path, trusted: &[PathBuf]) -> Result<PathBuf, Dir
 }
 
 /// Waits until the file has not changed for `settle`: one that is still being copied is never read.
-pub(crate) fn settled(path: &Path, sums: &Sums, settle: Duration) -> Result<Look, Refusal> {
+pub(crate) fn settled(
+    path: &Path,
+    sums: &Sums,
+    settle: Duration,
+) -> Result<FileFingerprint, Refusal> {
     let until = Instant::now() + SETTLE_AT_MOST;
-    let mut look = Look::at(path, sums);
+    let mut fingerprint = FileFingerprint::at(path, sums);
     // A file that was last written a while ago needs no watching.
     let age = fs::metadata(path)
         .and_then(|meta| meta.modified())
@@ -191,17 +195,17 @@ pub(crate) fn settled(path: &Path, sums: &Sums, settle: Duration) -> Result<Look
     let mut wait = age.map_or(settle, |age| settle.saturating_sub(age));
     while !wait.is_zero() {
         thread::sleep(wait);
-        let next = Look::at(path, sums);
-        if next == look {
+        let next = FileFingerprint::at(path, sums);
+        if next == fingerprint {
             break;
         }
         if Instant::now() >= until {
             return Err(still_written());
         }
-        look = next;
+        fingerprint = next;
         wait = settle;
     }
-    Ok(look)
+    Ok(fingerprint)
 }
 
 /// Copies the file's bytes and says whether they may be used, all from one open file.
@@ -209,7 +213,7 @@ pub(crate) fn take(
     path: &Path,
     copies: &Copies,
     trusted_directories: &[PathBuf],
-) -> Result<Taken, Refusal> {
+) -> Result<VerifiedCopy, Refusal> {
     let mut file = open(path)?;
     let before = file.metadata().map_err(|error| unreadable(&error))?;
     trusted(&file, &before, trusted_directories)?;
@@ -218,7 +222,7 @@ pub(crate) fn take(
     if Stamp::of(&before) != Stamp::of(&after) || bytes != after.len() {
         return Err(still_written());
     }
-    Ok(Taken { digest, copy })
+    Ok(VerifiedCopy { digest, copy })
 }
 
 /// Opens what lies at the path, links followed; also where it is a pipe, on which an ordinary open would hang.

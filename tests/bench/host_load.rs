@@ -13,7 +13,7 @@ use std::{
 };
 
 use engines::replay::{self, Replay};
-use harness_tests::serving::{Place, Serving};
+use harness_tests::serving::{Serving, TestHost};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -37,7 +37,7 @@ fn main() {
     leave_core_0();
     let page = replay::page(&[r#"{"id":{"S":"123"}}"#], None);
     let engine = Replay::start(&[page], Duration::ZERO).expect("the replay server starts");
-    let place = Place::new(CONFIG, &engine.url());
+    let place = TestHost::new(CONFIG, &engine.url());
     let host = place.serve_on_core(0);
     run(&host, Duration::from_secs(2));
     let began_with = cpu(&host);

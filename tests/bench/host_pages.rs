@@ -5,7 +5,7 @@
 
 use std::{fs, time::Instant};
 
-use harness_tests::serving::{Place, Serving};
+use harness_tests::serving::{Serving, TestHost};
 use memchr::memmem;
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ const TICKS: f64 = 100.0;
 
 fn main() {
     let url = std::env::args().nth(1).expect("usage: host-pages URL");
-    let place = Place::new(CONFIG, &url);
+    let place = TestHost::new(CONFIG, &url);
     let host = place.serve_on_core(0);
     let (cpu, began) = (cpu_seconds(&host), Instant::now());
     let job = json!({"name": "pages", "version": "1", "command_criteria": ["type:sync"], "cluster_criteria": ["type:dynamodb"],

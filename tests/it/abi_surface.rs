@@ -3,23 +3,11 @@
 use std::{collections::BTreeSet, env, fs, path::Path, process::Command};
 
 use harness_tests::{built, library};
+use plugin_api::abi::{EXPORTED, NEWEST_GLIBC};
 
 use crate::hosts::{Bench, have, root, skipped, succeeds};
 
 const SNAPSHOT: &str = "```abi\n";
-const SYMBOLS: [&str; 9] = [
-    "_1as_0lib_1header_0root_bmodule_bloader",
-    "cancel_job",
-    "check_health",
-    "free_buffer",
-    "plugin_close",
-    "plugin_info",
-    "plugin_open",
-    "run_job",
-    "start_job",
-];
-/// What Debian 12 and the images based on it have.
-const NEWEST_GLIBC: (u32, u32) = (2, 36);
 
 /// 64-bit FNV-1a: the hash is a reminder, not a seal.
 fn hash(text: &str) -> String {
@@ -53,7 +41,7 @@ fn the_surface_is_the_one_that_the_abi_document_shows() {
     let bench = Bench::new();
     let layout = succeeds(&mut Command::new(bench.compile("layout", &[])));
     let header = fs::read_to_string(root().join("plugin-api/include/heimdall_plugin.h")).unwrap();
-    let snapshot = format!("{layout}{}\n{}\n", code(&header), SYMBOLS.join("\n"));
+    let snapshot = format!("{layout}{}\n{}\n", code(&header), EXPORTED.join("\n"));
     let path = root().join("docs/ABI.md");
     let page = fs::read_to_string(&path).unwrap();
     let (before, rest) = page
@@ -212,7 +200,7 @@ fn libraries_export_the_contract_and_nothing_else() {
             .lines()
             .filter_map(|line| line.split_whitespace().nth(2))
             .collect();
-        assert_eq!(names, BTreeSet::from(SYMBOLS), "{}", library.display());
+        assert_eq!(names, BTreeSet::from(EXPORTED), "{}", library.display());
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use harness_tests::{
     library,
-    serving::{Place, Serving},
+    serving::{Serving, TestHost},
 };
 use plugin_host::CallOptions;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ const LONGEST: Duration = Duration::from_secs(120);
 
 /// A host with the echo fixture, under attack.
 struct Target {
-    place: Place,
+    place: TestHost,
     host: Serving,
     name: &'static str,
     before: u64,
@@ -40,7 +40,7 @@ struct Target {
 impl Target {
     fn new(name: &'static str, server: &str, limits: &str) -> Self {
         let config = CONFIG.replace("SERVER", server).replace("LIMITS", limits);
-        let place = Place::new(&config, "http://127.0.0.1:9");
+        let place = TestHost::new(&config, "http://127.0.0.1:9");
         let plugins = place.path().join("echo");
         fs::create_dir(&plugins).unwrap();
         fs::write(plugins.join("echo.so"), slim(&library("echo_plugin"))).unwrap();
@@ -297,7 +297,7 @@ fn two_hosts_with_one_result_directory_keep_to_their_own() {
     let target = Target::new("two hosts with one result directory", "", "");
     let config = fs::read_to_string(target.place.path().join("config.yaml")).unwrap();
     let shared = target.place.path().join("jobs/results");
-    let second = Place::new(
+    let second = TestHost::new(
         &format!("{config}\nresult_directory: {}", shared.display()),
         "http://127.0.0.1:9",
     );

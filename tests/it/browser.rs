@@ -11,7 +11,7 @@ use std::{
 
 use engines::{embedded::Embedded, sample};
 use fantoccini::{Client, ClientBuilder};
-use harness_tests::serving::Place;
+use harness_tests::serving::TestHost;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
@@ -116,7 +116,7 @@ async fn people_query_read_errors_and_look_around_in_a_real_browser() {
         engine
     });
     let engine = engine.await.unwrap();
-    let place = Place::new(CONFIG, &engine.url());
+    let place = TestHost::new(CONFIG, &engine.url());
     let host = place.serve();
     let driver = Driver::start();
     let page = driver.browser().await;

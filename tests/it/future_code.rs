@@ -7,7 +7,7 @@ use std::{
 
 use harness_tests::{
     host, library,
-    serving::{Place, Serving},
+    serving::{Serving, TestHost},
 };
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ fn run_passes_a_code_that_it_does_not_know_on() {
 
 #[test]
 fn the_server_answers_a_code_that_it_does_not_know_with_502() {
-    let place = Place::new(CONFIG, "http://127.0.0.1:1");
+    let place = TestHost::new(CONFIG, "http://127.0.0.1:1");
     fs::copy(
         library("echo_plugin"),
         place.path().join("plugins/libecho_plugin.so"),

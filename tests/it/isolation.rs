@@ -23,10 +23,10 @@ use std::{
 use engines::{client::Reply, embedded::Embedded, sample};
 use harness_tests::{
     host, library,
-    serving::{Place as Folder, Serving},
+    serving::{Serving, TestHost},
 };
 use plugin_host::{
-    CallOptions, Names, Place,
+    CallOptions, IsolationMode, Names,
     registry::{PluginState, RegistryOptions},
     residue,
     worker::WorkerOptions,
@@ -40,7 +40,7 @@ const ALONE: &str = "HARNESS_ALONE";
 
 fn in_workers(memory_bytes: Option<u64>) -> impl FnOnce(&mut RegistryOptions) {
     move |options| {
-        options.place = Place::Worker(WorkerOptions {
+        options.isolation = IsolationMode::Worker(WorkerOptions {
             program: host(),
             memory_bytes,
             overtime: Duration::from_millis(100),
@@ -287,7 +287,7 @@ fn echo_row(host: &Serving) -> Value {
 
 #[test]
 fn a_command_with_isolation_has_its_jobs_run_in_a_worker_and_the_host_outlives_every_crash() {
-    let place = Folder::new(CONFIG, "http://127.0.0.1:9");
+    let place = TestHost::new(CONFIG, "http://127.0.0.1:9");
     let library = place.path().join("plugins/libecho_plugin.so");
     fs::write(&library, slim(&harness_tests::library("echo_plugin"))).unwrap();
     fs::set_permissions(&library, fs::Permissions::from_mode(0o755)).unwrap();

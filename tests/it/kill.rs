@@ -15,7 +15,7 @@ use std::{
 
 use engines::embedded::Embedded;
 use harness_tests::{
-    serving::{Place, Serving, call},
+    serving::{Serving, TestHost, call},
     torture::seeds,
 };
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ struct Told {
 fn nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill() {
     let engine = Embedded::start().unwrap();
     engine.load(&tables()).unwrap();
-    let place = Place::new(CONFIG, &engine.url());
+    let place = TestHost::new(CONFIG, &engine.url());
     let host = place.serve();
     let golden: Vec<Vec<u8>> = (0..QUERIES.len())
         .map(|query| golden(&host, query))
@@ -135,7 +135,7 @@ fn tables() -> Value {
     json!({"small": [{"id": {"S": "1"}}], "large": large, "huge": huge})
 }
 
-fn result_files(place: &Place) -> Vec<String> {
+fn result_files(place: &TestHost) -> Vec<String> {
     let entries = std::fs::read_dir(place.path().join("results")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.collect()
@@ -179,7 +179,7 @@ fn golden(host: &Serving, query: usize) -> Vec<u8> {
     .unwrap()
 }
 
-fn load_and_kill(place: &Place, after: Duration) -> Told {
+fn load_and_kill(place: &TestHost, after: Duration) -> Told {
     let host = place.serve();
     let url = host.url().to_owned();
     let told = Mutex::new(Told::default());

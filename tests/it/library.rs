@@ -1,4 +1,4 @@
-//! A built library through the Rust door: what a host relies on.
+//! A built library through the Rust entry points: what a host relies on.
 
 use std::{
     sync::{Arc, Mutex},

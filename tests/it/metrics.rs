@@ -11,7 +11,7 @@ use std::{
 };
 
 use engines::embedded::Embedded;
-use harness_tests::serving::Place;
+use harness_tests::serving::TestHost;
 use serde_json::json;
 
 const CONFIG: &str = "
@@ -38,7 +38,7 @@ fn metrics() -> String {
     engine
         .load(&json!({"small": [{"id": {"S": "1"}}]}))
         .unwrap();
-    let place = Place::new(CONFIG, &engine.url());
+    let place = TestHost::new(CONFIG, &engine.url());
     let host = place.serve();
     for (table, status) in [("small", 200), ("nowhere", 404)] {
         let body = json!({"command_criteria": ["type:sync"], "cluster_criteria": ["type:dynamodb"],

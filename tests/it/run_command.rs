@@ -20,12 +20,12 @@ use tempfile::TempDir;
 const BOOKS: &str = include_str!("../golden/books.json");
 
 /// A folder with the DynamoDB plugin alone, and an engine with the sample tables.
-struct Place {
+struct WorkDirectory {
     folder: TempDir,
     engine: Embedded,
 }
 
-impl Place {
+impl WorkDirectory {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("plugins")).unwrap();
@@ -86,7 +86,7 @@ fn without_stats(document: &str) -> &str {
 
 #[test]
 fn the_source_documents_job_gives_the_golden_document_on_every_run() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/jobs/books.json");
     for _ in 0..5 {
         let output = place.ask(&[job.to_str().unwrap(), "--format", "json"]);
@@ -100,7 +100,7 @@ fn the_source_documents_job_gives_the_golden_document_on_every_run() {
 
 #[test]
 fn rows_come_as_table_json_ndjson_or_csv_and_nothing_else_is_on_stdout() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let query = "SELECT id, price, category FROM my_table WHERE id = '123'";
     let stdout = |format: &str| text(&place.ask(&["--query", query, "--format", format]).stdout);
     assert_eq!(
@@ -119,7 +119,7 @@ fn rows_come_as_table_json_ndjson_or_csv_and_nothing_else_is_on_stdout() {
 
 #[test]
 fn a_query_may_come_by_options_with_limit_and_parameters() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let output = place.ask(&[
         "--query",
         "SELECT id FROM my_table WHERE category = ? AND price < ?",
@@ -137,7 +137,7 @@ fn a_query_may_come_by_options_with_limit_and_parameters() {
 
 #[test]
 fn a_job_may_come_on_standard_input_and_its_rows_go_to_a_file_whole() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let rows = place.folder.path().join("rows.csv");
     let url = place.engine.url();
     let mut child = place
@@ -166,7 +166,7 @@ fn a_job_may_come_on_standard_input_and_its_rows_go_to_a_file_whole() {
 }
 
 /// Runs against the engine with a text on standard input.
-fn ask_with(place: &Place, args: &[&str], input: &str) -> Output {
+fn ask_with(place: &WorkDirectory, args: &[&str], input: &str) -> Output {
     let url = place.engine.url();
     let mut all = vec!["--endpoint-url", &url, "--region", "us-east-1"];
     all.extend(args);
@@ -185,7 +185,7 @@ fn ask_with(place: &Place, args: &[&str], input: &str) -> Output {
 
 #[test]
 fn a_statement_may_be_the_argument_a_file_or_standard_input() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let statement = "-- the third\nSELECT id FROM my_table WHERE id = '125'";
     let sql = place.file("third.sql", statement);
     let sql = sql.to_str().unwrap();
@@ -221,7 +221,7 @@ fn a_statement_may_be_the_argument_a_file_or_standard_input() {
 
 #[test]
 fn options_win_over_a_job_files_fields_and_errors_speak_of_them() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let job = place.file(
         "job.json",
         r#"{"context":{"query":"SELECT id FROM my_table WHERE price > ?","parameters":[1000],"limit":0}}"#,
@@ -240,7 +240,7 @@ fn options_win_over_a_job_files_fields_and_errors_speak_of_them() {
 
 #[test]
 fn an_error_is_told_once() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let failing = "SELECT id FORM my_table";
     let as_json = text(&place.ask(&[failing]).stderr);
     assert_eq!(as_json.lines().count(), 1, "{as_json}");
@@ -254,7 +254,7 @@ fn an_error_is_told_once() {
 
 #[test]
 fn an_output_that_cannot_be_written_is_found_before_the_query() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let server = Faults::always(chain(&[vec!["{}"]]), Fault::StallBeforeAnswer).unwrap();
     let url = server.url();
     let folder = place.folder.path().to_str().unwrap();
@@ -281,7 +281,7 @@ fn an_output_that_cannot_be_written_is_found_before_the_query() {
 #[test]
 fn an_output_file_takes_its_format_from_its_ending_and_its_mode_from_the_umask() {
     use std::os::unix::fs::PermissionsExt;
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let query = "SELECT id FROM my_table WHERE id = '125'";
     let written = |name: &str| {
         let output = place.ask(&[query, "-o", name]);
@@ -305,7 +305,7 @@ fn an_output_file_takes_its_format_from_its_ending_and_its_mode_from_the_umask()
 
 #[test]
 fn a_link_is_followed_and_the_old_file_stays_until_the_new_one_is_whole() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let old = place.file("old.csv", "old\n");
     let link = place.folder.path().join("link.csv");
     std::os::unix::fs::symlink("old.csv", &link).unwrap();
@@ -365,7 +365,7 @@ fn every_help_has_examples_and_exit_statuses_and_completions_and_man_pages_know_
 
 #[test]
 fn explain_takes_a_statement_as_well_as_a_code() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let output = Command::new(host())
         .args([
             "explain",
@@ -396,7 +396,7 @@ fn explain_takes_a_statement_as_well_as_a_code() {
 
 #[test]
 fn a_failed_job_is_exit_status_1_with_the_error_document_as_the_last_line() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     for (job, code) in [
         (
             r#"{"context":{"query":"DELETE FROM my_table"}}"#,
@@ -427,7 +427,7 @@ fn a_failed_job_is_exit_status_1_with_the_error_document_as_the_last_line() {
 
 #[test]
 fn wrong_usage_and_unreadable_files_are_exit_status_2() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     for args in [
         &["no-such-file.json"][..],
         &[],
@@ -454,7 +454,7 @@ fn wrong_usage_and_unreadable_files_are_exit_status_2() {
 
 #[test]
 fn a_query_of_options_cannot_be_routed_by_a_config_and_the_message_says_what_to_write() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let config = place.file("host.yaml", "commands: []\n");
     let output = place.run(&["--query", "SELECT 1", "--config", config.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
@@ -469,7 +469,7 @@ fn a_query_of_options_cannot_be_routed_by_a_config_and_the_message_says_what_to_
 
 #[test]
 fn a_plugin_that_is_not_there_is_exit_status_1_with_its_error_document() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let output = place.run(&["--query", "SELECT 1", "--plugin", "no-such-plugin"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(error(&output)["error"]["code"], "PLUGIN_UNAVAILABLE");
@@ -477,7 +477,7 @@ fn a_plugin_that_is_not_there_is_exit_status_1_with_its_error_document() {
 
 #[test]
 fn with_a_config_the_job_is_routed_and_may_not_bring_its_own_cluster() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let config = format!(
         "plugin_directory: ./plugins\ncommands:\n  - name: dynamo-0.0.1\n    status: active\n    plugin: dynamo\n    version: 0.0.1\n    tags: [\"type:dynamodb\"]\n    cluster_tags: [\"type:dynamodb\"]\nclusters:\n  - name: dynamo-0.0.1\n    status: active\n    version: 0.0.1\n    context:\n      endpoint_url: {}\n    tags: [\"type:dynamodb\", \"data:prod\"]\n",
         place.engine.url()
@@ -520,7 +520,7 @@ fn with_a_config_the_job_is_routed_and_may_not_bring_its_own_cluster() {
 
 #[test]
 fn an_interrupt_cancels_the_job_first_and_is_exit_status_130() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let server = Faults::always(chain(&[vec!["{}"]]), Fault::StallBeforeAnswer).unwrap();
     let url = server.url();
     let child = place
@@ -553,7 +553,7 @@ fn an_interrupt_cancels_the_job_first_and_is_exit_status_130() {
 
 #[test]
 fn the_demo_prints_the_source_documents_two_books() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let output = Command::new(built().join("engines-demo"))
         .arg(host())
         .arg(place.folder.path().join("plugins"))
@@ -567,7 +567,7 @@ fn the_demo_prints_the_source_documents_two_books() {
 #[test]
 fn a_kept_demo_prints_a_command_that_its_database_answers() {
     use std::io::{BufRead, BufReader};
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let mut demo = Command::new(built().join("engines-demo"))
         .arg(host())
         .arg(place.folder.path().join("plugins"))

@@ -7,7 +7,7 @@ use std::{
 };
 
 use engines::client;
-use harness_tests::serving::{Place, Serving};
+use harness_tests::serving::{Serving, TestHost};
 use hyper::Method;
 
 const CONFIG: &str = "
@@ -46,7 +46,7 @@ fn refused(host: &Serving, why: &str) {
 
 #[test]
 fn a_hangup_puts_new_tokens_and_commands_in_force_together_or_neither() {
-    let place = Place::new(CONFIG, "http://127.0.0.1:9");
+    let place = TestHost::new(CONFIG, "http://127.0.0.1:9");
     let write = |name: &str, text: &str| fs::write(place.path().join(name), text).unwrap();
     write("tokens", "old-token\n");
     let host = place.serve();
@@ -98,7 +98,7 @@ fn a_hangup_puts_new_tokens_and_commands_in_force_together_or_neither() {
 
 #[test]
 fn a_host_takes_as_many_file_handles_as_it_may() {
-    let place = Place::new(&CONFIG.replace("auth:", "#"), "http://127.0.0.1:9");
+    let place = TestHost::new(&CONFIG.replace("auth:", "#"), "http://127.0.0.1:9");
     let host = place.serve_with_file_limit(256);
     let limits = fs::read_to_string(format!("/proc/{}/limits", host.id())).unwrap();
     let files = limits
@@ -111,7 +111,7 @@ fn a_host_takes_as_many_file_handles_as_it_may() {
 
 #[test]
 fn a_token_line_that_cannot_be_meant_ends_the_start_and_is_named() {
-    let place = Place::new(CONFIG, "http://127.0.0.1:9");
+    let place = TestHost::new(CONFIG, "http://127.0.0.1:9");
     for (tokens, message) in [
         ("hush\nhush2 bob root\n", "tokens:2: unknown role 'root'"),
         ("hush bob user more", "tokens:1: a fourth word"),

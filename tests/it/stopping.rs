@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness_tests::serving::{Place, Serving, call};
+use harness_tests::serving::{Serving, TestHost, call};
 use serde_json::{Value, json};
 
 const CONFIG: &str = "
@@ -69,7 +69,7 @@ fn running(host: &Serving, id: &str) {
 fn an_async_job_that_outlives_the_grace_runs_again_at_the_next_start_and_a_sync_one_ran_out_of_time()
  {
     let (_mute, url) = mute();
-    let place = Place::new(&config(0, 0), &url);
+    let place = TestHost::new(&config(0, 0), &url);
     let mut host = place.serve();
     let id = submit_async(&host);
     running(&host, &id);
@@ -108,7 +108,7 @@ fn an_async_job_that_outlives_the_grace_runs_again_at_the_next_start_and_a_sync_
 #[test]
 fn readiness_turns_first_jobs_are_taken_during_the_delay_and_a_second_signal_ends_it() {
     let (_mute, url) = mute();
-    let place = Place::new(&config(3600, 3600), &url);
+    let place = TestHost::new(&config(3600, 3600), &url);
     let mut host = place.serve();
     let ready = |host: &Serving| host.call("GET", "/readyz", None, "");
     assert_eq!(ready(&host).status, 200);
@@ -127,7 +127,7 @@ fn readiness_turns_first_jobs_are_taken_during_the_delay_and_a_second_signal_end
 #[test]
 fn after_the_delay_new_jobs_are_refused_while_answers_are_still_given() {
     let (_mute, url) = mute();
-    let place = Place::new(&config(0, 3600), &url);
+    let place = TestHost::new(&config(0, 3600), &url);
     let mut host = place.serve();
     let id = submit_async(&host);
     running(&host, &id);
@@ -143,7 +143,7 @@ fn after_the_delay_new_jobs_are_refused_while_answers_are_still_given() {
 
 #[test]
 fn the_service_manager_hears_of_readiness_stopping_and_signs_of_life() {
-    let place = Place::new(&config(0, 0), "http://127.0.0.1:9");
+    let place = TestHost::new(&config(0, 0), "http://127.0.0.1:9");
     let path = place.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket
@@ -178,7 +178,7 @@ fn the_service_manager_hears_of_readiness_stopping_and_signs_of_life() {
 
 #[test]
 fn the_stores_file_is_the_whole_store_after_a_stop() {
-    let place = Place::new(&config(0, 20), "http://127.0.0.1:9");
+    let place = TestHost::new(&config(0, 20), "http://127.0.0.1:9");
     let mut host = place.serve();
     let id = submit_async(&host);
     host.ended(&id);
@@ -187,7 +187,7 @@ fn the_stores_file_is_the_whole_store_after_a_stop() {
     let log = place.path().join("jobs/jobs.sqlite-wal");
     assert_eq!(fs::metadata(log).map_or(0, |log| log.len()), 0);
     // A copy of the one file is a backup.
-    let copy = Place::new(&config(0, 20), "http://127.0.0.1:9");
+    let copy = TestHost::new(&config(0, 20), "http://127.0.0.1:9");
     fs::create_dir(copy.path().join("jobs")).unwrap();
     assert!(
         Command::new("chmod")

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A folder with the DynamoDB plugin alone, and an engine with tables that are hard to show.
-struct Place {
+struct WorkDirectory {
     folder: TempDir,
     engine: Embedded,
 }
 
-impl Place {
+impl WorkDirectory {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::copy(
@@ -169,7 +169,7 @@ const PAGE: &[(&str, u16, &[&str])] = &[
 
 #[test]
 fn the_page_of_terminal_output_is_what_a_terminal_shows() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let mut page = "# What a terminal shows\n\nReal output of `host-harness run`, kept true by `tests/it/terminal.rs`; `BLESS=1 cargo xtask test -- terminal` \
         renews it. Where the data is and who asks are left out of the commands (`--region`, `--endpoint-url`, `--plugin-dir`).\n"
         .to_owned();
@@ -206,7 +206,7 @@ fn shell_word(arg: &str) -> String {
 #[test]
 fn no_line_is_wider_than_the_terminal_whatever_is_in_it() {
     use unicode_width::UnicodeWidthStr;
-    let place = Place::new();
+    let place = WorkDirectory::new();
     for columns in [40, 80, 200] {
         for table in ["books", "films", "scripts", "wide"] {
             let statement = format!("SELECT * FROM {table}");
@@ -223,7 +223,7 @@ fn no_line_is_wider_than_the_terminal_whatever_is_in_it() {
 
 #[test]
 fn a_hundred_thousand_rows_come_with_one_header_and_one_footer() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let items: Vec<String> = (0..100_000)
         .map(|n| format!(r#"{{"id":{{"N":"{n}"}}}}"#))
         .collect();
@@ -248,7 +248,7 @@ fn a_hundred_thousand_rows_come_with_one_header_and_one_footer() {
 
 #[test]
 fn colours_are_for_terminals_that_want_them() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let args = ["SELECT id FROM books WHERE id = '123'"];
     let shown = |variable: &str, value: &str| {
         let mut command = place.command(&place.engine.url(), &args);
@@ -262,7 +262,7 @@ fn colours_are_for_terminals_that_want_them() {
 
 #[test]
 fn quiet_leaves_the_rows_alone_and_verbose_adds_the_log() {
-    let place = Place::new();
+    let place = WorkDirectory::new();
     let statement = "SELECT id FROM books WHERE id = '123'";
     assert_eq!(place.shows(80, &[statement, "-q"]).0, "id\n---\n123\n");
     let (shown, _) = place.shows(80, &[statement]);

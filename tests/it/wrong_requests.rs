@@ -8,7 +8,7 @@ use std::{
 };
 
 use engines::embedded::Embedded;
-use harness_tests::serving::{Place, Serving};
+use harness_tests::serving::{Serving, TestHost};
 use serde_json::{Value, json};
 
 const CONFIG: &str = "
@@ -186,7 +186,7 @@ fn no_wrong_request_is_answered_with_500_or_not_at_all() {
     engine
         .load(&json!({"my_table": [{"id": {"S": "1"}}]}))
         .unwrap();
-    let place = Place::new(CONFIG, &engine.url());
+    let place = TestHost::new(CONFIG, &engine.url());
     let host = place.serve();
     let described = host.call("GET", "/openapi.json", Some("a"), "").json();
     let operations = operations(&described);

@@ -29,12 +29,12 @@ pub struct Serving {
 }
 
 /// The directory of a host: configuration, plugins, store. Survives the host.
-pub struct Place {
+pub struct TestHost {
     directory: TempDir,
     endpoint: String,
 }
 
-impl Place {
+impl TestHost {
     /// A directory with this configuration, whose `server.addr` must end in port 0, and the built DynamoDB plugin; its jobs go to
     /// the endpoint.
     ///
@@ -71,20 +71,20 @@ impl Place {
         self.start(Command::new(crate::host()))
     }
 
-    /// As [`Place::serve`], with these variables set.
+    /// As [`TestHost::serve`], with these variables set.
     ///
     /// # Panics
-    /// As [`Place::serve`].
+    /// As [`TestHost::serve`].
     pub fn serve_with(&self, variables: &[(&str, &str)]) -> Serving {
         let mut command = Command::new(crate::host());
         command.envs(variables.iter().copied());
         self.start(command)
     }
 
-    /// As [`Place::serve`], on one core alone where `taskset` is at hand.
+    /// As [`TestHost::serve`], on one core alone where `taskset` is at hand.
     ///
     /// # Panics
-    /// As [`Place::serve`].
+    /// As [`TestHost::serve`].
     pub fn serve_on_core(&self, core: usize) -> Serving {
         let pins = Command::new("taskset").arg("--version").output().is_ok();
         if !pins {
@@ -96,10 +96,10 @@ impl Place {
         self.start(command)
     }
 
-    /// As [`Place::serve`], begun with so low a limit on open files.
+    /// As [`TestHost::serve`], begun with so low a limit on open files.
     ///
     /// # Panics
-    /// As [`Place::serve`].
+    /// As [`TestHost::serve`].
     pub fn serve_with_file_limit(&self, files: u32) -> Serving {
         let mut command = Command::new("sh");
         let limited = format!(r#"ulimit -Sn {files} && exec "$0" "$@""#);

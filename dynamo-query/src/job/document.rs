@@ -7,6 +7,7 @@ use std::time::Duration;
 use plugin_api::{
     Error, ErrorCode,
     json::{self, JsonError, Members},
+    nearest,
 };
 use serde_json::value::RawValue;
 
@@ -97,7 +98,7 @@ impl<'a> Fields<'a> {
             )
             .hint(format!(
                 "did you mean '{}'? known fields are: {}",
-                nearest(name, known),
+                nearest(name, known.iter().copied()).unwrap_or_default(),
                 known.join(", ")
             ))),
         }
@@ -213,7 +214,7 @@ impl<'a> Fields<'a> {
                 let message = format!("{path} is {}, which it cannot be", quoted(&word));
                 Err(invalid(path, message).hint(format!(
                     "did you mean '{}'? it may be {}",
-                    nearest(&word, words),
+                    nearest(&word, words.iter().copied()).unwrap_or_default(),
                     words.join(" or ")
                 )))
             }
@@ -296,14 +297,4 @@ pub(super) fn quoted(name: &str) -> String {
 /// A name shortened, without control characters.
 fn shown(name: &str) -> String {
     name.chars().take(60).flat_map(char::escape_debug).collect()
-}
-
-/// The known name that is most like `name`.
-pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> &'k str {
-    let name: String = name.to_lowercase().chars().take(60).collect();
-    known
-        .iter()
-        .min_by_key(|candidate| strsim::damerau_levenshtein(&name, candidate))
-        .copied()
-        .unwrap_or_default()
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::yaml::{Data, Entry, Node, Problem};
-use crate::nearest::nearest;
+use plugin_api::near;
 
 /// What reading the file brought to light besides its values.
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ impl<'a> Fields<'a> {
                 .known
                 .iter()
                 .chain(keys.meaningless.iter().map(|(name, _)| name));
-            let hint = nearest(key, all.copied()).map_or_else(
+            let hint = near(key, all.copied()).map_or_else(
                 || format!("known here: {}", keys.known.join(", ")),
                 |near| format!("did you mean '{near}'?"),
             );

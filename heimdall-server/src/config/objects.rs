@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 
 use super::fields::{Fields, Findings, Keys};
 use super::yaml::{Data, Node, Problem};
-use crate::nearest::nearest;
 use crate::plugins::Need;
+use plugin_api::near;
 
 /// Whether an object takes part in routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -298,10 +298,10 @@ fn status(fields: &mut Fields<'_>) -> Status {
     };
     Status::from_word(&word).unwrap_or_else(|| {
         let line = fields.node("status").map_or(fields.line, |node| node.line);
-        let near = nearest(&word, ["active", "inactive", "deleted"]).unwrap_or("active");
+        let meant = near(&word, ["active", "inactive", "deleted"]).unwrap_or("active");
         fields.problem(
             Problem::new(line, format!("unknown status '{word}'")).hint(format!(
-                "one of active, inactive, deleted; did you mean '{near}'?"
+                "one of active, inactive, deleted; did you mean '{meant}'?"
             )),
         );
         Status::Active

@@ -23,7 +23,7 @@ use crate::job::{Job, JobStatus};
 use crate::log::first_line;
 use crate::metrics::ResultStats;
 use crate::plugins::{Lease, Unavailable};
-use crate::route::Pair;
+use crate::route::ResolvedRoute;
 use crate::store::{Put, Store, StoreError};
 use crate::trace::trace_id;
 
@@ -59,7 +59,7 @@ impl Dispatch {
     pub(super) async fn run_sync(
         self: &Arc<Self>,
         job: Job,
-        pair: Pair,
+        route: ResolvedRoute,
     ) -> Result<Submitted, HostError> {
         let active = Active::new(job.id.clone(), job.user.clone(), None, None);
         self.jobs()
@@ -75,11 +75,11 @@ impl Dispatch {
         let task = tokio::spawn(async move {
             let active = running;
             // The lease is taken now: the version that is active at acceptance runs the job.
-            let lease = dispatch.lease(&pair.0);
+            let lease = dispatch.lease(&route.0);
             let job = active.start(job, lease.as_ref().ok().cloned());
             dispatch.store.put_lazily(Arc::clone(&job));
             let timeout = dispatch.sync_deadline;
-            let ending = dispatch.call(&active, job, pair, lease, timeout).await;
+            let ending = dispatch.call(&active, job, route, lease, timeout).await;
             dispatch.finish(&active, ending, true).await
         });
         let ended = tokio::select! {
@@ -152,8 +152,8 @@ impl Dispatch {
             .put(Put::record(Arc::clone(&job)))
             .await
             .map_err(|error| self.storage.store_failed(&error))?;
-        let pair = (Arc::clone(command), Arc::clone(cluster));
-        let ending = self.call(active, job, pair, lease, None).await;
+        let route = (Arc::clone(command), Arc::clone(cluster));
+        let ending = self.call(active, job, route, lease, None).await;
         self.finish(active, ending, false).await.map(drop)
     }
 
@@ -166,7 +166,7 @@ impl Dispatch {
         self: &Arc<Self>,
         active: &Arc<Active>,
         job: Arc<Job>,
-        (command, cluster): Pair,
+        (command, cluster): ResolvedRoute,
         lease: Result<Arc<dyn Lease>, Unavailable>,
         timeout: Option<Duration>,
     ) -> Option<Ending> {

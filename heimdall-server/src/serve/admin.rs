@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::Caller;
-use super::crowd::Client;
+use super::connections::Client;
 use super::query::Id;
 use super::{Shared, answer, body};
 use crate::error::{Code, HostError};

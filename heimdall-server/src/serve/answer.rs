@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use serde::Serialize;
 
-use super::buffers::{Counted, Share, hold};
+use super::buffers::{Counted, Reservation, hold};
 use crate::job::{Job, View};
 use crate::store::StoredResult;
 
@@ -131,7 +131,7 @@ impl http_body::Body for Around {
 }
 
 /// An answer that has its share of the room for bodies already.
-pub(super) fn counted(response: Response, share: Share) -> Response {
+pub(super) fn counted(response: Response, share: Reservation) -> Response {
     let mut response = response.map(|body| hold(body, share));
     response.extensions_mut().insert(Counted);
     response

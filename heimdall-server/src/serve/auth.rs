@@ -28,7 +28,7 @@ pub(super) struct Caller {
 
 /// The rules in force.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct Authenticator {
     header: HeaderName,
     /// Empty: none is asked for.
     tokens: RwLock<Arc<Tokens>>,
@@ -38,7 +38,7 @@ pub(super) struct Gate {
     pub(super) isolate_users: bool,
 }
 
-impl Gate {
+impl Authenticator {
     pub(super) fn new(auth: &Auth, server: &Server) -> Result<Self, TokenError> {
         Ok(Self {
             header: HeaderName::try_from(auth.header.as_str())
@@ -213,7 +213,7 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 
 /// Lets a request through with its caller, or refuses it.
 pub(super) async fn check(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
-    let caller = match app.gate.admit(&request) {
+    let caller = match app.authenticator.admit(&request) {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };

@@ -5,14 +5,14 @@ use bytes::Bytes;
 use http_body_util::LengthLimitError;
 
 use super::App;
-use super::buffers::{self, Share};
-use super::crowd::Client;
+use super::buffers::{self, Reservation};
+use super::connections::Client;
 use crate::error::{Code, HostError};
 
 /// A request's body, with its share of the room for bodies.
 pub(super) struct Whole {
     pub(super) bytes: Bytes,
-    _share: Option<Share>,
+    _share: Option<Reservation>,
 }
 
 /// A request's whole body.

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use http_body::{Frame, SizeHint};
 
 use super::Shared;
-use super::crowd::Client;
+use super::connections::Client;
 use crate::error::{Code, HostError};
 
 /// Bodies up to this size are not counted.
@@ -24,41 +24,41 @@ pub(super) const SMALL: u64 = 64 * 1024;
 /// What an answer counts that is sent as it is made.
 pub(super) const STREAM: u64 = 512 * 1024;
 
-/// The room for bodies.
-pub(super) struct Buffers(Arc<Room>);
+/// The bytes that bodies may hold in memory, by client and in all.
+pub(super) struct Buffers(Arc<BufferPool>);
 
-struct Room {
+struct BufferPool {
     most: u64,
-    taken: Mutex<Taken>,
+    usage: Mutex<Usage>,
 }
 
 #[derive(Default)]
-struct Taken {
+struct Usage {
     all: u64,
     by_client: HashMap<Client, u64>,
 }
 
-impl Room {
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+impl BufferPool {
+    fn usage(&self) -> MutexGuard<'_, Usage> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A part of the room.
-pub(super) struct Share {
-    room: Arc<Room>,
+/// A reservation of buffered bytes; dropping it gives them back.
+pub(super) struct Reservation {
+    pool: Arc<BufferPool>,
     client: Client,
     bytes: u64,
 }
 
-impl Drop for Share {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        let mut taken = self.room.taken();
-        taken.all -= self.bytes;
-        if let Some(of_client) = taken.by_client.get_mut(&self.client) {
+        let mut usage = self.pool.usage();
+        usage.all -= self.bytes;
+        if let Some(of_client) = usage.by_client.get_mut(&self.client) {
             *of_client -= self.bytes;
             if *of_client == 0 {
-                taken.by_client.remove(&self.client);
+                usage.by_client.remove(&self.client);
             }
         }
     }
@@ -67,33 +67,33 @@ impl Drop for Share {
 impl Buffers {
     /// Room for so many bytes.
     pub(super) fn new(most: u64) -> Self {
-        Self(Arc::new(Room {
+        Self(Arc::new(BufferPool {
             most,
-            taken: Mutex::default(),
+            usage: Mutex::default(),
         }))
     }
 
     /// A share of the room, where there is enough.
-    pub(super) fn take(&self, client: Client, bytes: u64) -> Option<Share> {
+    pub(super) fn take(&self, client: Client, bytes: u64) -> Option<Reservation> {
         self.take_below(client, bytes, self.0.most / 2)
     }
 
     /// A share for what could also be sent from a file, which needs far less: half of the client's room is left for such answers.
-    pub(super) fn take_whole(&self, client: Client, bytes: u64) -> Option<Share> {
+    pub(super) fn take_whole(&self, client: Client, bytes: u64) -> Option<Reservation> {
         self.take_below(client, bytes, self.0.most / 4)
     }
 
-    fn take_below(&self, client: Client, bytes: u64, most_of_client: u64) -> Option<Share> {
-        let mut taken = self.0.taken();
-        let of_client = taken.by_client.get(&client).copied().unwrap_or(0);
-        if taken.all + bytes > self.0.most || of_client + bytes > most_of_client {
+    fn take_below(&self, client: Client, bytes: u64, most_of_client: u64) -> Option<Reservation> {
+        let mut usage = self.0.usage();
+        let of_client = usage.by_client.get(&client).copied().unwrap_or(0);
+        if usage.all + bytes > self.0.most || of_client + bytes > most_of_client {
             return None;
         }
-        taken.all += bytes;
-        *taken.by_client.entry(client).or_default() += bytes;
-        drop(taken);
-        Some(Share {
-            room: Arc::clone(&self.0),
+        usage.all += bytes;
+        *usage.by_client.entry(client).or_default() += bytes;
+        drop(usage);
+        Some(Reservation {
+            pool: Arc::clone(&self.0),
             client,
             bytes,
         })
@@ -132,15 +132,15 @@ pub(super) async fn bound(State(app): State<Shared>, request: Request, next: Nex
 
 /// A body that keeps something until it is sent or dropped.
 pub(super) fn hold(body: Body, kept: impl Send + Unpin + 'static) -> Body {
-    Body::new(Held { body, _kept: kept })
+    Body::new(BodyWithGuard { body, _kept: kept })
 }
 
-struct Held<T> {
+struct BodyWithGuard<T> {
     body: Body,
     _kept: T,
 }
 
-impl<T: Unpin> HttpBody for Held<T> {
+impl<T: Unpin> HttpBody for BodyWithGuard<T> {
     type Data = <Body as HttpBody>::Data;
     type Error = <Body as HttpBody>::Error;
 
@@ -178,7 +178,7 @@ mod tests {
         drop(first);
         assert!(buffers.take(client(1), 50).is_some());
         drop((second, third));
-        assert_eq!(buffers.0.taken().all, 0);
-        assert!(buffers.0.taken().by_client.is_empty());
+        assert_eq!(buffers.0.usage().all, 0);
+        assert!(buffers.0.usage().by_client.is_empty());
     }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::auth::Caller;
-use super::crowd::Client;
+use super::connections::Client;
 use super::query::{Id, Parameters};
 use super::{Shared, answer, body, buffers, result};
 use crate::dispatch::Submitted;
@@ -140,7 +140,7 @@ pub(super) async fn cancel(
     Id(id): Id,
 ) -> Answer {
     let user = caller.must()?;
-    let isolated = app.gate.isolate_users;
+    let isolated = app.authenticator.isolate_users;
     app.dispatch
         .cancel(&id, &user, |owner| !isolated || owner == user)
         .await?;
@@ -155,7 +155,7 @@ pub(super) async fn list(
     parameters: Parameters,
 ) -> Answer {
     let mut query = parameters.jobs()?;
-    if app.gate.isolate_users {
+    if app.authenticator.isolate_users {
         query
             .patterns
             .push(("user", Pattern::Exact(caller.must()?)));
@@ -182,7 +182,7 @@ pub(super) async fn list(
 
 /// A job that the caller may see. Another's is as unknown as none, so that ids tell nothing.
 pub(super) async fn find(app: &Shared, caller: &Caller, id: &str) -> Result<Job, HostError> {
-    let owner = if app.gate.isolate_users {
+    let owner = if app.authenticator.isolate_users {
         Some(caller.must()?)
     } else {
         None

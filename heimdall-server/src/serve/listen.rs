@@ -19,12 +19,12 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::buffers::hold;
-use super::crowd::{Client, Crowd, Guest};
+use super::connections::{Client, ConnectionSlot, Connections};
 use super::paced::Paced;
 
 /// Where to listen, and what to say about it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct BindAddress {
     /// The first that can be bound is used.
     pub(super) addresses: Vec<SocketAddr>,
     /// One line for the operator.
@@ -35,11 +35,11 @@ pub(super) struct Place {
 ///
 /// # Errors
 /// It is no address, or it is open to others without a token or the explicit flag.
-pub(super) fn place(
+pub(super) fn bind_address(
     address: &str,
     has_token: bool,
     allow_unauthenticated: bool,
-) -> Result<Place, String> {
+) -> Result<BindAddress, String> {
     let open_to_all =
         "no token is asked for: everyone who reaches this address may run jobs under any name"
             .to_owned();
@@ -54,7 +54,7 @@ pub(super) fn place(
             let note = format!(
                 "server.addr '{address}' is bound to loopback only, because auth.token_file is not set"
             );
-            return Ok(Place {
+            return Ok(BindAddress {
                 addresses: vec![(Ipv4Addr::LOCALHOST, port).into()],
                 note: Some(note),
             });
@@ -65,7 +65,7 @@ pub(super) fn place(
             Ipv4Addr::UNSPECIFIED.into(),
         ]
         .map(|ip| SocketAddr::new(ip, port));
-        return Ok(Place {
+        return Ok(BindAddress {
             addresses: addresses.into(),
             note: (!has_token).then_some(open_to_all),
         });
@@ -80,7 +80,7 @@ pub(super) fn place(
             "server.addr '{address}' is open to others: set auth.token_file, or pass --allow-unauthenticated to let everyone in who reaches it"
         ));
     }
-    Ok(Place {
+    Ok(BindAddress {
         addresses,
         note: (!loopback && !has_token).then_some(open_to_all),
     })
@@ -107,7 +107,7 @@ pub(super) async fn serve(
     shutdown: impl Future<Output = ()>,
     linger: Duration,
 ) {
-    let crowd = Crowd::new(bounds.connections, bounds.of_client);
+    let connections = Connections::new(bounds.connections, bounds.of_client);
     let graceful = GracefulShutdown::new();
     tokio::pin!(shutdown);
     loop {
@@ -115,16 +115,16 @@ pub(super) async fn serve(
             accepted = accept(&listener) => accepted,
             () = &mut shutdown => break,
         };
-        let Some(guest) = crowd.enter(client) else {
+        let Some(slot) = connections.enter(client) else {
             refuse(&stream);
             continue;
         };
         // Small answers are not to wait for more.
         let _ = stream.set_nodelay(true);
         let stream = Paced::new(stream, bounds.write);
-        let leave = guest.leave.clone();
+        let leave = slot.leave.clone();
         let router = TowerToHyperService::new(router.clone());
-        let service = service_fn(move |request| answer(router.clone(), &guest, request));
+        let service = service_fn(move |request| answer(router.clone(), &slot, request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(bounds.head)
@@ -143,14 +143,14 @@ pub(super) async fn serve(
 /// Answers a request of a connection, which is at work until the answer is sent.
 fn answer(
     router: TowerToHyperService<Router>,
-    guest: &Guest,
+    slot: &ConnectionSlot,
     mut request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
-    request.extensions_mut().insert(guest.client);
-    let visit = guest.visit();
+    request.extensions_mut().insert(slot.client);
+    let under_way = slot.begin_request();
     async move {
         let response = router.call(request).await?;
-        Ok(response.map(|body| hold(body, visit)))
+        Ok(response.map(|body| hold(body, under_way)))
     }
 }
 
@@ -193,20 +193,17 @@ mod tests {
             ("127.0.0.1:http", false, false, Err("has no port")),
             ("127.0.0.1:99999", false, false, Err("has no port")),
         ] {
-            let place = place(address, token, flag);
+            let bind = bind_address(address, token, flag);
             match expected {
                 Ok((first, noted)) => {
-                    let place = place.unwrap();
+                    let bind = bind.unwrap();
                     assert_eq!(
-                        (
-                            place.addresses[0].to_string().as_str(),
-                            place.note.is_some()
-                        ),
+                        (bind.addresses[0].to_string().as_str(), bind.note.is_some()),
                         (first, noted),
                         "{address}"
                     );
                 }
-                Err(part) => assert!(place.unwrap_err().contains(part), "{address}"),
+                Err(part) => assert!(bind.unwrap_err().contains(part), "{address}"),
             }
         }
     }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::auth::Caller;
-use super::crowd::Client;
+use super::connections::Client;
 use super::query::{Id, Parameters, unknown_status};
 use super::{Shared, answer, body};
 use crate::catalog::{Catalog, Kind, Known};

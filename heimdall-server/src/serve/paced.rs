@@ -16,12 +16,12 @@ use tokio::time::{Instant, Sleep};
 const SLOWEST: u32 = 16 * 1024;
 
 /// How long a client may still leave unread what waits for it.
-struct Patience {
+struct UnreadTime {
     whole: Duration,
     left: Duration,
 }
 
-impl Patience {
+impl UnreadTime {
     fn spend(&mut self, waited: Duration) {
         self.left = self.left.saturating_sub(waited);
     }
@@ -36,7 +36,7 @@ impl Patience {
 /// See the module.
 pub(super) struct Paced<S> {
     stream: S,
-    patience: Patience,
+    patience: UnreadTime,
     waiting_since: Option<Instant>,
     alarm: Pin<Box<Sleep>>,
 }
@@ -46,7 +46,7 @@ impl<S: AsyncWrite + Unpin> Paced<S> {
     pub(super) fn new(stream: S, patience: Duration) -> Self {
         Self {
             stream,
-            patience: Patience {
+            patience: UnreadTime {
                 whole: patience,
                 left: patience,
             },
@@ -138,7 +138,7 @@ mod tests {
         let whole = Duration::from_secs(60);
         for (bytes_a_second, served) in [(20_000, true), (16_384, true), (8_000, false), (1, false)]
         {
-            let mut patience = Patience { whole, left: whole };
+            let mut patience = UnreadTime { whole, left: whole };
             for _ in 0..600 {
                 patience.spend(Duration::from_secs(1));
                 if patience.left.is_zero() {

@@ -7,8 +7,8 @@ use results::Format;
 
 use crate::error::{Code, HostError};
 use crate::job::JobStatus;
-use crate::nearest::nearest;
 use crate::store::{Cursor, Direction, JobQuery, OrderBy, Pattern};
+use plugin_api::near;
 
 /// The most rows of a page, and the number without a limit, as in Heimdall.
 const PAGE: u32 = 101;
@@ -80,7 +80,7 @@ impl Parameters {
     fn known(&self, known: &[&'static str]) -> Result<(), HostError> {
         for (name, _) in &self.0 {
             if !known.contains(&name.as_str()) {
-                let hint = nearest(name, known.iter().copied());
+                let hint = near(name, known.iter().copied());
                 let hint = hint.map_or_else(
                     || format!("known here: {}", known.join(", ")),
                     |near| format!("did you mean '{near}'?"),
@@ -250,7 +250,7 @@ impl Parameters {
 /// The refusal of a status that does not exist.
 pub(super) fn unknown_status(word: &str, known: &[&'static str]) -> HostError {
     let error = invalid(format!("unknown status: {word}"));
-    match nearest(word, known.iter().copied()) {
+    match near(word, known.iter().copied()) {
         Some(near) => error.hint(format!("did you mean {near}?")),
         None => error.hint(format!("one of {}", known.join(", "))),
     }

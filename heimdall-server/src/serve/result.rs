@@ -16,7 +16,7 @@ use results::{Format, Options, Source};
 use serde_json::json;
 
 use super::auth::Caller;
-use super::crowd::Client;
+use super::connections::Client;
 use super::links::Link;
 use super::pipe;
 use super::query::{Id, Parameters};

@@ -13,10 +13,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::auth::Gate;
+use super::auth::Authenticator;
 use super::buffers::Buffers;
 use super::links::Links;
-use super::listen::{self, Bounds, Place};
+use super::listen::{self, BindAddress, Bounds};
 use super::pipe;
 use super::ready::Readiness;
 use super::stop::{self, End};
@@ -106,14 +106,14 @@ pub fn run(options: &ServeOptions, default_plugin_dir: &Path) -> Result<ExitCode
         let note = "a trusted directory is taken as it is, whoever may write to it or above it";
         log.event(Level::Warn, note, &[("path", json!(directory))]);
     }
-    let gate = Gate::new(&config.auth, &config.server)?;
+    let authenticator = Authenticator::new(&config.auth, &config.server)?;
     let told = config.auth.token_file.as_deref();
     if let Some(note) = told.and_then(tokens::readable_by_others) {
         log.event(Level::Warn, &note, &[]);
     }
-    let place = listen::place(
+    let address = listen::bind_address(
         &config.server.address,
-        gate.has_tokens(),
+        authenticator.has_tokens(),
         options.allow_unauthenticated,
     )
     .map_err(ServeError::Address)?;
@@ -145,8 +145,8 @@ pub fn run(options: &ServeOptions, default_plugin_dir: &Path) -> Result<ExitCode
         .build()?;
     let ended = runtime.block_on(live(
         config,
-        gate,
-        place,
+        authenticator,
+        address,
         Arc::clone(&store),
         Arc::clone(&plugins),
         Arc::clone(&log),
@@ -207,8 +207,8 @@ fn restore_pins(store: &Store, plugins: &Arc<dyn Plugins>, log: &Log) -> Result<
 /// Serves; whether it was asked to end at once.
 async fn live(
     config: Config,
-    gate: Gate,
-    place: Place,
+    authenticator: Authenticator,
+    address: BindAddress,
     store: Arc<Store>,
     plugins: Arc<dyn Plugins>,
     log: Arc<Log>,
@@ -216,8 +216,8 @@ async fn live(
     // Before anything else, so that no signal ends the host halfway.
     let end = End::listen()?;
     let hangup = signal(SignalKind::hangup())?;
-    let listener = bind(&place.addresses).await?;
-    let app = assemble(&config, gate, store, plugins, log).await?;
+    let listener = bind(&address.addresses).await?;
+    let app = assemble(&config, authenticator, store, plugins, log).await?;
     let (log, dispatch) = (Arc::clone(&app.log), Arc::clone(&app.dispatch));
     tokio::spawn(stop::watchdog({
         let dispatch = Arc::clone(&dispatch);
@@ -240,7 +240,7 @@ async fn live(
     ));
     warn(&app, &config);
     tokio::spawn(reload_on(hangup, config.clone(), Arc::clone(&app)));
-    if let Some(note) = &place.note {
+    if let Some(note) = &address.note {
         log.event(Level::Warn, note, &[]);
     }
     log.event(
@@ -322,7 +322,7 @@ async fn bind(addresses: &[std::net::SocketAddr]) -> Result<TcpListener, ServeEr
 
 async fn assemble(
     config: &Config,
-    gate: Gate,
+    authenticator: Authenticator,
     store: Arc<Store>,
     plugins: Arc<dyn Plugins>,
     log: Arc<Log>,
@@ -347,7 +347,7 @@ async fn assemble(
         plugins,
         metrics,
         log,
-        gate,
+        authenticator,
         web_ui: config.server.web_ui.clone(),
         ready: Readiness::default(),
         buffers: Buffers::new(config.limits.buffered_bytes),
@@ -456,11 +456,11 @@ async fn reload(path: &Path, app: &Shared) -> Result<Config, ServeError> {
     let (config, tokens) = read
         .await
         .map_err(|_| ServeError::Plugins("the reader panicked".to_owned()))??;
-    app.gate.may_take(&tokens)?;
+    app.authenticator.may_take(&tokens)?;
     let _turn = app.changing.lock().await;
     let now = now();
     let known = app.store.sync_objects(&config, now).await?;
-    app.gate.take(tokens);
+    app.authenticator.take(tokens);
     app.dispatch.set_catalog(Catalog::new(&config, &known, now));
     Ok(config)
 }
@@ -503,8 +503,8 @@ fn warn(app: &Shared, config: &Config) {
 
 #[cfg(test)]
 pub(super) async fn app_of(host: &crate::testing::Host) -> Shared {
-    let gate =
-        Gate::new(&host.config.auth, &host.config.server).expect("the test's tokens are readable");
+    let authenticator = Authenticator::new(&host.config.auth, &host.config.server)
+        .expect("the test's tokens are readable");
     host.store
         .sync_objects(&host.config, 1)
         .await
@@ -516,7 +516,7 @@ pub(super) async fn app_of(host: &crate::testing::Host) -> Shared {
         plugins: Arc::new(crate::testing::Linked),
         metrics: Arc::clone(&host.metrics),
         log: Arc::clone(&host.log),
-        gate,
+        authenticator,
         web_ui: host.config.server.web_ui.clone(),
         ready: Readiness::default(),
         buffers: Buffers::new(host.config.limits.buffered_bytes),

@@ -60,12 +60,12 @@ struct Source {
 
 /// A job's place: the value that it is ordered by, and its number.
 #[derive(Clone, PartialEq)]
-struct Place {
+struct JobPosition {
     value: Value,
     seq: i64,
 }
 
-impl Place {
+impl JobPosition {
     fn compare(&self, other: &Self) -> Ordering {
         let by_value = match (&self.value, &other.value) {
             (Value::Integer(one), Value::Integer(two)) => one.cmp(two),
@@ -76,10 +76,10 @@ impl Place {
     }
 }
 
-/// The places of a page's jobs, and the place after which the next page begins.
+/// The positions of a page's jobs, and the place after which the next page begins.
 struct Found {
-    places: Vec<Place>,
-    next: Option<Place>,
+    positions: Vec<JobPosition>,
+    next: Option<JobPosition>,
 }
 
 pub(super) fn page(connection: &Connection, query: &JobQuery) -> Result<JobsPage, StoreError> {
@@ -307,7 +307,7 @@ impl Search<'_> {
     fn gather(&mut self, source: Option<&Source>) -> Result<Found, StoreError> {
         let Some(source) = source else {
             return Ok(Found {
-                places: Vec::new(),
+                positions: Vec::new(),
                 next: None,
             });
         };
@@ -329,12 +329,12 @@ impl Search<'_> {
             limit + 1
         );
         let mut statement = self.connection.prepare(&sql)?;
-        let rows = statement.query_map(self.parameters(&sql), place)?;
-        let mut places = rows.collect::<Result<Vec<_>, _>>()?;
-        let more = places.len() > limit;
-        places.truncate(limit);
-        let next = places.last().filter(|_| more).cloned();
-        Ok(Found { places, next })
+        let rows = statement.query_map(self.parameters(&sql), position)?;
+        let mut positions = rows.collect::<Result<Vec<_>, _>>()?;
+        let more = positions.len() > limit;
+        positions.truncate(limit);
+        let next = positions.last().filter(|_| more).cloned();
+        Ok(Found { positions, next })
     }
 
     /// Goes through sources in the order asked for; `done` is the filter that they fulfil.
@@ -368,7 +368,7 @@ impl Search<'_> {
             }
         }
         let (limit, began) = (self.limit(), Instant::now());
-        let mut places: Vec<Place> = Vec::new();
+        let mut positions: Vec<JobPosition> = Vec::new();
         for visit in 1.. {
             let first = (0..lanes.len()).min_by(|&one, &two| {
                 let order = lanes[one].0.0.compare(&lanes[two].0.0);
@@ -380,17 +380,17 @@ impl Search<'_> {
             let Some(first) = first else { break };
             let (ref here, hit) = lanes[first].0;
             let here = here.clone();
-            if hit && places.len() == limit {
-                let next = places.last().cloned();
-                return Ok(Found { places, next });
+            if hit && positions.len() == limit {
+                let next = positions.last().cloned();
+                return Ok(Found { positions, next });
             }
             if hit {
-                places.push(here.clone());
+                positions.push(here.clone());
             }
             let late = visit % 1_000 == 0 && began.elapsed() > LONGEST;
             if visit >= VISITS || late {
                 return Ok(Found {
-                    places,
+                    positions,
                     next: Some(here),
                 });
             }
@@ -399,7 +399,10 @@ impl Search<'_> {
                 None => drop(lanes.swap_remove(first)),
             }
         }
-        Ok(Found { places, next: None })
+        Ok(Found {
+            positions,
+            next: None,
+        })
     }
 
     /// The statement of one lane. Jobs with the cursor's own value come first, so that both parts are found by the index.
@@ -441,7 +444,7 @@ impl Search<'_> {
         let mut statement = self.connection.prepare_cached(&sql)?;
         let (mut jobs, mut bytes, mut next) = (Vec::new(), 0, found.next);
         let mut last = None;
-        for place in found.places {
+        for place in found.positions {
             let job: Job = statement.query_row([place.seq], rows::read)?;
             bytes += job.bytes();
             if bytes > PAGE_BYTES && !jobs.is_empty() {
@@ -463,9 +466,9 @@ impl Search<'_> {
     }
 
     /// The place of the query's cursor.
-    fn after(&self) -> Option<Place> {
+    fn after(&self) -> Option<JobPosition> {
         let cursor = self.query.cursor.as_ref()?;
-        Some(Place {
+        Some(JobPosition {
             value: match &cursor.value {
                 serde_json::Value::String(text) => text.clone().into(),
                 number => number.as_i64().unwrap_or_default().into(),
@@ -512,18 +515,18 @@ fn words(direction: Direction) -> (&'static str, &'static str) {
     }
 }
 
-fn place(row: &Row<'_>) -> rusqlite::Result<Place> {
-    Ok(Place {
+fn position(row: &Row<'_>) -> rusqlite::Result<JobPosition> {
+    Ok(JobPosition {
         value: row.get(0)?,
         seq: row.get(1)?,
     })
 }
 
 /// A lane's next job, and whether it passes the other filters.
-fn head(rows: &mut rusqlite::Rows<'_>) -> Result<Option<(Place, bool)>, StoreError> {
+fn head(rows: &mut rusqlite::Rows<'_>) -> Result<Option<(JobPosition, bool)>, StoreError> {
     let row = rows.next()?;
     Ok(row
-        .map(|row| Ok::<_, rusqlite::Error>((place(row)?, row.get(2)?)))
+        .map(|row| Ok::<_, rusqlite::Error>((position(row)?, row.get(2)?)))
         .transpose()?)
 }
 

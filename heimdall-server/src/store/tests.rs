@@ -6,22 +6,22 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::job::{JobStatus, Route, raw};
 
-struct Place {
+struct TestDirectory {
     _directory: tempfile::TempDir,
     jobs: PathBuf,
     results: PathBuf,
 }
 
-fn place() -> Place {
+fn place() -> TestDirectory {
     let directory = tempfile::tempdir().unwrap();
-    Place {
+    TestDirectory {
         jobs: directory.path().join("jobs"),
         results: directory.path().join("results"),
         _directory: directory,
     }
 }
 
-fn open(place: &Place) -> Store {
+fn open(place: &TestDirectory) -> Store {
     Store::open(&place.jobs, &place.results, &[]).unwrap()
 }
 

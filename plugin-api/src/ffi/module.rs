@@ -1,4 +1,4 @@
-//! The Rust door: a root module whose layout `abi_stable` checks when a library is loaded.
+//! The Rust entry points: a root module whose layout `abi_stable` checks when a library is loaded.
 //!
 //! It carries the C functions of ABI 1.0 plus one that hands its document over in an `RVec`, without a copy. It stays as it is:
 //! `abi_stable` lets a longer module into an older host, but not a shorter one into a newer host. What came later, such as `start_job`,
@@ -14,7 +14,7 @@ use super::{
     types_1_0::{HpCall, HpInfo},
 };
 
-/// A job's answer through the Rust door.
+/// A job's answer through the Rust entry points.
 #[repr(C)]
 #[derive(Debug, StableAbi)]
 pub struct Reply {

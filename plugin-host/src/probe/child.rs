@@ -103,7 +103,7 @@ fn try_out(copy: &Path, out: &mut Out) -> Result<ProbeReport, Refusal> {
         Refusal::new(
             RefusalCode::CloseFailed,
             format!("the plugin does not close in order: {error}"),
-            "mend the plugin: what does not close cannot be swapped",
+            "fix the plugin: what does not close cannot be swapped",
         )
     })?;
     out.step(Step::Exit)?;
@@ -158,7 +158,7 @@ fn does_not_open(error: &Error) -> Refusal {
         error
             .hint
             .clone()
-            .unwrap_or_else(|| "mend the plugin's open".to_owned()),
+            .unwrap_or_else(|| "fix the plugin's open".to_owned()),
     )
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 /// A loaded version as a file carries it, or as memory does.
 pub(super) struct Candidate<'a> {
-    /// Which of the held versions.
+    /// Which of the loaded versions.
     pub(super) index: usize,
     pub(super) name: &'a str,
     pub(super) version: &'a semver::Version,

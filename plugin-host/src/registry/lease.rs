@@ -9,7 +9,7 @@ use plugin_api::{Error, ErrorCode};
 
 use super::{
     Unavailable,
-    state::{Core, Phase, Standing, State, Version},
+    state::{Core, Phase, ServiceRole, State, Version},
 };
 use crate::{CallOptions, Document, ffi::call::on_a_thread};
 
@@ -18,7 +18,7 @@ pub struct Lease {
     core: Arc<Core>,
     version: Arc<Version>,
     index: usize,
-    /// Whether the plugin was open when the lease was taken; one that stands by is opened by the first call.
+    /// Whether the plugin was open when the lease was changing; one that stands by is opened by the first call.
     open: bool,
 }
 
@@ -33,13 +33,13 @@ impl Lease {
             return Err(Unavailable::ShuttingDown);
         }
         let index = choose(&state, plugin, requirement)?;
-        let held = &mut state.held[index];
-        held.leases += 1;
+        let loaded = &mut state.loaded[index];
+        loaded.leases += 1;
         Ok(Self {
             core: Arc::clone(core),
-            version: Arc::clone(&held.version),
+            version: Arc::clone(&loaded.version),
             index,
-            open: held.phase == Phase::Open,
+            open: loaded.phase == Phase::Open,
         })
     }
 
@@ -139,7 +139,7 @@ impl Lease {
         outcome
     }
 
-    /// Opens a version that stood by when the lease was taken.
+    /// Opens a version that stood by when the lease was changing.
     fn open(&self) -> Result<(), Error> {
         if self.open {
             return Ok(());
@@ -162,12 +162,12 @@ impl Drop for Lease {
 impl State {
     /// Ends one lease; whether somebody may be waiting for that.
     pub(super) fn release(&mut self, index: usize) -> bool {
-        let held = &mut self.held[index];
-        held.leases -= 1;
-        if held.standing == Standing::Standby {
-            held.since = Instant::now();
+        let loaded = &mut self.loaded[index];
+        loaded.leases -= 1;
+        if loaded.role == ServiceRole::Standby {
+            loaded.since = Instant::now();
         }
-        held.leases == 0 && held.standing != Standing::Active
+        loaded.leases == 0 && loaded.role != ServiceRole::Active
     }
 }
 
@@ -185,7 +185,7 @@ fn choose(
         })?;
     let allowed = |index: &&usize| {
         requirement
-            .is_none_or(|requirement| requirement.matches(&state.held[**index].version.version))
+            .is_none_or(|requirement| requirement.matches(&state.loaded[**index].version.version))
     };
     serving
         .iter()
@@ -196,7 +196,7 @@ fn choose(
             requirement: requirement.map(ToString::to_string).unwrap_or_default(),
             known: serving
                 .iter()
-                .map(|&index| state.held[index].version.version.to_string())
+                .map(|&index| state.loaded[index].version.version.to_string())
                 .collect(),
         })
 }

@@ -13,7 +13,7 @@ use plugin_api::{Error, Level};
 
 use super::{
     UseError,
-    state::{Core, Held, Phase, Standing, State},
+    state::{Core, LoadedVersion, Phase, ServiceRole, State},
 };
 use crate::{
     refusal::{Refusal, RefusalCode},
@@ -42,27 +42,27 @@ impl Core {
                     "send the job again once the host is back",
                 ));
             }
-            match state.held[index].phase {
+            match state.loaded[index].phase {
                 Phase::Open => return Ok(()),
                 Phase::Closed => break,
                 Phase::Opening | Phase::Closing | Phase::Stuck => {
                     let (next, over) = self.wait(state, Some(until));
                     state = next;
                     if over {
-                        return Err(still_closing(&state.held[index]));
+                        return Err(still_closing(&state.loaded[index]));
                     }
                 }
             }
         }
-        state.held[index].phase = Phase::Opening;
-        let version = Arc::clone(&state.held[index].version);
+        state.loaded[index].phase = Phase::Opening;
+        let version = Arc::clone(&state.loaded[index].version);
         drop(state);
         let opened = version.instance.open("{}");
         let mut state = self.lock();
-        let held = &mut state.held[index];
-        held.phase = if opened.is_ok() {
-            held.residue = None;
-            held.trouble = None;
+        let loaded = &mut state.loaded[index];
+        loaded.phase = if opened.is_ok() {
+            loaded.residue = None;
+            loaded.trouble = None;
             Phase::Open
         } else {
             Phase::Closed
@@ -72,7 +72,7 @@ impl Core {
         opened.map_err(|error| cannot_open(&error))
     }
 
-    /// Decides what serves, opens what must be open, puts it in force. The caller has the turn.
+    /// Decides what serves, opens what must be open, puts it in force. The caller holds the change lock.
     ///
     /// A version that does not open makes its files refused, and the decision is made again without them: the one that runs
     /// stays in place.
@@ -84,9 +84,9 @@ impl Core {
             let cold = serving
                 .values()
                 .filter_map(|versions| versions.first().copied())
-                .find(|&index| state.held[index].phase != Phase::Open);
+                .find(|&index| state.loaded[index].phase != Phase::Open);
             let Some(index) = cold else {
-                // What is active is open, and nobody can have closed it since: the lock was held from that look on.
+                // What is active is open, and nobody can have closed it since: the lock was held from that moment on.
                 let lines = changes(&state, &serving);
                 state.put_in_force(serving);
                 for index in opened {
@@ -100,7 +100,7 @@ impl Core {
                 return;
             };
             // Held until the switch is in force, or the keeper would close what does not serve yet.
-            state.held[index].leases += 1;
+            state.loaded[index].leases += 1;
             opened.push(index);
             drop(state);
             let outcome = self.ensure_open(index);
@@ -122,7 +122,7 @@ impl Core {
         plugin: &str,
         version: Option<&semver::Version>,
     ) -> Result<(), UseError> {
-        let _turn = self.turn().ok_or(UseError::Closed)?;
+        let _changing = self.lock_changes().ok_or(UseError::Closed)?;
         let Some(version) = version else {
             let mut state = self.lock();
             known(&state, plugin)?;
@@ -148,7 +148,7 @@ impl Core {
         }
         let before = state.pins.insert(plugin.to_owned(), version.clone());
         let index = state.decide()[plugin][0];
-        state.held[index].leases += 1;
+        state.loaded[index].leases += 1;
         drop(state);
         // Opened here and not in `switch`, because a version that does not open must leave the pin as it was.
         let opened = self.ensure_open(index);
@@ -171,7 +171,7 @@ impl Core {
 
     /// Takes over what operators chose before this registry was opened.
     pub(super) fn restore_pins(&self, pins: impl IntoIterator<Item = (String, semver::Version)>) {
-        let Some(_turn) = self.turn() else {
+        let Some(_changing) = self.lock_changes() else {
             return;
         };
         self.lock().pins.extend(pins);
@@ -186,10 +186,10 @@ impl Core {
             let drain = self.options.drain;
             let mut next: Option<Instant> = None;
             let mut due = Vec::new();
-            for (index, held) in state.held.iter_mut().enumerate() {
-                match held.due(drain) {
+            for (index, loaded) in state.loaded.iter_mut().enumerate() {
+                match loaded.due(drain) {
                     Some(at) if at <= now => {
-                        held.phase = Phase::Closing;
+                        loaded.phase = Phase::Closing;
                         due.push(index);
                     }
                     Some(at) => next = Some(next.map_or(at, |next| next.min(at))),
@@ -210,7 +210,7 @@ impl Core {
 
     /// Closes one version whose phase is already `Closing`: cancels what jobs are left, joins its threads, measures what stays.
     pub(super) fn close_version(&self, index: usize) {
-        let version = Arc::clone(&self.lock().held[index].version);
+        let version = Arc::clone(&self.lock().loaded[index].version);
         let label = format!("{} {}", version.name, version.version);
         let mut closed = version.instance.close(Duration::ZERO);
         if let Err(error) = &closed {
@@ -231,24 +231,24 @@ impl Core {
             Some(Residue::default())
         };
         let mut state = self.lock();
-        let held = &mut state.held[index];
-        held.since = Instant::now();
+        let loaded = &mut state.loaded[index];
+        loaded.since = Instant::now();
         match closed {
             Ok(()) => {
-                held.phase = Phase::Closed;
-                held.residue = residue;
-                held.trouble = None;
+                loaded.phase = Phase::Closed;
+                loaded.residue = residue;
+                loaded.trouble = None;
             }
             Err(error) => {
-                held.phase = Phase::Stuck;
-                held.trouble = Some(Refusal::new(
+                loaded.phase = Phase::Stuck;
+                loaded.trouble = Some(Refusal::new(
                     RefusalCode::CloseFailed,
                     format!("it does not close: {}", error.message),
                     "it is tried again when its jobs have returned; restart the host to be rid of it",
                 ));
             }
         }
-        let stuck = held.phase == Phase::Stuck;
+        let stuck = loaded.phase == Phase::Stuck;
         drop(state);
         self.changed.notify_all();
         let kept = residue.map_or(0, |residue| residue.anonymous_bytes);
@@ -275,13 +275,13 @@ impl Core {
         // Whoever is changing what serves finishes first; from the next line on nobody starts.
         state.closed = true;
         self.changed.notify_all();
-        while state.taken {
+        while state.changing {
             (state, _) = self.wait(state, None);
         }
         state.put_in_force(Default::default());
         loop {
             let over;
-            if state.held.iter().all(|held| held.leases == 0) {
+            if state.loaded.iter().all(|loaded| loaded.leases == 0) {
                 break;
             }
             (state, over) = self.wait(state, Some(until));
@@ -290,9 +290,9 @@ impl Core {
             }
         }
         let mut open = Vec::new();
-        for (index, held) in state.held.iter_mut().enumerate() {
-            if matches!(held.phase, Phase::Open | Phase::Opening) {
-                held.phase = Phase::Closing;
+        for (index, loaded) in state.loaded.iter_mut().enumerate() {
+            if matches!(loaded.phase, Phase::Open | Phase::Opening) {
+                loaded.phase = Phase::Closing;
                 open.push(index);
             }
         }
@@ -303,7 +303,12 @@ impl Core {
         state = self.lock();
         let until = until.max(Instant::now()) + AT_THE_END;
         let mut over = false;
-        while !over && state.held.iter().any(|held| held.phase == Phase::Closing) {
+        while !over
+            && state
+                .loaded
+                .iter()
+                .any(|loaded| loaded.phase == Phase::Closing)
+        {
             (state, over) = self.wait(state, Some(until));
         }
     }
@@ -315,17 +320,17 @@ impl Core {
         if closer.spawn(move || core.close_version(index)).is_err() {
             // No thread to be had: the keeper tries again.
             self.log(Level::Error, "cannot start a thread that closes a plugin");
-            self.lock().held[index].phase = Phase::Stuck;
+            self.lock().loaded[index].phase = Phase::Stuck;
         }
     }
 }
 
-impl Held {
+impl LoadedVersion {
     /// When this version is to be closed; `None` while it is not.
     fn due(&self, drain: Duration) -> Option<Instant> {
-        match (self.phase, self.standing, self.leases) {
-            (Phase::Open, Standing::Retired, 0) => Some(self.since),
-            (Phase::Open, Standing::Retired, _) | (Phase::Open, Standing::Standby, 0) => {
+        match (self.phase, self.role, self.leases) {
+            (Phase::Open, ServiceRole::Retired, 0) => Some(self.since),
+            (Phase::Open, ServiceRole::Retired, _) | (Phase::Open, ServiceRole::Standby, 0) => {
                 self.since.checked_add(drain)
             }
             (Phase::Stuck, _, 0) => Some(self.since + RETRY),
@@ -337,7 +342,7 @@ impl Held {
 impl State {
     /// Takes a version's files from it, because it does not open; their names.
     fn disown(&mut self, index: usize, refusal: &Refusal) -> Vec<String> {
-        let version = Arc::clone(&self.held[index].version);
+        let version = Arc::clone(&self.loaded[index].version);
         if self.pins.get(&version.name) == Some(&version.version) {
             self.pins.remove(&version.name);
         }
@@ -360,7 +365,7 @@ impl State {
 fn changes(state: &State, serving: &std::collections::BTreeMap<String, Vec<usize>>) -> Vec<String> {
     let version = |index: Option<&usize>| {
         index.map_or("none".to_owned(), |&index| {
-            state.held[index].version.version.to_string()
+            state.loaded[index].version.version.to_string()
         })
     };
     let gone = state
@@ -392,22 +397,22 @@ fn known(state: &State, plugin: &str) -> Result<Vec<semver::Version>, UseError> 
         });
     }
     let mut versions: Vec<_> = state
-        .held
+        .loaded
         .iter()
-        .filter(|held| held.version.name == plugin)
-        .map(|held| held.version.version.clone())
+        .filter(|loaded| loaded.version.name == plugin)
+        .map(|loaded| loaded.version.version.clone())
         .collect();
     versions.sort();
     versions.dedup();
     Ok(versions)
 }
 
-fn still_closing(held: &Held) -> Refusal {
+fn still_closing(loaded: &LoadedVersion) -> Refusal {
     Refusal::new(
         RefusalCode::StillClosing,
         format!(
             "version {} is in memory and still closing: jobs of it have not stopped",
-            held.version.version
+            loaded.version.version
         ),
         "it is looked at again by itself; or cancel its jobs",
     )

@@ -14,15 +14,15 @@ use std::{
 use plugin_api::Level;
 
 use super::{
-    Place, RegistryError,
-    state::{Core, Held, Phase, Standing, Version},
+    IsolationMode, RegistryError,
+    state::{Core, LoadedVersion, Phase, ServiceRole, Version},
 };
 use crate::{
     instance::Instance,
     load,
     probe::{self, ProbeFailure, ProbeReport},
     refusal::Refusal,
-    verify::{self, Digest, DirectoryError, Look, Sums, elf},
+    verify::{self, Digest, DirectoryError, FileFingerprint, Sums, elf},
     watch::Watch,
     worker::Worker,
 };
@@ -36,7 +36,7 @@ const FILE_FLOOR: u64 = 64;
 /// A file of the directory, as it was examined.
 pub(super) struct FileRecord {
     /// What it looked like.
-    pub(super) look: Look,
+    pub(super) fingerprint: FileFingerprint,
     /// The digest of its bytes, where they could be read.
     pub(super) digest: Option<Digest>,
     /// The version that it keeps in service: its own, or where it is refused its former bytes'.
@@ -53,7 +53,7 @@ pub(super) struct FileRecord {
 /// A file to examine.
 struct Fresh {
     name: String,
-    look: Look,
+    fingerprint: FileFingerprint,
     arrived: u64,
 }
 
@@ -65,7 +65,7 @@ struct Examined {
 }
 
 enum Found {
-    Held(usize),
+    Loaded(usize),
     New(Box<Version>),
     /// It is a plugin of that name, which this registry does not serve.
     LeftOut(String),
@@ -75,7 +75,7 @@ impl Core {
     /// Looks at the directory and puts in force what follows from it. Where an operator `asked`, refused files are looked at
     /// again although they are the same: what they lacked may be there now.
     pub(super) fn rescan(&self, asked: bool) -> Result<(), RegistryError> {
-        let _turn = self.turn().ok_or(RegistryError::Closed)?;
+        let _changing = self.lock_changes().ok_or(RegistryError::Closed)?;
         let dir = verify::directory(&self.options.plugin_dir, &self.options.trusted_directories)?;
         let unreadable = |source| DirectoryError::Unreadable {
             path: dir.clone(),
@@ -97,9 +97,13 @@ impl Core {
         if anything_new || anything_gone {
             self.switch();
             let state = self.lock();
-            let held: Vec<Digest> = state.held.iter().map(|held| held.version.digest).collect();
+            let loaded: Vec<Digest> = state
+                .loaded
+                .iter()
+                .map(|loaded| loaded.version.digest)
+                .collect();
             drop(state);
-            self.copies.keep_only(&held);
+            self.copies.keep_only(&loaded);
         }
         Ok(())
     }
@@ -125,13 +129,13 @@ impl Core {
     }
 
     /// Those that are new, changed, or refused for a cause that may have passed.
-    fn fresh(&self, present: Vec<(String, Look)>, asked: bool) -> Vec<Fresh> {
+    fn fresh(&self, present: Vec<(String, FileFingerprint)>, asked: bool) -> Vec<Fresh> {
         let mut state = self.lock();
         let mut fresh = Vec::new();
-        for (name, look) in present {
+        for (name, fingerprint) in present {
             let same = state.files.get(&name).is_some_and(|file| {
                 let wanted = file.left_out.as_ref();
-                file.look == look
+                file.fingerprint == fingerprint
                     && !wanted.is_some_and(|name| state.names.includes(name))
                     && file
                         .refusal
@@ -142,7 +146,7 @@ impl Core {
                 state.arrivals += 1;
                 fresh.push(Fresh {
                     name,
-                    look,
+                    fingerprint,
                     arrived: state.arrivals,
                 });
             }
@@ -185,28 +189,32 @@ impl Core {
     fn examine(&self, fresh: Fresh, dir: &Path, sums: &Sums) -> Examined {
         let started = Instant::now();
         let mut digest = None;
-        let mut look = fresh.look.clone();
+        let mut fingerprint = fresh.fingerprint.clone();
         let outcome = (|| {
             let path = dir.join(&fresh.name);
-            look = verify::settled(&path, sums, self.options.settle)?;
-            let taken = verify::take(&path, &self.copies, &self.options.trusted_directories)?;
-            digest = Some(taken.digest);
-            sums.check(&fresh.name, &taken.digest)?;
+            fingerprint = verify::settled(&path, sums, self.options.settle)?;
+            let changing = verify::take(&path, &self.copies, &self.options.trusted_directories)?;
+            digest = Some(changing.digest);
+            sums.check(&fresh.name, &changing.digest)?;
             let state = self.lock();
-            if let Some(index) = state.index_of(&taken.digest) {
-                return Ok(Found::Held(index));
+            if let Some(index) = state.index_of(&changing.digest) {
+                return Ok(Found::Loaded(index));
             }
-            if let Some(refusal) = state.bad.get(&taken.digest) {
+            if let Some(refusal) = state.bad.get(&changing.digest) {
                 return Err(ProbeFailure::from(refusal.clone()));
             }
             drop(state);
-            elf::check(&taken.copy)?;
+            elf::check(&changing.copy)?;
             load::ensure_files(FILE_FLOOR)?;
-            let report = probe::run(&self.options.probe, &taken.copy, self.options.probe_limit)?;
+            let report = probe::run(
+                &self.options.probe,
+                &changing.copy,
+                self.options.probe_limit,
+            )?;
             if !self.lock().names.includes(&report.name) {
                 return Ok(Found::LeftOut(report.name));
             }
-            let (instance, version) = self.instance(&report, &taken.copy)?;
+            let (instance, version) = self.instance(&report, &changing.copy)?;
             self.log(
                 Level::Info,
                 &format!(
@@ -214,22 +222,25 @@ impl Core {
                     report.name,
                     fresh.name,
                     started.elapsed().as_millis(),
-                    taken.digest
+                    changing.digest
                 ),
             );
             Ok(Found::New(Box::new(Version {
                 name: report.name,
                 version,
-                digest: taken.digest,
+                digest: changing.digest,
                 instance,
-                copy: taken.copy,
+                copy: changing.copy,
                 loaded_at: SystemTime::now(),
                 thread_keys: report.thread_keys,
                 running: AtomicU64::new(0),
             })))
         })();
         Examined {
-            fresh: Fresh { look, ..fresh },
+            fresh: Fresh {
+                fingerprint,
+                ..fresh
+            },
             digest,
             outcome,
         }
@@ -242,13 +253,13 @@ impl Core {
         copy: &Path,
     ) -> Result<(Instance, semver::Version), Refusal> {
         let log = self.options.log.clone();
-        match &self.options.place {
-            Place::InProcess => {
+        match &self.options.isolation {
+            IsolationMode::InProcess => {
                 load::ensure_keys(self.options.key_floor)?;
                 let (library, version) = load::library(copy, Some(log))?;
                 Ok((Instance::InProcess(library), version))
             }
-            Place::Worker(options) => {
+            IsolationMode::Worker(options) => {
                 let version = load::version(&report.version)?;
                 let label = format!("{} {version}", report.name);
                 let worker = Worker::new(options.clone(), copy.to_owned(), label, log);
@@ -267,7 +278,7 @@ impl Core {
         let mut state = self.lock();
         let before = state.files.remove(&fresh.name);
         let mut record = FileRecord {
-            look: fresh.look,
+            fingerprint: fresh.fingerprint,
             digest,
             backs: None,
             refusal: None,
@@ -278,12 +289,14 @@ impl Core {
         let mut to_log = None;
         match outcome {
             Ok(Found::LeftOut(name)) => record.left_out = Some(name),
-            Ok(Found::Held(index)) => record.backs = Some(index),
+            Ok(Found::Loaded(index)) => record.backs = Some(index),
             Ok(Found::New(version)) => {
                 // Two files with the same bytes may have been examined at once.
                 let index = state.index_of(&version.digest).unwrap_or_else(|| {
-                    state.held.push(Held::new(*version, fresh.name.clone()));
-                    state.held.len() - 1
+                    state
+                        .loaded
+                        .push(LoadedVersion::new(*version, fresh.name.clone()));
+                    state.loaded.len() - 1
                 });
                 record.backs = Some(index);
             }
@@ -320,12 +333,12 @@ impl Core {
     }
 }
 
-impl Held {
+impl LoadedVersion {
     fn new(version: Version, file: String) -> Self {
         Self {
             version: std::sync::Arc::new(version),
             file,
-            standing: Standing::Retired,
+            role: ServiceRole::Retired,
             phase: Phase::Closed,
             leases: 0,
             since: Instant::now(),
@@ -337,7 +350,7 @@ impl Held {
 }
 
 /// The libraries of the directory, oldest first, as a user would have copied them.
-fn list(dir: &Path, sums: &Sums) -> io::Result<Vec<(String, Look)>> {
+fn list(dir: &Path, sums: &Sums) -> io::Result<Vec<(String, FileFingerprint)>> {
     let mut present = Vec::new();
     for entry in fs::read_dir(dir)? {
         // A name that is not UTF-8 cannot be shown; nobody installs one.
@@ -345,8 +358,8 @@ fn list(dir: &Path, sums: &Sums) -> io::Result<Vec<(String, Look)>> {
             continue;
         };
         if name.ends_with(".so") && !name.starts_with('.') {
-            let look = Look::at(&dir.join(&name), sums);
-            present.push((name, look));
+            let fingerprint = FileFingerprint::at(&dir.join(&name), sums);
+            present.push((name, fingerprint));
         }
     }
     present.sort_by(|a, b| (a.1.modified(), &a.0).cmp(&(b.1.modified(), &b.0)));

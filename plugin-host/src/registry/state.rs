@@ -2,7 +2,7 @@
 //!
 //! The lock ([`Core::lock`]) guards [`State`] and nothing else. It is held for a few lookups at a time and **never** while a
 //! library is read, probed, loaded, opened, called or closed, so that a lease never waits for any of these. Whoever changes what
-//! serves takes a turn first ([`Core::turn`]): a flag in the same state, so that there is no second lock to order.
+//! serves takes the change lock first ([`Core::lock_changes`]): a flag in the same state, so that there is no second lock to order.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -38,7 +38,7 @@ pub(super) struct Version {
 
 /// A version's place among the others of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum ServiceRole {
     /// New jobs go to it.
     Active,
     /// Its file is there, and jobs whose command asks for it go to it.
@@ -59,11 +59,11 @@ pub(super) enum Phase {
 }
 
 /// A loaded version and how things stand with it.
-pub(super) struct Held {
+pub(super) struct LoadedVersion {
     pub(super) version: Arc<Version>,
     /// The file that carries it, or carried it last.
     pub(super) file: String,
-    pub(super) standing: Standing,
+    pub(super) role: ServiceRole,
     pub(super) phase: Phase,
     /// Jobs that hold it, and whoever is opening it.
     pub(super) leases: usize,
@@ -79,7 +79,7 @@ pub(super) struct Held {
 
 /// What became of a file, for the next reload's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum FileChange {
     Loaded,
     Retired,
 }
@@ -90,7 +90,7 @@ pub(super) struct State {
     /// What lies in the directory, by file name.
     pub(super) files: BTreeMap<String, FileRecord>,
     /// Everything loaded, in that order; never shrinks, so that an index stays what it is.
-    pub(super) held: Vec<Held>,
+    pub(super) loaded: Vec<LoadedVersion>,
     /// Per name, what serves: the active version first, then the others from new to old.
     pub(super) serving: BTreeMap<String, Vec<usize>>,
     /// Which plugins are served.
@@ -100,25 +100,25 @@ pub(super) struct State {
     /// Bytes that were found bad.
     pub(super) bad: HashMap<Digest, Refusal>,
     /// What changed since the last reload's answer: by version, the file that carried it.
-    pub(super) news: BTreeMap<usize, (String, News)>,
+    pub(super) changes: BTreeMap<usize, (String, FileChange)>,
     /// Counts files in the order in which they came.
     pub(super) arrivals: u64,
     /// Whether somebody is changing what serves.
-    pub(super) taken: bool,
+    pub(super) changing: bool,
     pub(super) closed: bool,
 }
 
 impl State {
     pub(super) fn index_of(&self, digest: &Digest) -> Option<usize> {
-        self.held
+        self.loaded
             .iter()
-            .position(|held| held.version.digest == *digest)
+            .position(|loaded| loaded.version.digest == *digest)
     }
 
     /// What would serve now, by the rules of `decide`.
     pub(super) fn decide(&self) -> BTreeMap<String, Vec<usize>> {
         let candidate = |index: usize, arrived| {
-            let Version { name, version, .. } = &*self.held[index].version;
+            let Version { name, version, .. } = &*self.loaded[index].version;
             decide::Candidate {
                 index,
                 name,
@@ -133,7 +133,7 @@ impl State {
             .filter(|candidate| self.names.includes(candidate.name))
             .collect();
         // In memory the order of loading is the order of arrival.
-        let loaded: Vec<_> = (0..self.held.len())
+        let loaded: Vec<_> = (0..self.loaded.len())
             .map(|index| candidate(index, index as u64))
             .collect();
         decide::decide(&backed, &loaded, &self.pins)
@@ -142,36 +142,40 @@ impl State {
     /// Puts `serving` in force: from here on new jobs go where it says.
     pub(super) fn put_in_force(&mut self, serving: BTreeMap<String, Vec<usize>>) {
         let now = Instant::now();
-        let mut standings = vec![Standing::Retired; self.held.len()];
+        let mut roles = vec![ServiceRole::Retired; self.loaded.len()];
         for versions in serving.values() {
             for (place, &index) in versions.iter().enumerate() {
-                standings[index] = if place == 0 {
-                    Standing::Active
+                roles[index] = if place == 0 {
+                    ServiceRole::Active
                 } else {
-                    Standing::Standby
+                    ServiceRole::Standby
                 };
             }
         }
-        let mut carried = vec![false; self.held.len()];
+        let mut carried = vec![false; self.loaded.len()];
         for (name, file) in &self.files {
             let Some(index) = file.backs else { continue };
             carried[index] = true;
-            let held = &mut self.held[index];
+            let loaded = &mut self.loaded[index];
             // A file that was renamed, or that brought a retired version back.
-            if self.files.get(&held.file).and_then(|file| file.backs) != Some(index) {
-                held.file.clone_from(name);
+            if self.files.get(&loaded.file).and_then(|file| file.backs) != Some(index) {
+                loaded.file.clone_from(name);
             }
         }
-        for (index, (held, standing)) in self.held.iter_mut().zip(standings).enumerate() {
-            let by_file = carried[index] && standing != Standing::Retired;
-            if held.by_file != by_file {
-                let news = if by_file { News::Loaded } else { News::Retired };
-                self.news.insert(index, (held.file.clone(), news));
-                held.by_file = by_file;
+        for (index, (loaded, role)) in self.loaded.iter_mut().zip(roles).enumerate() {
+            let by_file = carried[index] && role != ServiceRole::Retired;
+            if loaded.by_file != by_file {
+                let change = if by_file {
+                    FileChange::Loaded
+                } else {
+                    FileChange::Retired
+                };
+                self.changes.insert(index, (loaded.file.clone(), change));
+                loaded.by_file = by_file;
             }
-            if held.standing != standing {
-                held.standing = standing;
-                held.since = now;
+            if loaded.role != role {
+                loaded.role = role;
+                loaded.since = now;
             }
         }
         self.serving = serving;
@@ -183,16 +187,16 @@ pub(super) struct Core {
     pub(super) options: RegistryOptions,
     pub(super) copies: Copies,
     pub(super) state: Mutex<State>,
-    /// Notified when a phase changes, when the last lease of a version that is not active ends, when a turn ends, at closing.
+    /// Notified when a phase changes, when the last lease of a version that is not active ends, when a change ends, at closing.
     pub(super) changed: Condvar,
 }
 
 /// The right to change what serves; one at a time.
-pub(super) struct Turn<'a>(&'a Core);
+pub(super) struct ChangeGuard<'a>(&'a Core);
 
-impl Drop for Turn<'_> {
+impl Drop for ChangeGuard<'_> {
     fn drop(&mut self) {
-        self.0.lock().taken = false;
+        self.0.lock().changing = false;
         self.0.changed.notify_all();
     }
 }
@@ -224,16 +228,16 @@ impl Core {
     }
 
     /// Waits for the right to change what serves; `None` once the registry is closed.
-    pub(super) fn turn(&self) -> Option<Turn<'_>> {
+    pub(super) fn lock_changes(&self) -> Option<ChangeGuard<'_>> {
         let mut state = self.lock();
-        while state.taken && !state.closed {
+        while state.changing && !state.closed {
             (state, _) = self.wait(state, None);
         }
         if state.closed {
             return None;
         }
-        state.taken = true;
-        Some(Turn(self))
+        state.changing = true;
+        Some(ChangeGuard(self))
     }
 
     pub(super) fn log(&self, level: Level, message: &str) {

@@ -8,7 +8,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::state::{Held, News, Phase, Standing, State};
+use super::state::{FileChange, LoadedVersion, Phase, ServiceRole, State};
 use crate::{refusal::Refusal, residue::Residue, worker::WorkerStatus};
 
 /// How things stand with a version or a file.
@@ -23,7 +23,7 @@ pub enum PluginState {
     Draining,
     /// It is closed; only its mapping stays.
     Retired,
-    /// The file was not taken; `error` says why.
+    /// The file was not changing; `error` says why.
     Refused,
 }
 
@@ -67,10 +67,10 @@ pub struct ReloadReport {
     pub refused: Vec<String>,
 }
 
-/// Every held version, by name and from new to old, then every refused file.
+/// Every loaded version, by name and from new to old, then every refused file.
 pub(super) fn rows(state: &State) -> Vec<PluginStatus> {
-    let mut held: Vec<&Held> = state.held.iter().collect();
-    held.sort_by(|a, b| {
+    let mut loaded: Vec<&LoadedVersion> = state.loaded.iter().collect();
+    loaded.sort_by(|a, b| {
         (&a.version.name, &b.version.version).cmp(&(&b.version.name, &a.version.version))
     });
     let refused = state.files.iter().filter_map(|(name, file)| {
@@ -89,36 +89,37 @@ pub(super) fn rows(state: &State) -> Vec<PluginStatus> {
             error: Some(file.refusal.clone()?),
         })
     });
-    held.into_iter()
-        .map(|held| row(state, held))
+    loaded
+        .into_iter()
+        .map(|loaded| row(state, loaded))
         .chain(refused)
         .collect()
 }
 
-fn row(all: &State, held: &Held) -> PluginStatus {
-    let version = &held.version;
-    let state = match (held.standing, held.phase) {
-        (Standing::Active, _) => PluginState::Active,
-        (Standing::Standby, _) => PluginState::Standby,
-        (Standing::Retired, Phase::Closed) => PluginState::Retired,
-        (Standing::Retired, _) => PluginState::Draining,
+fn row(all: &State, loaded: &LoadedVersion) -> PluginStatus {
+    let version = &loaded.version;
+    let state = match (loaded.role, loaded.phase) {
+        (ServiceRole::Active, _) => PluginState::Active,
+        (ServiceRole::Standby, _) => PluginState::Standby,
+        (ServiceRole::Retired, Phase::Closed) => PluginState::Retired,
+        (ServiceRole::Retired, _) => PluginState::Draining,
     };
     PluginStatus {
         name: Some(version.name.clone()),
         version: Some(version.version.to_string()),
-        file: held.file.clone(),
+        file: loaded.file.clone(),
         sha256: Some(version.digest.to_string()),
         state,
         loaded_at: Some(seconds(version.loaded_at)),
-        pinned: held.standing == Standing::Active
+        pinned: loaded.role == ServiceRole::Active
             && all.pins.get(&version.name) == Some(&version.version),
         jobs_running: version.running.load(Ordering::Relaxed),
-        residue_bytes: held
+        residue_bytes: loaded
             .residue
             .filter(|_| state == PluginState::Retired)
             .map(|residue| residue.anonymous_bytes),
         worker: version.instance.worker(),
-        error: held.trouble.clone(),
+        error: loaded.trouble.clone(),
     }
 }
 
@@ -138,22 +139,25 @@ pub struct Kept {
 
 pub(super) fn residues(state: &State) -> Vec<Kept> {
     state
-        .held
+        .loaded
         .iter()
-        .filter_map(|held| {
+        .filter_map(|loaded| {
             Some(Kept {
-                name: held.version.name.clone(),
-                version: held.version.version.to_string(),
-                sha256: held.version.digest.to_string(),
-                residue: held.residue?,
+                name: loaded.version.name.clone(),
+                version: loaded.version.version.to_string(),
+                sha256: loaded.version.digest.to_string(),
+                residue: loaded.residue?,
             })
         })
         .collect()
 }
 
-pub(super) fn report(state: &State, news: &BTreeMap<usize, (String, News)>) -> ReloadReport {
+pub(super) fn report(
+    state: &State,
+    changes: &BTreeMap<usize, (String, FileChange)>,
+) -> ReloadReport {
     let files = |wanted| {
-        let files: BTreeSet<_> = news
+        let files: BTreeSet<_> = changes
             .values()
             .filter(|(_, what)| *what == wanted)
             .map(|(file, _)| file.clone())
@@ -162,8 +166,8 @@ pub(super) fn report(state: &State, news: &BTreeMap<usize, (String, News)>) -> R
     };
     ReloadReport {
         data: rows(state),
-        loaded: files(News::Loaded),
-        retired: files(News::Retired),
+        loaded: files(FileChange::Loaded),
+        retired: files(FileChange::Retired),
         refused: state
             .files
             .iter()

@@ -23,10 +23,10 @@ const LOCK: &str = "lock";
 /// The directory, removed when the registry closes.
 pub(crate) struct Copies {
     path: PathBuf,
-    dir: Mutex<Option<Held>>,
+    dir: Mutex<Option<LockedDirectory>>,
 }
 
-struct Held {
+struct LockedDirectory {
     dir: TempDir,
     /// Locked while this process lives, so that the next one can tell what a killed one left behind.
     _lock: File,
@@ -48,7 +48,7 @@ impl Copies {
         fs::rename(&nameless, dir.path().join(LOCK))?;
         Ok(Self {
             path: dir.path().to_owned(),
-            dir: Mutex::new(Some(Held { dir, _lock: lock })),
+            dir: Mutex::new(Some(LockedDirectory { dir, _lock: lock })),
         })
     }
 

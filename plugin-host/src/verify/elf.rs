@@ -5,26 +5,16 @@
 
 use std::{fs::File, path::Path};
 
-use crate::glibc_version;
 use object::{
     Endianness, ReadCache, ReadRef,
     elf::{self, FileHeader64},
     read::elf::{FileHeader, ProgramHeader, SectionTable, Sym},
 };
 
-use crate::refusal::{Refusal, RefusalCode};
+use plugin_api::abi::REQUIRED;
 
-/// What every plugin library exports.
-const SYMBOLS: [&str; 8] = [
-    "plugin_info",
-    "plugin_open",
-    "run_job",
-    "cancel_job",
-    "check_health",
-    "plugin_close",
-    "free_buffer",
-    "_1as_0lib_1header_0root_bmodule_bloader",
-];
+use crate::glibc_version;
+use crate::refusal::{Refusal, RefusalCode};
 
 #[cfg(target_arch = "x86_64")]
 const MACHINE: (elf::Machine, &str) = (elf::EM_X86_64, "x86-64");
@@ -148,7 +138,7 @@ fn has_symbols<'a, R: ReadRef<'a>>(
     let symbols = sections
         .symbols(endian, data, elf::SHT_DYNSYM)
         .map_err(|error| not_a_library(&format!("its dynamic symbols cannot be read: {error}")))?;
-    let mut missing: Vec<&str> = SYMBOLS.to_vec();
+    let mut missing: Vec<&str> = REQUIRED.to_vec();
     for symbol in symbols.iter() {
         if symbol.is_undefined(endian) {
             continue;

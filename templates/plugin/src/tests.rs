@@ -1,4 +1,4 @@
-//! The plugin as hosts reach it: linked in and loaded from its built file, through both doors.
+//! The plugin as hosts reach it: linked in and loaded from its built file, through both sets of entry points.
 
 use std::time::Duration;
 

@@ -38,7 +38,7 @@ pub(super) fn jobs(rounds: usize) -> anyhow::Result<String> {
         "`cargo xtask bench --jobs --rounds {rounds}` on {}. One page of one item a job, 1,000 at once on one core; medians of {rounds} \
          rounds.\n\n\
          | | figure | target |\n|---|---|---|\n\
-         | jobs a second through the C door | {plugin:.0} | |\n\
+         | jobs a second through the C entry points | {plugin:.0} | |\n\
          | requests a second of the SDK alone, 1,000 tasks, typed items | {sdk:.0} | |\n\
          | the same, each for a thread that waits for it | {threads:.0} | |\n\
          | the plugin ÷ the SDK's tasks | {:.2} | at least 0.90 |\n\

@@ -9,8 +9,8 @@ use crate::tasks::{root, run, target};
 
 pub(crate) const BYTES: &str = "bytes only, no SDK (hyper)";
 pub(crate) const UNDECODED: &str = "SDK, body not decoded";
-pub(crate) const PLUGIN: &str = "the plugin's library, C door";
-pub(crate) const PLUGIN_TYPED: &str = "the plugin's library, Rust door";
+pub(crate) const PLUGIN: &str = "the plugin's library, C entry points";
+pub(crate) const PLUGIN_TYPED: &str = "the plugin's library, Rust entry points";
 pub(crate) const THROUGH_HOST: &str = "the host: one sync job, stored and answered";
 pub(crate) const TYPED_BUFFER: &str = "SDK's typed items to one buffer";
 pub(crate) const TYPED_VALUE: &str = "SDK's typed items, serde_json::Value, text";

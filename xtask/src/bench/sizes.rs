@@ -24,7 +24,7 @@ const UNUSUAL: [(&str, usize, &str); 3] = [
 
 pub(super) fn sizes(rounds: usize) -> anyhow::Result<String> {
     let mut text = format!(
-        "`cargo xtask bench --sizes --rounds {rounds}` on {}. The C door; medians (least – most) of {rounds} runs each.\n\n\
+        "`cargo xtask bench --sizes --rounds {rounds}` on {}. The C entry points; medians (least – most) of {rounds} runs each.\n\n\
          | items | wire MB | result MB | CPU s per 100 MB of wire | CPU s per 100 MB of result | peak ÷ result |\n\
          |---|---|---|---|---|---|\n",
         when_and_where()

@@ -113,7 +113,7 @@ fn a_named_pipe_in_a_files_place_does_not_hold_up_the_start() {
 #[tokio::test]
 async fn two_stores_with_one_result_directory_serve_and_remove_their_own_files_only() {
     let (one, two) = (place(), place());
-    let two = Place {
+    let two = TestDirectory {
         results: one.results.clone(),
         ..two
     };

@@ -47,18 +47,18 @@ impl<S: Sync> FromRequestParts<S> for Client {
     }
 }
 
-/// Everyone who is connected.
+/// The open connections of all clients.
 #[derive(Clone)]
-pub(super) struct Crowd(Arc<Inner>);
+pub(super) struct Connections(Arc<Inner>);
 
 struct Inner {
     most: usize,
     most_of_client: usize,
-    guests: Mutex<Guests>,
+    clients: Mutex<ClientConnections>,
 }
 
 #[derive(Default)]
-struct Guests {
+struct ClientConnections {
     next: u64,
     by_number: HashMap<u64, State>,
     of_client: HashMap<Client, usize>,
@@ -73,8 +73,8 @@ struct State {
 }
 
 /// A connection's place. Dropping it gives the place to the next.
-pub(super) struct Guest {
-    crowd: Crowd,
+pub(super) struct ConnectionSlot {
+    connections: Connections,
     number: u64,
     pub(super) client: Client,
     /// Cancelled where the connection is to make room.
@@ -82,39 +82,42 @@ pub(super) struct Guest {
 }
 
 /// A request under way; dropped when its answer is sent.
-pub(super) struct Visit {
-    crowd: Crowd,
+pub(super) struct RequestGuard {
+    connections: Connections,
     number: u64,
 }
 
-impl Crowd {
+impl Connections {
     /// Room for `most` connections, `most_of_client` of one client.
     pub(super) fn new(most: usize, most_of_client: usize) -> Self {
         Self(Arc::new(Inner {
             most,
             most_of_client,
-            guests: Mutex::default(),
+            clients: Mutex::default(),
         }))
     }
 
-    fn guests(&self) -> MutexGuard<'_, Guests> {
-        self.0.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    fn clients(&self) -> MutexGuard<'_, ClientConnections> {
+        self.0
+            .clients
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for one more connection; `None` where nobody who is idle can make room for it.
-    pub(super) fn enter(&self, client: Client) -> Option<Guest> {
-        let mut guests = self.guests();
-        if guests.of(client) >= self.0.most_of_client {
-            guests.make_room(client)?;
-        } else if guests.by_number.len() >= self.0.most {
-            let greatest = guests.of_client.iter().max_by_key(|(_, count)| **count);
+    pub(super) fn enter(&self, client: Client) -> Option<ConnectionSlot> {
+        let mut clients = self.clients();
+        if clients.of(client) >= self.0.most_of_client {
+            clients.make_room(client)?;
+        } else if clients.by_number.len() >= self.0.most {
+            let greatest = clients.of_client.iter().max_by_key(|(_, count)| **count);
             let greatest = *greatest?.0;
-            guests.make_room(greatest)?;
+            clients.make_room(greatest)?;
         }
-        let (number, leave) = (guests.next, CancellationToken::new());
-        guests.next += 1;
-        *guests.of_client.entry(client).or_default() += 1;
-        guests.by_number.insert(
+        let (number, leave) = (clients.next, CancellationToken::new());
+        clients.next += 1;
+        *clients.of_client.entry(client).or_default() += 1;
+        clients.by_number.insert(
             number,
             State {
                 client,
@@ -123,8 +126,8 @@ impl Crowd {
                 leave: leave.clone(),
             },
         );
-        Some(Guest {
-            crowd: self.clone(),
+        Some(ConnectionSlot {
+            connections: self.clone(),
             number,
             client,
             leave,
@@ -132,7 +135,7 @@ impl Crowd {
     }
 }
 
-impl Guests {
+impl ClientConnections {
     fn of(&self, client: Client) -> usize {
         self.of_client.get(&client).copied().unwrap_or(0)
     }
@@ -159,28 +162,28 @@ impl Guests {
     }
 }
 
-impl Guest {
+impl ConnectionSlot {
     /// Marks a request of this connection as under way.
-    pub(super) fn visit(&self) -> Visit {
-        if let Some(state) = self.crowd.guests().by_number.get_mut(&self.number) {
+    pub(super) fn begin_request(&self) -> RequestGuard {
+        if let Some(state) = self.connections.clients().by_number.get_mut(&self.number) {
             state.busy += 1;
         }
-        Visit {
-            crowd: self.crowd.clone(),
+        RequestGuard {
+            connections: self.connections.clone(),
             number: self.number,
         }
     }
 }
 
-impl Drop for Guest {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.crowd.guests().remove(self.number);
+        self.connections.clients().remove(self.number);
     }
 }
 
-impl Drop for Visit {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
-        if let Some(state) = self.crowd.guests().by_number.get_mut(&self.number) {
+        if let Some(state) = self.connections.clients().by_number.get_mut(&self.number) {
             state.busy -= 1;
             state.idle_since = Instant::now();
         }
@@ -197,30 +200,35 @@ mod tests {
 
     #[test]
     fn the_idlest_connection_of_the_same_client_makes_room_for_the_next_one() {
-        let crowd = Crowd::new(10, 2);
-        let first = crowd.enter(client(1)).unwrap();
-        let second = crowd.enter(client(1)).unwrap();
-        let other = crowd.enter(client(2)).unwrap();
-        let third = crowd.enter(client(1)).unwrap();
+        let connections = Connections::new(10, 2);
+        let first = connections.enter(client(1)).unwrap();
+        let second = connections.enter(client(1)).unwrap();
+        let other = connections.enter(client(2)).unwrap();
+        let third = connections.enter(client(1)).unwrap();
         assert!(first.leave.is_cancelled());
         assert!(!second.leave.is_cancelled() && !other.leave.is_cancelled());
-        let (visit, another) = (second.visit(), third.visit());
-        assert!(crowd.enter(client(1)).is_none(), "both are at work");
-        drop(visit);
-        assert!(crowd.enter(client(1)).is_some() && second.leave.is_cancelled());
+        let (request, another) = (second.begin_request(), third.begin_request());
+        assert!(connections.enter(client(1)).is_none(), "both are at work");
+        drop(request);
+        assert!(connections.enter(client(1)).is_some() && second.leave.is_cancelled());
         drop(another);
     }
 
     #[test]
     fn a_full_host_takes_the_room_from_the_client_with_the_most() {
-        let crowd = Crowd::new(4, 3);
-        let many: Vec<_> = (0..3).map(|_| crowd.enter(client(1)).unwrap()).collect();
-        let single = crowd.enter(client(2)).unwrap();
-        let next = crowd.enter(client(3)).unwrap();
+        let connections = Connections::new(4, 3);
+        let many: Vec<_> = (0..3)
+            .map(|_| connections.enter(client(1)).unwrap())
+            .collect();
+        let single = connections.enter(client(2)).unwrap();
+        let next = connections.enter(client(3)).unwrap();
         assert!(many[0].leave.is_cancelled());
         assert!(!single.leave.is_cancelled() && !next.leave.is_cancelled());
         drop((many, single, next));
-        assert!(crowd.guests().by_number.is_empty() && crowd.guests().of_client.is_empty());
+        assert!(
+            connections.clients().by_number.is_empty()
+                && connections.clients().of_client.is_empty()
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What one empty call costs through each door of a loaded library, beside a function call that gives the same bytes.
+//! What one empty call costs through each set of entry points of a loaded library, beside a function call that gives the same bytes.
 //!
 //! `cargo bench -p plugin-host`. The goal is at most 150 ns over the function call.
 
@@ -15,7 +15,7 @@ fn plain(job: &[u8]) -> Vec<u8> {
     b"{}".to_vec()
 }
 
-fn doors(criterion: &mut Criterion) {
+fn entry_points(criterion: &mut Criterion) {
     let file = build_library(
         env!("CARGO_MANIFEST_DIR"),
         &["--release", "--example", "empty"],
@@ -25,14 +25,14 @@ fn doors(criterion: &mut Criterion) {
     let options = CallOptions::default();
     let mut group = criterion.benchmark_group("one empty call");
     group.bench_function("plain function", |b| b.iter(|| plain(black_box(JOB))));
-    group.bench_function("Rust door", |b| {
+    group.bench_function("Rust entry point", |b| {
         b.iter(|| {
             library
                 .run_job(black_box(JOB), &options)
                 .expect("it answers")
         })
     });
-    group.bench_function("C door, copied and freed", |b| {
+    group.bench_function("C entry point, copied and freed", |b| {
         b.iter(|| {
             library
                 .run_job_by_c(black_box(JOB), &options)
@@ -42,5 +42,5 @@ fn doors(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, doors);
+criterion_group!(benches, entry_points);
 criterion_main!(benches);
