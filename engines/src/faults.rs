@@ -43,6 +43,10 @@ pub enum Fault {
     CorruptJson,
     /// The page with another page's checksum.
     WrongChecksum,
+    /// Half the page under the whole page's checksum, and a `content-length` that is the half's.
+    WrongLength,
+    /// 200 with `{}`, whole by its length and checksum.
+    NoItems,
     /// 200 with an empty body.
     EmptyBody,
     /// 200 with a web page, as a captive proxy gives.
@@ -91,7 +95,7 @@ impl Faults {
     /// # Errors
     /// No port or no thread was to be had.
     pub fn start(pages: Vec<Bytes>, script: Vec<Fault>) -> io::Result<Faults> {
-        Faults::serve(pages, move |number| {
+        Faults::by_number(pages, move |number| {
             script.get(number).copied().unwrap_or(Fault::None)
         })
     }
@@ -101,10 +105,14 @@ impl Faults {
     /// # Errors
     /// No port or no thread was to be had.
     pub fn always(pages: Vec<Bytes>, fault: Fault) -> io::Result<Faults> {
-        Faults::serve(pages, move |_| fault)
+        Faults::by_number(pages, move |_| fault)
     }
 
-    fn serve(
+    /// Answers each request as `fault_of` says of how many came before it.
+    ///
+    /// # Errors
+    /// No port or no thread was to be had.
+    pub fn by_number(
         pages: Vec<Bytes>,
         fault_of: impl Fn(usize) -> Fault + Send + Sync + 'static,
     ) -> io::Result<Faults> {
@@ -229,6 +237,10 @@ fn damaged(fault: Fault, page: &Bytes) -> Answer {
             let wrong = crc32fast::hash(&half).to_string();
             whole.with_header("x-amz-crc32", &wrong)
         }
+        Fault::WrongLength => {
+            let length = half.len();
+            whole.with_pieces(length, vec![Piece::Data(half)])
+        }
         Fault::Slow(pause) => {
             let parts = page.chunks(page.len().div_ceil(8).max(1));
             let pieces =
@@ -290,6 +302,7 @@ fn refusal(fault: Fault) -> Option<Answer> {
         ),
         Fault::Validation(message) => wire::error(400, wire::VALIDATION, message),
         Fault::EmptyBody => Answer::new(200, ""),
+        Fault::NoItems => wire::answer(200, "{}"),
         Fault::Html => Answer::new(
             200,
             "<html><body>Please log in to the network</body></html>",

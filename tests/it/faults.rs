@@ -21,7 +21,7 @@ const QUERY: &str = "SELECT * FROM my_table WHERE price > 1";
 /// A cause, what brings it about, and what it has to be for good; whether a second attempt gets through.
 type Case = (&'static str, Fault, &'static str, bool);
 
-static CASES: [Case; 22] = [
+static CASES: [Case; 24] = [
     (
         "throttled: table's throughput",
         Fault::ProvisionedThroughputExceeded,
@@ -69,6 +69,13 @@ static CASES: [Case; 22] = [
         "BAD_RESPONSE",
         true,
     ),
+    (
+        "a body cut at its content-length",
+        Fault::WrongLength,
+        "BAD_RESPONSE",
+        true,
+    ),
+    ("no list of items", Fault::NoItems, "BAD_RESPONSE", true),
     ("empty body", Fault::EmptyBody, "BAD_RESPONSE", true),
     ("a web page, HTTP 200", Fault::Html, "BAD_RESPONSE", true),
     ("redirect", Fault::Redirect, "BAD_RESPONSE", false),
@@ -327,7 +334,7 @@ fn forty_pages_through_every_kind_of_passing_fault_lose_and_double_no_row() {
     assert!(rows.ends_with(&format!("\"data\":{}", json!(expected))));
     assert_eq!(
         (&stats["pages"], &stats["retries"]),
-        (&json!(40), &json!(15))
+        (&json!(40), &json!(17))
     );
 }
 

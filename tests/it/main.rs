@@ -34,6 +34,7 @@ mod rows;
 mod run_command;
 mod run_rows;
 mod rust_host;
+mod schedules;
 mod secrets;
 mod segments;
 mod segments_local;

@@ -19,6 +19,11 @@ pub fn seeds(variable: &str, short: u64) -> impl Iterator<Item = u64> + Send {
     range.take_while(move |_| end.is_none_or(|end| Instant::now() < end))
 }
 
+/// Whether `cargo xtask torture` runs this, and nothing beside it.
+pub fn is_torture() -> bool {
+    env::var_os("TORTURE_PART").is_some()
+}
+
 /// The time that `cargo xtask torture --minutes` allows; `None` where nobody said.
 pub fn minutes() -> Option<Duration> {
     number("TORTURE_MINUTES").map(|minutes: u64| Duration::from_secs(60 * minutes))

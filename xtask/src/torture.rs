@@ -19,12 +19,20 @@ struct Part {
     length: (&'static str, &'static str),
 }
 
-const PARTS: &[Part] = &[Part {
-    name: "kill",
-    what: "SIGKILL of the host at random moments; what it acknowledged is there afterwards, whole",
-    test: "kill::nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill",
-    length: ("KILL_ROUNDS", "500"),
-}];
+const PARTS: &[Part] = &[
+    Part {
+        name: "faults",
+        what: "random orders of every fault over reads of fifty pages; the clean result, or a true error in time",
+        test: "schedules::a_job_gives_the_clean_result_or_a_true_error_whatever_strikes_it",
+        length: ("FAULT_SEEDS", "2000"),
+    },
+    Part {
+        name: "kill",
+        what: "SIGKILL of the host at random moments; what it acknowledged is there afterwards, whole",
+        test: "kill::nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill",
+        length: ("KILL_ROUNDS", "500"),
+    },
+];
 
 #[derive(Default)]
 struct Options {
