@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use plugin_api::{Error, ErrorCode};
 
-use crate::{codes, session::Asked};
+use crate::{codes, session::wire::Asked};
 
 pub(crate) use credentials::{no_credentials, of_instance, of_source};
 

@@ -5,7 +5,7 @@
 
 mod environment;
 mod identity;
-mod instance;
+pub(crate) mod instance;
 mod network;
 mod process;
 mod profiles;
@@ -13,8 +13,8 @@ mod provider;
 mod proxy;
 mod secrets;
 mod settings;
-mod source;
-mod wire;
+pub(crate) mod source;
+pub(crate) mod wire;
 mod written;
 
 use std::{
@@ -27,13 +27,9 @@ use plugin_api::Error;
 use tokio::sync::OnceCell;
 
 pub use environment::Environment;
-pub(crate) use identity::needed_for;
-pub(crate) use instance::Failed;
 use network::{Clients, Network};
 use provider::Fetching;
 use settings::Settings;
-pub(crate) use source::Source;
-pub(crate) use wire::{Asked, AskedHost, ProxyAnswered, TooLong};
 
 use crate::job::Cluster;
 

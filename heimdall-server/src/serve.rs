@@ -8,6 +8,8 @@ mod auth;
 mod body;
 mod buffers;
 mod connections;
+mod fallback;
+mod format;
 mod jobs;
 mod links;
 mod listen;
@@ -24,6 +26,7 @@ mod start;
 mod stop;
 mod tokens;
 mod turns;
+mod visible;
 
 use std::sync::Arc;
 use std::time::Duration;

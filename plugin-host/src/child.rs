@@ -29,7 +29,7 @@ pub fn run_if_asked() -> Option<ExitCode> {
     let work = arguments.next()?;
     let done = if work == OsStr::new(probe::child::ARGUMENT) {
         probe::child::run(Path::new(&arguments.next()?))
-    } else if work == OsStr::new(worker::child::ARGUMENT) {
+    } else if work == OsStr::new(worker::wire::ARGUMENT) {
         let copy = arguments.next()?;
         let memory_bytes = arguments
             .next()
@@ -50,5 +50,5 @@ pub fn run_if_asked() -> Option<ExitCode> {
 pub(crate) fn was_asked() -> bool {
     env::args_os()
         .nth(1)
-        .is_some_and(|first| first == probe::child::ARGUMENT || first == worker::child::ARGUMENT)
+        .is_some_and(|first| first == probe::child::ARGUMENT || first == worker::wire::ARGUMENT)
 }

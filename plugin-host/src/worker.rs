@@ -7,7 +7,7 @@
 pub(crate) mod child;
 mod memory;
 mod process;
-mod wire;
+pub(crate) mod wire;
 
 use std::{
     path::PathBuf,

@@ -18,7 +18,11 @@ use plugin_api::{Error, ErrorCode};
 
 use crate::{
     codes,
-    session::{Asked, Failed, Source, TooLong, needed_for},
+    session::{
+        instance::Failed,
+        source::{Source, needed_for},
+        wire::{Asked, TooLong},
+    },
 };
 
 use super::{causes, find, network, service, words};

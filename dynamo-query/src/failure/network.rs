@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::{
 use plugin_api::{Error, ErrorCode};
 
 use super::{causes, find};
-use crate::session::{Asked, AskedHost, ProxyAnswered};
+use crate::session::wire::{Asked, AskedHost, ProxyAnswered};
 
 pub(super) fn error_of(error: &(dyn StdError + 'static)) -> Option<Error> {
     error_of_target(error, "the endpoint")

@@ -17,7 +17,7 @@ use super::{
     network::Clients,
     provider::{Fetching, Make},
     settings::Settings,
-    source::{Assumed, Source},
+    source::{Assumed, Source, needed_for},
 };
 use crate::job::{Cluster, SessionPolicy};
 
@@ -106,12 +106,6 @@ fn source(cluster: &Cluster, settings: &Settings<'_>) -> Result<Source, Error> {
         },
         base: Box::new(base.map_err(|error| needed_for(error, &role.arn))?),
     })
-}
-
-/// Says what credentials are needed for.
-pub(crate) fn needed_for(mut error: Error, role: &str) -> Error {
-    error.message = format!("{} (needed to assume {role})", error.message);
-    error
 }
 
 /// The cluster's field, else the environment's or the profile's.

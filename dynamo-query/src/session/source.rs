@@ -18,6 +18,12 @@ use super::{
 };
 use crate::codes;
 
+/// Says what credentials are needed for.
+pub(crate) fn needed_for(mut error: Error, role: &str) -> Error {
+    error.message = format!("{} (needed to assume {role})", error.message);
+    error
+}
+
 /// Access keys that somebody wrote down.
 #[derive(Clone)]
 pub(crate) struct Keys {

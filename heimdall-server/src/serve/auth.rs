@@ -26,6 +26,22 @@ pub(super) struct Caller {
     pub(super) through: Option<String>,
 }
 
+impl Caller {
+    /// The caller's name.
+    ///
+    /// # Errors
+    /// Nobody is named: 401.
+    pub(super) fn must(&self) -> Result<String, HostError> {
+        self.name.clone().ok_or_else(|| {
+            HostError::new(
+                Code::Unauthenticated,
+                "cannot identify the caller: its header is missing or empty",
+            )
+            .hint("send the caller's name in the header of auth.context.header")
+        })
+    }
+}
+
 /// The rules in force.
 #[derive(Debug)]
 pub(super) struct Authenticator {

@@ -13,9 +13,9 @@ use serde::Serialize;
 use super::auth::Caller;
 use super::connections::Client;
 use super::query::{Id, Parameters};
-use super::{Shared, answer, body, buffers, result};
+use super::{Shared, answer, body, buffers, result, visible};
 use crate::dispatch::Submitted;
-use crate::error::{Code, HostError};
+use crate::error::HostError;
 use crate::job::{Job, JobStatus, Submission, View};
 use crate::store::Pattern;
 use crate::trace::traceparent;
@@ -84,7 +84,7 @@ pub(super) async fn record(
     Extension(caller): Extension<Caller>,
     Id(id): Id,
 ) -> Answer {
-    let job = find(&app, &caller, &id).await?;
+    let job = visible::find(&app, &caller, &id).await?;
     let progress = progress(&app, &job);
     Ok(answer::json_bytes(job.to_json(View::Record, progress)))
 }
@@ -101,7 +101,7 @@ pub(super) async fn status(
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<&'a str>,
     }
-    let job = find(&app, &caller, &id).await?;
+    let job = visible::find(&app, &caller, &id).await?;
     Ok(answer::json(&Body {
         updated_at: job.updated_at,
         status: job.status,
@@ -115,7 +115,9 @@ pub(super) async fn stdout(
     Id(id): Id,
 ) -> Answer {
     // Plugins have no standard output of their own; a job without any has an empty one.
-    find(&app, &caller, &id).await.map(|_| answer::text(""))
+    visible::find(&app, &caller, &id)
+        .await
+        .map(|_| answer::text(""))
 }
 
 pub(super) async fn stderr(
@@ -123,7 +125,7 @@ pub(super) async fn stderr(
     Extension(caller): Extension<Caller>,
     Id(id): Id,
 ) -> Answer {
-    let job = find(&app, &caller, &id).await?;
+    let job = visible::find(&app, &caller, &id).await?;
     if let Some(lines) = app.log.job_lines(&id) {
         return Ok(answer::text(lines));
     }
@@ -180,37 +182,8 @@ pub(super) async fn list(
     Ok(answer::json_bytes(bytes))
 }
 
-/// A job that the caller may see. Another's is as unknown as none, so that ids tell nothing.
-pub(super) async fn find(app: &Shared, caller: &Caller, id: &str) -> Result<Job, HostError> {
-    let owner = if app.authenticator.isolate_users {
-        Some(caller.must()?)
-    } else {
-        None
-    };
-    let (store, asked) = (Arc::clone(&app.store), id.to_owned());
-    let job = app.turns.question(move || store.job(&asked)).await?;
-    job.filter(|job| owner.is_none_or(|owner| owner == job.user))
-        .ok_or_else(|| {
-            HostError::new(Code::NotFound, format!("unknown job_id '{id}'"))
-                .hint("the id is in the answer to the submission")
-        })
-}
-
 /// How far a job has come, while it runs.
 fn progress(app: &Shared, job: &Job) -> Option<[u64; 3]> {
     let runs = matches!(job.status, JobStatus::Running | JobStatus::Canceling);
     runs.then(|| app.dispatch.progress(&job.id)).flatten()
-}
-
-impl Caller {
-    /// The caller's name.
-    fn must(&self) -> Result<String, HostError> {
-        self.name.clone().ok_or_else(|| {
-            HostError::new(
-                Code::Unauthenticated,
-                "cannot identify the caller: its header is missing or empty",
-            )
-            .hint("send the caller's name in the header of auth.context.header")
-        })
-    }
 }

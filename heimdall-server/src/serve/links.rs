@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-use super::result::Wanted;
+use super::format::ResultFormat;
 use crate::error::{Code, HostError};
 
 /// How long a link is good.
@@ -19,7 +19,7 @@ const MOST: usize = 10_000;
 pub(super) struct Link {
     pub(super) id: String,
     pub(super) seq: i64,
-    pub(super) wanted: Wanted,
+    pub(super) wanted: ResultFormat,
 }
 
 /// The links that are good.

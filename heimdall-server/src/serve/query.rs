@@ -150,7 +150,7 @@ impl Parameters {
     /// The format that a result is asked for in, where one is named, and whether CSV is to be safe for spreadsheets.
     pub(super) fn format(&self) -> Result<(Option<Format>, bool), HostError> {
         self.known(&["format", "safe"])?;
-        let format = self.get("format").map(super::result::format_named);
+        let format = self.get("format").map(super::format::format_named);
         let safe = match self.get("safe") {
             None | Some("0" | "false") => false,
             Some("1" | "true") => true,

@@ -17,24 +17,17 @@ use serde_json::json;
 
 use super::auth::Caller;
 use super::connections::Client;
+use super::format::{ResultFormat, acceptable, format_in};
 use super::links::Link;
 use super::pipe;
 use super::query::{Id, Parameters};
-use super::{Shared, answer, body, jobs};
+use super::{Shared, answer, body, visible};
 use crate::dispatch::blocking;
 use crate::error::{Code, HostError};
 use crate::job::Job;
 use crate::store::StoredResult;
 
 type Answer = Result<Response, HostError>;
-
-/// How a result is to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) format: Format,
-    /// Whether text that a spreadsheet would take for a formula gets a `'` in front.
-    pub(super) safe: bool,
-}
 
 pub(super) async fn result(
     State(app): State<Shared>,
@@ -44,10 +37,10 @@ pub(super) async fn result(
     parameters: Parameters,
 ) -> Answer {
     let (named, safe) = parameters.format()?;
-    let job = jobs::find(&app, &caller, &id).await?;
+    let job = visible::find(&app, &caller, &id).await?;
     let stored = stored(&app, &job).await?;
     let format = named.map_or_else(|| acceptable(&headers), Ok)?;
-    send(&app, &job.id, stored, Wanted { format, safe }).await
+    send(&app, &job.id, stored, ResultFormat { format, safe }).await
 }
 
 pub(super) async fn link(
@@ -63,9 +56,9 @@ pub(super) async fn link(
     if !bytes.trim_ascii().is_empty() {
         named = format_in(&bytes)?.or(named);
     }
-    let job = jobs::find(&app, &caller, &id).await?;
+    let job = visible::find(&app, &caller, &id).await?;
     stored(&app, &job).await?;
-    let wanted = Wanted {
+    let wanted = ResultFormat {
         format: named.unwrap_or(Format::Json),
         safe,
     };
@@ -102,7 +95,7 @@ pub(super) async fn of_submission(app: &Shared, job: &Job) -> Answer {
     let mut head = job.to_json(crate::job::View::Submitted, None);
     head.truncate(head.len() - 1);
     head.extend_from_slice(b",\"result\":");
-    let wanted = Wanted {
+    let wanted = ResultFormat {
         format: Format::Json,
         safe: false,
     };
@@ -144,55 +137,7 @@ async fn stored(app: &Shared, job: &Job) -> Result<StoredResult, HostError> {
     })
 }
 
-fn acceptable(headers: &HeaderMap) -> Result<Format, HostError> {
-    let accepted = headers
-        .get_all(header::ACCEPT)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok());
-    results::negotiate(accepted).ok_or_else(|| {
-        HostError::new(
-            Code::NotAcceptable,
-            "a result has none of the media types that Accept names",
-        )
-        .hint(format!("there are {}; or use ?format=", media_types()))
-    })
-}
-
-fn media_types() -> String {
-    Format::SERVED.map(Format::content_type).join(", ")
-}
-
-/// `{"format":"csv"}`.
-fn format_in(bytes: &[u8]) -> Result<Option<Format>, HostError> {
-    #[derive(serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Fields {
-        format: Option<String>,
-    }
-    let fields: Fields = serde_json::from_slice(bytes).map_err(|error| {
-        HostError::new(
-            Code::InvalidRequest,
-            format!("the body cannot be read: {error}"),
-        )
-        .hint("send {\"format\": \"csv\"}, or no body and ?format=csv")
-    })?;
-    fields.format.as_deref().map(format_named).transpose()
-}
-
-/// The format of a name.
-///
-/// # Errors
-/// There is none.
-pub(super) fn format_named(name: &str) -> Result<Format, HostError> {
-    Format::served(name).ok_or_else(|| {
-        HostError::new(Code::InvalidRequest, format!("unknown format '{name}'")).hint(format!(
-            "a result can be had as {}",
-            Format::SERVED.map(Format::name).join(", ")
-        ))
-    })
-}
-
-async fn send(app: &Shared, id: &str, stored: StoredResult, wanted: Wanted) -> Answer {
+async fn send(app: &Shared, id: &str, stored: StoredResult, wanted: ResultFormat) -> Answer {
     let as_it_is = wanted.format == Format::Json;
     let mut response = match stored {
         StoredResult::Inline(bytes) if as_it_is => answer::json_bytes(bytes),
@@ -262,7 +207,7 @@ fn source(stored: &StoredResult) -> Result<Source<'_>, results::WriteError> {
 
 fn write(
     stored: StoredResult,
-    wanted: Wanted,
+    wanted: ResultFormat,
     out: &mut (dyn Write + Send),
 ) -> Result<(), results::WriteError> {
     let options = Options {

@@ -13,7 +13,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
 use super::auth::Caller;
-use super::{Shared, admin, auth, buffers, jobs, objects, paths, ready, result};
+use super::{Shared, admin, auth, buffers, fallback, jobs, objects, ready, result};
 use crate::error::{Code, HostError, Refusal};
 use crate::log::first_line;
 
@@ -103,7 +103,7 @@ pub(super) fn router(app: Shared) -> Router {
     }
     router
         .merge(console::page(app.web_ui.is_none()))
-        .fallback(paths::anything_else)
+        .fallback(fallback::anything_else)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),

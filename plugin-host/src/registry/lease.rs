@@ -11,7 +11,7 @@ use super::{
     Unavailable,
     state::{Core, Phase, ServiceRole, State, Version},
 };
-use crate::{CallOptions, Document, ffi::call::on_a_thread};
+use crate::{CallOptions, Document, ffi::start::on_a_thread};
 
 /// Pins one version until it is dropped.
 pub struct Lease {

@@ -15,7 +15,7 @@ use plugin_api::Level;
 
 use super::{
     IsolationMode, RegistryError,
-    state::{Core, LoadedVersion, Phase, ServiceRole, Version},
+    state::{Core, FileRecord, LoadedVersion, Phase, ServiceRole, Version},
 };
 use crate::{
     instance::Instance,
@@ -32,23 +32,6 @@ const AT_ONCE: usize = 4;
 
 /// How many file handles must be free before a library is loaded: connections, files of jobs and the probe need some.
 const FILE_FLOOR: u64 = 64;
-
-/// A file of the directory, as it was examined.
-pub(super) struct FileRecord {
-    /// What it looked like.
-    pub(super) fingerprint: FileFingerprint,
-    /// The digest of its bytes, where they could be read.
-    pub(super) digest: Option<Digest>,
-    /// The version that it keeps in service: its own, or where it is refused its former bytes'.
-    pub(super) backs: Option<usize>,
-    pub(super) refusal: Option<Refusal>,
-    /// What a refused library calls itself: name and version.
-    pub(super) says: Option<(String, String)>,
-    /// The plugin's name, where this registry does not serve it.
-    pub(super) left_out: Option<String>,
-    /// When it came, as a running number.
-    pub(super) arrived: u64,
-}
 
 /// A file to examine.
 struct Fresh {

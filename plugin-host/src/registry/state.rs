@@ -13,12 +13,12 @@ use std::{
 
 use plugin_api::Level;
 
-use super::{Names, RegistryOptions, decide, scan::FileRecord};
+use super::{Names, RegistryOptions, decide};
 use crate::{
     instance::Instance,
     refusal::Refusal,
     residue::Residue,
-    verify::{Copies, Digest},
+    verify::{Copies, Digest, FileFingerprint},
 };
 
 /// One version that this process has loaded. It stays loaded for good.
@@ -82,6 +82,23 @@ pub(super) struct LoadedVersion {
 pub(super) enum FileChange {
     Loaded,
     Retired,
+}
+
+/// A file of the directory, as it was examined.
+pub(super) struct FileRecord {
+    /// What it looked like.
+    pub(super) fingerprint: FileFingerprint,
+    /// The digest of its bytes, where they could be read.
+    pub(super) digest: Option<Digest>,
+    /// The version that it keeps in service: its own, or where it is refused its former bytes'.
+    pub(super) backs: Option<usize>,
+    pub(super) refusal: Option<Refusal>,
+    /// What a refused library calls itself: name and version.
+    pub(super) says: Option<(String, String)>,
+    /// The plugin's name, where this registry does not serve it.
+    pub(super) left_out: Option<String>,
+    /// When it came, as a running number.
+    pub(super) arrived: u64,
 }
 
 /// See the file's head.

@@ -23,9 +23,6 @@ use super::{
 };
 use crate::{CallOptions, Document, Library, Progress, RowsSink, ffi::process, load};
 
-/// The first argument of a worker process; the library's file follows, and how many bytes of memory it may have, if that is limited.
-pub(crate) const ARGUMENT: &str = "plugin-host-worker";
-
 /// Runs a worker on the library at `copy`, with at most so much memory for data; `None` is without bound.
 ///
 /// Standard input must be the socket that the host made. Does not return before the host has ended the worker in order; where

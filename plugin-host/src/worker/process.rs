@@ -80,7 +80,7 @@ impl Process {
     ) -> io::Result<Arc<Self>> {
         let (ours, theirs) = UnixStream::pair()?;
         let mut command = Command::new(&options.program);
-        command.arg(super::child::ARGUMENT).arg(copy);
+        command.arg(super::wire::ARGUMENT).arg(copy);
         let group = options.memory_bytes.and_then(memory::Group::make);
         if let (Some(bytes), None) = (options.memory_bytes, &group) {
             command.arg(bytes.to_string());

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::refusal::Refusal;
 
+/// The first argument of a worker process; the library's file follows, and how many bytes of memory it may have, if that is limited.
+pub(crate) const ARGUMENT: &str = "plugin-host-worker";
+
 /// No header is longer: a larger length means that the stream is damaged.
 const MAX_HEADER: u32 = 1 << 20;
 
