@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use plugin_api::Level;
 use plugin_host::LogSink;
@@ -93,7 +93,7 @@ impl Log {
 
     /// Writes what waits.
     pub fn flush(&self) {
-        let mut out = self.out.lock().expect("writing a line does not panic");
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = out.flush();
     }
 
@@ -138,7 +138,7 @@ impl Log {
             }
         }
         line.push('\n');
-        let mut out = self.out.lock().expect("writing a line does not panic");
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         // There is nowhere to report that the log itself cannot be written.
         let _ = out.write_all(line.as_bytes());
         if matches!(level, Level::Error | Level::Warn) {

@@ -31,6 +31,7 @@ mod metrics;
 mod query;
 mod replay;
 mod rows;
+mod rules;
 mod run_command;
 mod run_rows;
 mod rust_host;

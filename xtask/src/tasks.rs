@@ -113,6 +113,7 @@ pub(crate) fn without_account(tests: &mut Command) -> &mut Command {
 
 pub(crate) fn lint() -> anyhow::Result<()> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    builds_with_the_minimum_rust_version()?;
     run(&mut cargo(&[
         "clippy",
         "--workspace",
@@ -121,5 +122,29 @@ pub(crate) fn lint() -> anyhow::Result<()> {
         "--",
         "--deny",
         "warnings",
-    ]))
+    ]))?;
+    let mut docs = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
+    run(docs.env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+/// The toolchain that everything here is built with is the oldest one that the packages promise to build with, so that the promise is
+/// tested by each build.
+fn builds_with_the_minimum_rust_version() -> anyhow::Result<()> {
+    let value = |file: &str, key: &str| -> anyhow::Result<String> {
+        let text = std::fs::read_to_string(root().join(file))?;
+        let found = text.lines().find_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            (name.trim() == key).then(|| value.trim().trim_matches('"').to_owned())
+        });
+        found.with_context(|| format!("{file} has no {key}"))
+    };
+    let (minimum, toolchain) = (
+        value("Cargo.toml", "rust-version")?,
+        value("rust-toolchain.toml", "channel")?,
+    );
+    ensure!(
+        toolchain == minimum || toolchain.starts_with(&format!("{minimum}.")),
+        "Cargo.toml promises Rust {minimum}, but rust-toolchain.toml builds with {toolchain}: raise or lower one of them"
+    );
+    Ok(())
 }

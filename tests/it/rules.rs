@@ -1,0 +1,128 @@
+//! Rules of the house that no compiler checks: ARCHITECTURE.md, "Invariants".
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::hosts::root;
+
+/// The crates that are part of the product.
+const PRODUCT: [&str; 8] = [
+    "plugin-api",
+    "plugin-host",
+    "dynamo-query",
+    "dynamo-plugin",
+    "results",
+    "console",
+    "heimdall-server",
+    "host-harness",
+];
+
+fn rust_files(dir: &Path, into: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return;
+    };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+            rust_files(&path, into);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+/// The lines of code, without comments and tests, that hold one of `words`: `FILE: LINE`.
+fn lines_with(crates: &[&str], words: &[&str]) -> Vec<String> {
+    let mut files = Vec::new();
+    for name in crates {
+        rust_files(&root().join(name).join("src"), &mut files);
+    }
+    let mut found = Vec::new();
+    for file in files {
+        let name = file.strip_prefix(root()).unwrap().display().to_string();
+        if name.ends_with("tests.rs") || name.contains("/tests/") {
+            continue;
+        }
+        for line in fs::read_to_string(&file).unwrap().lines() {
+            if line == "mod tests {" {
+                break;
+            }
+            let code = line.split("//").next().unwrap_or_default();
+            if words.iter().any(|word| code.contains(word)) {
+                found.push(format!("{name}: {}", line.trim()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn unsafe_code_lies_in_the_two_fenced_folders() {
+    let words = [
+        "unsafe {",
+        "unsafe fn",
+        "unsafe impl",
+        "unsafe extern",
+        "unsafe(",
+    ];
+    let mut outside = lines_with(&PRODUCT, &words);
+    outside.retain(|line| {
+        let fenced = [
+            "plugin-api/src/ffi/",
+            "plugin-host/src/ffi/",
+            "plugin-api/src/export.rs",
+        ];
+        !fenced.iter().any(|folder| line.starts_with(folder))
+    });
+    assert!(outside.is_empty(), "{outside:#?}");
+}
+
+#[test]
+fn libraries_are_opened_in_one_place_and_never_closed() {
+    let mut opening = lines_with(&PRODUCT, &["libloading", "dlopen", "lib_header_from_path"]);
+    opening.retain(|line| !line.starts_with("plugin-host/src/ffi/library.rs"));
+    assert!(opening.is_empty(), "{opening:#?}");
+    let closing = lines_with(&PRODUCT, &["dlclose"]);
+    assert!(closing.is_empty(), "{closing:#?}");
+}
+
+#[test]
+fn the_environment_is_read_in_one_place() {
+    let plugin = ["plugin-api", "dynamo-query", "dynamo-plugin"];
+    let mut reading = lines_with(&plugin, &["env::var", "env::set_var", "env::remove_var"]);
+    reading.retain(|line| !line.starts_with("dynamo-query/src/session/environment.rs"));
+    assert!(reading.is_empty(), "{reading:#?}");
+}
+
+#[test]
+fn each_invariant_names_a_test_or_a_file_that_exists() {
+    let mut sources = String::new();
+    let mut files = Vec::new();
+    rust_files(root(), &mut files);
+    for file in files {
+        sources += &fs::read_to_string(file).unwrap_or_default();
+    }
+    let architecture = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let section = architecture.split("## Invariants").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    for invariant in section.split("\n- ").skip(1) {
+        let quoted: Vec<&str> = invariant.split('`').skip(1).step_by(2).collect();
+        let named = quoted.iter().filter(|word| {
+            let is_test = word.matches('_').count() > 2;
+            if is_test {
+                let definition = format!("fn {word}(");
+                assert!(sources.contains(&definition), "there is no test {word}");
+            }
+            let is_file = word.ends_with(".rs");
+            assert!(
+                !is_file || root().join(word).is_file(),
+                "there is no {word}"
+            );
+            let is_lint = matches!(**word, "await_holding_lock" | "unwrap_used");
+            is_test || is_file || is_lint
+        });
+        assert!(named.count() > 0, "no test is named: {invariant}");
+    }
+}
