@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use harness_tests::built;
+use harness_tests::{built, host};
 
 use crate::hosts::{Bench, root, succeeds};
 
@@ -21,7 +21,28 @@ fn a_new_plugin_builds_loads_and_answers() {
     succeeds(
         Command::new(env!("CARGO"))
             .args(["test", "--quiet"])
-            .env("CARGO_TARGET_DIR", target)
-            .current_dir(folder),
+            .env("CARGO_TARGET_DIR", &target)
+            .current_dir(&folder),
     );
+    let toml = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    assert!(toml.contains(r#"plugin-api = { path = "../"#), "{toml}");
+    // Its first job, as docs/PLUGIN_AUTHORS.md has it.
+    let plugins = bench.path("plugins");
+    fs::create_dir(&plugins).unwrap();
+    let built = target.join("debug/libfive_minutes.so");
+    fs::copy(built, plugins.join("libfive_minutes.so")).unwrap();
+    let job = bench.text("job.json", r#"{"context": {"text": "a first job"}}"#);
+    let said = succeeds(
+        Command::new(host())
+            .args([
+                "run",
+                "--plugin",
+                "five-minutes",
+                "--format",
+                "csv",
+                "--plugin-dir",
+            ])
+            .args([&plugins, &job]),
+    );
+    assert_eq!(said, "word,length\na,1\nfirst,5\njob,3\n");
 }
