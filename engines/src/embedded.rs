@@ -4,7 +4,7 @@
 //! answer, has no 1 MB pages and takes some statements that DynamoDB refuses: for those, see [`crate::paging`]
 //! and the reference engine.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
 use anyhow::Context;
 use dynoxide::{Database, ImportOptions, types::Item};
@@ -26,8 +26,19 @@ impl Embedded {
     /// # Errors
     /// No database, port or thread was to be had.
     pub fn start() -> anyhow::Result<Embedded> {
+        Embedded::serve(worker::listen()?)
+    }
+
+    /// As [`Embedded::start`], at this port where it is free.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_at(port: u16) -> anyhow::Result<Embedded> {
+        Embedded::serve(worker::listen_at(port).or_else(|_| worker::listen())?)
+    }
+
+    fn serve((listener, address): (TcpListener, SocketAddr)) -> anyhow::Result<Embedded> {
         let database = Database::memory().context("cannot open the embedded DynamoDB")?;
-        let (listener, address) = worker::listen()?;
         let served = database.clone();
         let worker = Worker::spawn("engine-embedded", move || async move {
             let listener =

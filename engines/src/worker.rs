@@ -67,7 +67,15 @@ impl Drop for Worker {
 /// # Errors
 /// No port could be bound.
 pub(crate) fn listen() -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listen_at(0)
+}
+
+/// The same at this port.
+///
+/// # Errors
+/// The port is in use.
+pub(crate) fn listen_at(port: u16) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     Ok((listener, address))

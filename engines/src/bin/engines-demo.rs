@@ -42,6 +42,9 @@ clusters:
       - data:prod
 ";
 
+/// The port of `examples/jobs/demo.json`.
+const EXAMPLES_PORT: u16 = 8000;
+
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let (host, plugins, keep) = match arguments.as_slice() {
@@ -49,7 +52,11 @@ fn main() -> anyhow::Result<()> {
         [host, plugins, keep] if keep == "--keep" => (host, plugins, true),
         _ => bail!("usage: engines-demo HOST PLUGIN_DIR [--keep]"),
     };
-    let dynamo = Embedded::start()?;
+    let dynamo = if keep {
+        Embedded::start_at(EXAMPLES_PORT)?
+    } else {
+        Embedded::start()?
+    };
     dynamo.load(&sample::tables())?;
     let folder = tempfile::tempdir()?;
     let config = folder.path().join("demo.yaml");
