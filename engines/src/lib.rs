@@ -11,7 +11,7 @@
 //! | [`tls`] | any of these over TLS, under a private CA | `ca_bundle`, TLS failures |
 //! | [`local`] | Amazon's own DynamoDB Local | the reference for grammar, errors and pages |
 //! | [`moto`] | moto's STS | a second opinion on assumed roles |
-//! | [`readers`] | pyarrow, duckdb and polars | what others read in our files |
+//! | [`readers`] | pyarrow, duckdb, polars, boto3 | what others read in our files, what boto3 answers |
 //! | [`endpoints`] | nobody: refused, unresolvable, mute | connection errors |
 //! | [`segmented`] | DynamoDB read in segments, each with faults of its own | parallel Scan |
 //! | [`endless`] | a server whose answers never end | bounds on what is read |

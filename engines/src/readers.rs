@@ -1,10 +1,11 @@
-//! Other people's readers of result files: pyarrow, duckdb and polars, in a Python environment of their own in the target folder.
+//! Other people's Python packages, in an environment of their own in the target folder: readers of result files (pyarrow, duckdb,
+//! polars), and what the tests of the Python example ask (boto3), build and check with.
 
 use std::path::PathBuf;
 
 use crate::{Skip, install};
 
-const ENGINE: &str = "pyarrow, duckdb and polars";
+const ENGINE: &str = "pyarrow, duckdb, polars, pandas and boto3";
 
 /// The environment's `python`, installed first if it is not there yet.
 ///
@@ -19,8 +20,15 @@ pub fn python() -> Result<PathBuf, Skip> {
 /// # Errors
 /// What is missing on this machine.
 pub fn install() -> Result<PathBuf, Skip> {
-    install::installed(ENGINE, "readers-1", |folder| {
-        let packages = ["pyarrow==26.*", "duckdb==2.0.*", "polars==2.*"];
-        install::python_environment(ENGINE, folder, &packages)
+    install::installed(ENGINE, "readers-2", |folder| {
+        let readers = ["pyarrow==26.*", "duckdb==2.0.*", "polars==2.*"];
+        let example = [
+            "pandas==3.*",
+            "boto3==1.*",
+            "pytest==9.*",
+            "mypy==2.*",
+            "hatchling==1.*",
+        ];
+        install::python_environment(ENGINE, folder, &[&readers[..], &example].concat())
     })
 }

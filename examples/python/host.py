@@ -8,13 +8,14 @@ import sys
 import threading
 import time
 
-from heimdall_plugin import Library, PluginError, rows
+from heimdall_dynamo.plugin import Library, PluginError, rows
 
 
 def main(library, job_file):
     with open(job_file, encoding="utf-8") as file:
         job = json.load(file)
-    with Library(library, log=lambda *line: print(*line, file=sys.stderr)) as plugin:
+    # json.dumps knows no Decimal, which the library makes of a fraction where nothing is said.
+    with Library(library, log=lambda *line: print(*line, file=sys.stderr), parse_float=float) as plugin:
         print(plugin.name, plugin.version, plugin.features)
 
         result = plugin.run_job(
@@ -38,7 +39,7 @@ def main(library, job_file):
         thread.join()
 
         try:
-            plugin.run_job({"context": 5})
+            plugin.run_job({"context": {"query": "SELECT * FROM my_table", "limt": 5}})
         except PluginError as error:
             print("bad job:", error, "| hint:", error.hint)
 

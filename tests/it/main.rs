@@ -28,6 +28,7 @@ mod isolation;
 mod kill;
 mod library;
 mod metrics;
+mod python_package;
 mod query;
 mod replay;
 mod rows;

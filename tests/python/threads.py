@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from heimdall_plugin import Library
+from heimdall_dynamo.plugin import Library
 
 THREADS = 32
 
