@@ -3,8 +3,9 @@
 use std::{path::Path, process::Command, time::Duration};
 
 use harness_tests::library;
+use serde_json::{Value, json};
 
-use crate::hosts::{Bench, Subject, books, have, limited, root, subjects, succeeds};
+use crate::hosts::{Bench, Subject, books, have, limited, root, subjects, succeeds, with_id};
 
 /// Longer than any program needs to cancel a job that has begun.
 const SLOW: Duration = Duration::from_millis(400);
@@ -213,6 +214,34 @@ fn heimdall_loads_its_plugin_and_runs_the_demo_job_through_the_library() {
     check(
         &errors,
         &["progress: 2 rows, 1 pages", "stats: {\"rows\":2"],
+    );
+    // Two agents at once, a segment each, as Heimdall's queue gives each of them a job of its own.
+    let (engine, _) = books("hello");
+    let url = engine.url();
+    let segment = |number: usize| {
+        let context =
+            json!({"query": "SELECT id FROM every_type", "total_segments": 2, "segment": number});
+        let mut document = harness_tests::job(&url, &context);
+        document["command"] = json!({"context": {"max_total_segments": 2}});
+        let job = with_id(&format!("segment-{number}"), document);
+        let path = bench.job(&format!("segment-{number}.json"), &job);
+        let (said, errors) = crate::hosts::texts(&run(&path, &[]));
+        serde_json::from_str::<Value>(&said).unwrap_or_else(|_| panic!("{said}{errors}"))
+    };
+    let results = std::thread::scope(|scope| {
+        [0, 1]
+            .map(|number| scope.spawn(move || segment(number)))
+            .map(|agent| agent.join().unwrap())
+    });
+    let mut ids: Vec<&Value> = results
+        .iter()
+        .filter_map(|result| result["data"].as_array())
+        .flatten()
+        .collect();
+    ids.sort_by_cached_key(|row| row.to_string());
+    assert_eq!(
+        json!(ids),
+        json!([["a-1"], ["b-2"], ["c-3"], ["d-4"], ["e-5"]])
     );
     let subject = dynamo();
     let slow = bench.job("slow.json", &subject.slow);
