@@ -79,6 +79,7 @@ fn the_python_example_runs_the_demo_job_and_cancels_a_slow_one() {
         let mut python = limited("python3");
         succeeds(
             python
+                .env("PYTHONPATH", "examples/python/src")
                 .args(["-B", "examples/python/host.py"])
                 .arg(library("dynamo_plugin"))
                 .arg(job),
@@ -156,7 +157,7 @@ fn thirty_two_python_threads_wait_for_their_jobs_at_the_same_time() {
             .args(["-B", "tests/python/threads.py"])
             .arg(&subject.library)
             .arg(job);
-        let said = succeeds(python.env("PYTHONPATH", "examples/python"));
+        let said = succeeds(python.env("PYTHONPATH", "examples/python/src"));
         check(&said, &["32 threads: ok"]);
     }
 }

@@ -239,7 +239,7 @@ fn spark_reads_a_segment_a_task_and_gives_the_rows_of_the_one_job() {
     let said = succeeds(
         limited("python3")
             .args(["-B", "examples/spark/tests.py", &engine.url()])
-            .env("PYTHONPATH", package())
+            .env("PYTHONPATH", package().join("src"))
             .env("HEIMDALL_DYNAMO_LIBRARY", library("dynamo_plugin")),
     );
     assert!(said.contains("rows equal"), "{said}");
