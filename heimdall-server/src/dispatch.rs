@@ -254,10 +254,7 @@ impl Dispatch {
         by: &str,
         may: impl Fn(&str) -> bool,
     ) -> Result<(), HostError> {
-        let unknown = || {
-            HostError::new(Code::NotFound, format!("unknown job '{id}'"))
-                .hint("the id is in the answer to the submission")
-        };
+        let unknown = || HostError::unknown_job(id);
         let active = self.jobs().active.get(id).cloned();
         if let Some(active) = active {
             if !may(&active.user) {

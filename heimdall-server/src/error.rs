@@ -142,6 +142,13 @@ impl HostError {
         }
     }
 
+    /// There is no job of that id, or the caller may not know of it.
+    #[must_use]
+    pub fn unknown_job(id: &str) -> Self {
+        Self::new(Code::NotFound, format!("unknown job_id '{id}'"))
+            .hint("the id is in the answer to the submission")
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -2,6 +2,7 @@
 
 use std::{fs, io, path::Path};
 
+use procfs::process::{MMapPath, MemoryMap, Process};
 use serde::Serialize;
 
 /// What a closed version keeps until the process ends.
@@ -20,8 +21,8 @@ pub struct Residue {
 /// # Errors
 /// Where `/proc` cannot be read.
 pub fn of_library(copy: &Path) -> io::Result<Residue> {
-    let smaps = fs::read_to_string("/proc/self/smaps")?;
-    Ok(of_mappings(&smaps, &copy.to_string_lossy()))
+    let maps = of_this_process()?.smaps().map_err(io::Error::other)?;
+    Ok(of_mappings(&maps.0, &copy.to_string_lossy()))
 }
 
 /// Anonymous memory of the whole process, in bytes.
@@ -29,8 +30,14 @@ pub fn of_library(copy: &Path) -> io::Result<Residue> {
 /// # Errors
 /// Where `/proc` cannot be read.
 pub fn of_process() -> io::Result<u64> {
-    let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
-    Ok(rollup.lines().filter_map(anonymous).sum())
+    let rollup = of_this_process()?
+        .smaps_rollup()
+        .map_err(io::Error::other)?;
+    Ok(rollup.memory_map_rollup.iter().map(anonymous).sum())
+}
+
+fn of_this_process() -> io::Result<Process> {
+    Process::myself().map_err(io::Error::other)
 }
 
 /// How many threads this process has.
@@ -50,46 +57,38 @@ pub fn open_files() -> io::Result<usize> {
     fs::read_dir("/proc/self/fd").map(|files| files.count() - 1)
 }
 
-fn of_mappings(smaps: &str, copy: &str) -> Residue {
+fn of_mappings(maps: &[MemoryMap], copy: &str) -> Residue {
     let mut residue = Residue::default();
     let mut ours = false;
-    let mut end = String::new();
-    for line in smaps.lines() {
-        let Some((from, to, path)) = mapping(line) else {
-            if ours {
-                residue.anonymous_bytes += anonymous(line).unwrap_or(0);
+    let mut end = 0;
+    for map in maps {
+        ours = match &map.pathname {
+            MMapPath::Path(path) => {
+                let path = path.to_string_lossy();
+                path.strip_suffix(" (deleted)").unwrap_or(&path) == copy
             }
-            continue;
+            // Data that begins as zeros has no file: it lies right behind the file's last mapping.
+            MMapPath::Anonymous => ours && map.address.0 == end,
+            _ => false,
         };
-        let of_the_file = path.strip_suffix(" (deleted)").unwrap_or(path) == copy;
-        // Data that begins as zeros has no file: it lies right behind the file's last mapping.
-        ours = of_the_file || (ours && path.is_empty() && from == end);
-        residue.mappings += u32::from(ours);
-        to.clone_into(&mut end);
+        if ours {
+            residue.anonymous_bytes += anonymous(map);
+            residue.mappings += 1;
+        }
+        end = map.address.1;
     }
     residue
 }
 
-/// A mapping's head: `start-end perms offset device inode   path`.
-fn mapping(line: &str) -> Option<(&str, &str, &str)> {
-    let (range, rest) = line.split_once(' ')?;
-    let (from, to) = range.split_once('-')?;
-    if range.ends_with(':') {
-        return None;
-    }
-    let mut fields = rest.trim_start().splitn(5, ' ');
-    let path = fields.nth(4).unwrap_or_default().trim_start();
-    // Perms, offset, device, inode are four fields; the path may hold blanks.
-    Some((from, to, path.trim_end()))
-}
-
-fn anonymous(line: &str) -> Option<u64> {
-    let kilobytes = line.strip_prefix("Anonymous:")?.trim().strip_suffix("kB")?;
-    Some(kilobytes.trim().parse::<u64>().ok()? * 1024)
+/// Bytes of a mapping that no file backs.
+fn anonymous(map: &MemoryMap) -> u64 {
+    map.extension.map.get("Anonymous").copied().unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
+    use procfs::{FromRead, process::MemoryMaps};
+
     use super::*;
 
     #[test]
@@ -109,7 +108,8 @@ Anonymous:             100 kB
 7f60-7f70 rw-p 00000000 00:00 0                          [heap]
 Anonymous:             100 kB
 ";
-        let residue = of_mappings(smaps, "/tmp/copies of it/a.so");
+        let maps = MemoryMaps::from_read(smaps.as_bytes()).unwrap();
+        let residue = of_mappings(&maps.0, "/tmp/copies of it/a.so");
         assert_eq!((residue.anonymous_bytes, residue.mappings), (24 * 1024, 3));
     }
 

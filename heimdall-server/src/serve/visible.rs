@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::auth::Caller;
-use crate::error::{Code, HostError};
+use crate::error::HostError;
 use crate::job::Job;
 
 /// A job that the caller may see. Another's is as unknown as none, so that ids tell nothing.
@@ -17,8 +17,5 @@ pub(super) async fn find(app: &Shared, caller: &Caller, id: &str) -> Result<Job,
     let (store, asked) = (Arc::clone(&app.store), id.to_owned());
     let job = app.turns.question(move || store.job(&asked)).await?;
     job.filter(|job| owner.is_none_or(|owner| owner == job.user))
-        .ok_or_else(|| {
-            HostError::new(Code::NotFound, format!("unknown job_id '{id}'"))
-                .hint("the id is in the answer to the submission")
-        })
+        .ok_or_else(|| HostError::unknown_job(id))
 }
