@@ -4,6 +4,7 @@
 mod bench;
 mod dist;
 mod new_plugin;
+mod supply;
 mod tasks;
 mod torture;
 
@@ -14,7 +15,7 @@ usage: cargo xtask COMMAND
 
   demo [--keep] build, and show it all on an embedded DynamoDB; --keep leaves it running and says how to ask it something
   test [ARGS]   run every test; ARGS go to `cargo test`
-  lint          formatting, clippy, documentation and the minimum Rust version; warnings are errors
+  lint          formatting, dependencies (deny.toml), clippy, documentation and the minimum Rust version; warnings are errors
   bench [--costs] [--sizes] [--pages] [--jobs] [--host] [--all] [--rounds N] [--mb N] [--seconds N] [--write]
                 measure the plugin beside its peers, answers of all sizes, page sizes, many jobs at once, the host under load;
                 --costs where nothing is named; --write: into docs/BENCHMARKS.md

@@ -114,6 +114,7 @@ pub(crate) fn without_account(tests: &mut Command) -> &mut Command {
 pub(crate) fn lint() -> anyhow::Result<()> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
     builds_with_the_minimum_rust_version()?;
+    crate::supply::check()?;
     run(&mut cargo(&[
         "clippy",
         "--workspace",
