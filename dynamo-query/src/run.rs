@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plugin_api::{Error, ErrorCode, JobCtx, Level};
+use plugin_api::{Error, ErrorCode, JobCtx, Level, Partial};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -117,7 +117,7 @@ impl Queries {
         let outcome = pages.settle(outcome).await;
         let stats = pages.stats(ctx);
         audit.stats(&stats);
-        let partial = pages.partial();
+        let partial = stats.cost(pages.partial());
         if outcome.is_ok()
             && stats.rows == 0
             && let Some(note) = statement.note_on_no_rows()
@@ -154,7 +154,10 @@ impl Queries {
         .await;
         let stats = explain::stats(&attempts, ctx);
         audit.stats(&stats);
-        outcome.map(|properties| explain::document(&properties, &stats))
+        match outcome {
+            Ok(properties) => Ok(explain::document(&properties, &stats)),
+            Err(error) => Err(error.partial(stats.cost(Partial::default()))),
+        }
     }
 
     /// Asks DynamoDB one cheap question as a job on this cluster would: the document's `cluster` object in, status and latency out.
@@ -214,6 +217,8 @@ async fn in_time<T>(
 ) -> Result<T, Error> {
     let passed = async {
         match deadline {
+            // It may have passed while the document was read. Timers would only say so a millisecond later, with a request under way.
+            Some(deadline) if deadline <= Instant::now() => {}
             Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
             None => std::future::pending().await,
         }

@@ -202,8 +202,8 @@ impl ErrorInfo {
     }
 }
 
-/// How far a job had come when it failed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How far a job had come when it failed, and what it had cost by then. A cost that is unknown is not in the document.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Partial {
@@ -213,6 +213,18 @@ pub struct Partial {
     pub pages: u64,
     /// Where a later job may go on, if the plugin can say so.
     pub next_token: Option<String>,
+    /// Requests that had been sent to services, retried ones included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
+    /// Retried requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u64>,
+    /// Bytes of the bodies of the pages that had been read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wire_bytes: Option<u64>,
+    /// Capacity units that a service had reported as consumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consumed_capacity_units: Option<f64>,
 }
 
 impl Partial {
@@ -223,6 +235,10 @@ impl Partial {
             rows,
             pages,
             next_token: None,
+            requests: None,
+            retries: None,
+            wire_bytes: None,
+            consumed_capacity_units: None,
         }
     }
 }
@@ -241,7 +257,7 @@ impl Partial {
 ///     r#"{"error":{"code":"NOT_FOUND","message":"no table is named 'ordrs'","hint":"check the name and the region","line":null,"column":null,"retryable":false,"aws_code":null,"request_id":null,"field":null,"partial":{"rows":0,"pages":0,"next_token":null}}}"#,
 /// );
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[error("{code}: {message}")]
 #[non_exhaustive]
 pub struct Error {
@@ -365,6 +381,29 @@ mod tests {
             .field("context.limit")
             .at(2, 3);
         assert!(error.retryable);
+        assert_eq!(Error::from_json(&error.to_json()), Some(error));
+    }
+
+    #[test]
+    fn a_failed_jobs_cost_is_in_the_document_where_it_is_known() {
+        let mut error = Error::new(ErrorCode::TIMEOUT, "late").partial(Partial::new(2, 1));
+        let partial = |error: &Error| {
+            let document: serde_json::Value = serde_json::from_slice(&error.to_json()).unwrap();
+            document["error"]["partial"].clone()
+        };
+        assert_eq!(
+            partial(&error),
+            serde_json::json!({"rows": 2, "pages": 1, "next_token": null})
+        );
+        error.partial.requests = Some(3);
+        error.partial.retries = Some(1);
+        error.partial.wire_bytes = Some(99);
+        error.partial.consumed_capacity_units = Some(1.5);
+        assert_eq!(
+            partial(&error),
+            serde_json::json!({"rows": 2, "pages": 1, "next_token": null, "requests": 3, "retries": 1,
+                               "wire_bytes": 99, "consumed_capacity_units": 1.5})
+        );
         assert_eq!(Error::from_json(&error.to_json()), Some(error));
     }
 

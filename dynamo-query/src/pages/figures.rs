@@ -71,9 +71,10 @@ impl Figures {
         self.capacity_units += capacity_units.unwrap_or(0.0);
     }
 
-    /// What all pages have consumed; `None` where one did not say, or there is none.
+    /// What all answers have consumed; `None` where a page did not say, or nothing was reported.
     pub(crate) fn capacity_units(&self) -> Option<f64> {
-        (self.is_capacity_known && self.pages > 0).then_some(self.capacity_units)
+        let is_reported = self.pages > 0 || self.capacity_units > 0.0;
+        (self.is_capacity_known && is_reported).then_some(self.capacity_units)
     }
 
     /// The budget that forbids a further request while `under_way` pages are asked for.

@@ -1,5 +1,6 @@
 //! The figures of a job, as the result document gives them.
 
+use plugin_api::Partial;
 use serde::Serialize;
 
 /// `stats` of the result document, in its key order. What is unknown is `None` there `null`, never 0.
@@ -29,4 +30,19 @@ pub struct Stats {
     pub segments: u32,
     /// Time spent waiting for the cluster's `max_capacity_units_per_second`, in milliseconds.
     pub waited_ms: u64,
+}
+
+impl Stats {
+    /// Notes in an error document's `partial` what the job had cost. A job that had sent nothing has no figures.
+    pub(crate) fn cost(&self, partial: Partial) -> Partial {
+        if self.requests == 0 {
+            return partial;
+        }
+        let mut partial = partial;
+        partial.requests = Some(self.requests);
+        partial.retries = Some(self.retries);
+        partial.wire_bytes = Some(self.wire_bytes);
+        partial.consumed_capacity_units = self.consumed_capacity_units;
+        partial
+    }
 }

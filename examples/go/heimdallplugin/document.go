@@ -24,10 +24,16 @@ type Error struct {
 	Misuse bool `json:"-"`
 }
 
-// Partial says how far a failed job had come.
+// Partial says how far a failed job had come, and what it had cost by then where that is known.
 type Partial struct {
-	Rows  uint64 `json:"rows"`
-	Pages uint64 `json:"pages"`
+	Rows      uint64  `json:"rows"`
+	Pages     uint64  `json:"pages"`
+	NextToken *string `json:"next_token"`
+
+	Requests              *uint64  `json:"requests,omitempty"`
+	Retries               *uint64  `json:"retries,omitempty"`
+	WireBytes             *uint64  `json:"wire_bytes,omitempty"`
+	ConsumedCapacityUnits *float64 `json:"consumed_capacity_units,omitempty"`
 }
 
 func (e *Error) Error() string {
