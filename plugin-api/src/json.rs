@@ -2,7 +2,7 @@
 //!
 //! A reader that takes the last of two `limit`s and one that takes the first would run different jobs; so neither is asked.
 
-use std::{borrow::Cow, collections::HashSet, fmt};
+use std::{borrow::Cow, collections::HashSet, fmt, time::Instant};
 
 use serde::{
     Deserialize, Deserializer,
@@ -122,13 +122,81 @@ fn check(text: &str) -> Result<(), JsonError> {
     Ok(())
 }
 
+/// So many bytes are read between two looks at the clock.
+const LOOK_BYTES: usize = 64 << 10;
+
+/// The deadline passed before the id was found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct OutOfTime;
+
+/// The `id` of a job document, as a job is cancelled by it; `None` where there is none that is a text. What else is wrong with the
+/// document is not found here.
+///
+/// It reads no further than the id, so that a document that begins with it costs the same whatever its length.
+///
+/// ```
+/// use plugin_api::json::id_of;
+///
+/// assert_eq!(id_of(r#"{"id":"7f","context":{}}"#, None), Ok(Some("7f".to_owned())));
+/// assert_eq!(id_of(r#"{"context":{"id":"of another"}}"#, None), Ok(None));
+/// ```
+///
+/// # Errors
+/// [`OutOfTime`] where `deadline` passes meanwhile.
+pub fn id_of(document: &str, deadline: Option<Instant>) -> Result<Option<String>, OutOfTime> {
+    let bytes = document.as_bytes();
+    let (mut at, mut depth, mut key_is_next, mut next_look) = (0, 0_usize, false, LOOK_BYTES);
+    while let Some(&byte) = bytes.get(at) {
+        if at >= next_look {
+            next_look = at + LOOK_BYTES;
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Err(OutOfTime);
+            }
+        }
+        at += 1;
+        match byte {
+            b'"' => {
+                let end = end_of_string(bytes, at);
+                let text = document.get(at..end);
+                at = end + 1;
+                let is_key = std::mem::take(&mut key_is_next);
+                if is_key && text.is_some_and(|key| unescaped(key).is_ok_and(|key| key == "id")) {
+                    return Ok(document.get(at..).and_then(text_after_colon));
+                }
+            }
+            b'{' => {
+                depth += 1;
+                key_is_next = depth == 1;
+            }
+            // A list of jobs is no job.
+            b'[' if depth == 0 => return Ok(None),
+            b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b',' => key_is_next = depth == 1,
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// The value of a key, behind which `rest` begins, where it is a text.
+fn text_after_colon(rest: &str) -> Option<String> {
+    let value = rest.trim_ascii_start().strip_prefix(':')?;
+    let text = value.trim_ascii_start().strip_prefix('"')?;
+    let (text, _) = text
+        .split_at_checked(end_of_string(text.as_bytes(), 0))
+        .filter(|(_, rest)| rest.starts_with('"'))?;
+    unescaped(text).ok().map(Cow::into_owned)
+}
+
 /// Where the quotation mark is that ends a string whose first character is at `at`.
 fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
     loop {
-        match bytes.get(at) {
-            Some(b'\\') => at += 2,
-            Some(b'"') | None => return at,
-            Some(_) => at += 1,
+        let rest = bytes.get(at..).unwrap_or_default();
+        match memchr::memchr2(b'"', b'\\', rest) {
+            Some(next) if rest[next] == b'"' => return at + next,
+            Some(next) => at += next + 2,
+            None => return at + rest.len(),
         }
     }
 }
@@ -185,6 +253,46 @@ mod tests {
         }
         let half = parse(r#"{"\ud800":1}"#);
         assert!(matches!(half, Err(JsonError::Syntax(_))));
+    }
+
+    #[test]
+    fn the_id_is_the_jobs_own_wherever_it_stands_and_however_it_is_written() {
+        let far = format!(
+            r#"{{"context":{{"n":["{}"]}},"id":"a"}}"#,
+            "x".repeat(200_000)
+        );
+        for (text, id) in [
+            (r#"{"id":"a"}"#, Some("a")),
+            (r#" { "i\u0064" : "a\"b" , "x" : 1 }"#, Some("a\"b")),
+            (
+                r#"{"x":{"id":"no"},"y":["id","no",{"id":"no"}],"z":"id","id":"a"}"#,
+                Some("a"),
+            ),
+            // What is wrong behind it is the plugin's to say.
+            (r#"{"id":"a","#, Some("a")),
+            (&far, Some("a")),
+            (r#"{"id":7}"#, None),
+            (r#"{"id":null,"x":"id"}"#, None),
+            (r#"{"id""#, None),
+            (r#"{"id":"a"#, None),
+            (r#"{"id":"a\"#, None),
+            (r#"{"id":"\ud800"}"#, None),
+            (r#"[{"id":"a"}]"#, None),
+            (r#""id":"a""#, None),
+            ("", None),
+        ] {
+            assert_eq!(id_of(text, None).unwrap().as_deref(), id, "{text:.80}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_that_has_passed_ends_the_reading_of_a_long_document_alone() {
+        let passed = Some(Instant::now());
+        let filler = "1,".repeat(LOOK_BYTES);
+        let late = format!(r#"{{"n":[{filler}1],"id":"a"}}"#);
+        assert_eq!(id_of(&late, passed), Err(OutOfTime));
+        let early = format!(r#"{{"id":"a","n":[{filler}1]}}"#);
+        assert_eq!(id_of(&early, passed), Ok(Some("a".to_owned())));
     }
 
     #[test]

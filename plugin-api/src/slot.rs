@@ -8,11 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Deserialize;
-
 use crate::{
     Error, ErrorCode, Host, JobCtx, Plugin,
     ffi::{callbacks::CallerFunctions, fork::InUse},
+    json::{self, OutOfTime},
     panic::guard,
     start::Done,
 };
@@ -142,7 +141,8 @@ impl<P: Plugin> Slot<P> {
     }
 
     pub(crate) fn run_job(&self, job: &str, call: CallInfo) -> Result<Vec<u8>, Error> {
-        self.call(job_id(job), call, |plugin, ctx| plugin.run_job(job, ctx))
+        let id = job_id(job, &call)?;
+        self.call(id, call, |plugin, ctx| plugin.run_job(job, ctx))
     }
 
     /// Starts one job. `finish` is told its end, once, and may be told before this returns; never where this is an error.
@@ -152,8 +152,10 @@ impl<P: Plugin> Slot<P> {
         call: CallInfo,
         finish: impl FnOnce(Result<Vec<u8>, Error>) + Send + 'static,
     ) -> Result<(), Error> {
+        // Where the deadline passes meanwhile, the plugin meets it on a thread of its own: `finish` must not run on the caller's.
+        let id = job_id(&job, &call).unwrap_or(None);
         // Shared, so that the job is under way until both its end has been told and the plugin's `start_job` has returned.
-        let under_way = Arc::new(self.begin(job_id(&job), call)?);
+        let under_way = Arc::new(self.begin(id, call)?);
         let for_end = Arc::clone(&under_way);
         let done = Done::new(move |outcome| {
             for_end.ctx.end();
@@ -361,12 +363,20 @@ impl<P: Plugin> Drop for UnderWay<'_, P> {
 }
 
 /// The `id` of a job document, so that it can be cancelled. What else is wrong with the document is the plugin's to say.
-fn job_id(job: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Identified {
-        id: Option<String>,
-    }
-    serde_json::from_str::<Identified>(job).ok()?.id
+///
+/// # Errors
+/// `TIMEOUT` where the deadline, which covers the reading too, passes before the id is found.
+fn job_id(job: &str, call: &CallInfo) -> Result<Option<String>, Error> {
+    json::id_of(job, call.deadline).map_err(|OutOfTime| {
+        Error::new(
+            ErrorCode::TIMEOUT,
+            format!(
+                "the deadline passed while the id of a job document of {} bytes was looked for",
+                job.len()
+            ),
+        )
+        .hint("write the id first, or make the document smaller")
+    })
 }
 
 pub(crate) fn misuse(message: impl Into<String>) -> Error {

@@ -19,8 +19,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plugin_api::{Error, ErrorCode, Level};
-use serde::{Deserialize, Serialize};
+use plugin_api::{Error, ErrorCode, Level, json};
+use serde::Serialize;
 
 use crate::{CallOptions, Document, LogSink};
 use process::{Event, Process, lock};
@@ -488,9 +488,5 @@ fn error_of(document: &[u8]) -> Error {
 
 /// The `id` of a job document.
 fn id_of(job: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Job {
-        id: Option<String>,
-    }
-    serde_json::from_slice::<Job>(job).ok()?.id
+    json::id_of(std::str::from_utf8(job).ok()?, None).ok()?
 }

@@ -161,6 +161,22 @@ fn jobs_under_way(slot: &Slot<Actor>) -> usize {
 }
 
 #[test]
+fn a_deadline_that_passes_before_the_id_is_found_ends_the_job_and_no_plugin_is_asked() {
+    let (slot, stage) = slot();
+    let filler = "1,".repeat(1 << 20);
+    let passed = || CallInfo {
+        deadline: Some(Instant::now()),
+        ..call()
+    };
+    let late = slot.run_job(&format!(r#"{{"n":[{filler}1],"id":"a"}}"#), passed());
+    assert_eq!(late.unwrap_err().code, ErrorCode::TIMEOUT);
+    assert_eq!(stage.opens.load(Ordering::SeqCst), 0);
+    // Whether a plugin is late is for the plugin to say, once the job has begun.
+    let early = slot.run_job(&format!(r#"{{"id":"a","n":[{filler}1]}}"#), passed());
+    assert_eq!(early.unwrap(), b"done");
+}
+
+#[test]
 fn many_first_jobs_at_once_open_the_plugin_once() {
     let (slot, stage) = slot();
     thread::scope(|scope| {
