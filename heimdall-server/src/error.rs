@@ -5,6 +5,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use plugin_api::ErrorCode;
+use results::visible_json;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -189,14 +190,16 @@ impl HostError {
             #[serde(skip_serializing_if = "Option::is_none")]
             details: Option<&'a Value>,
         }
-        serde_json::to_vec(&Body {
+        let body = serde_json::to_string(&Body {
             error: &self.message,
             code: self.code.as_str(),
             hint: self.hint.as_deref(),
             id: self.id.as_deref(),
             details: self.details.as_ref(),
         })
-        .expect("strings and JSON values always serialize")
+        .expect("strings and JSON values always serialize");
+        // It may quote what a client, a plugin or a service wrote, and people read it on terminals.
+        visible_json(&body).into_owned().into_bytes()
     }
 }
 

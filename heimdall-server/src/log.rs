@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use plugin_api::Level;
 use plugin_host::LogSink;
-use results::visible;
+use results::{visible, visible_json};
 use serde_json::{Map, Value, json};
 
 pub use levels::Levels;
@@ -118,7 +118,7 @@ impl Log {
                         .iter()
                         .map(|(name, value)| ((*name).to_owned(), value.clone())),
                 );
-                let _ = write!(line, "{}", Value::Object(object));
+                line.push_str(&visible_json(&Value::Object(object).to_string()));
             }
             LogFormat::Text => {
                 let _ = write!(line, "{time} {:5} {}", level_word(level), one_line(message));
@@ -376,6 +376,21 @@ mod tests {
         assert!(
             text.contains(r#"user="a\u{1b}[2J\u{9b}1m\u{202e}b\u{2066}\r\n\"c""#),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn a_line_of_json_is_as_harmless_on_a_terminal_and_keeps_its_values() {
+        let hostile = "a\u{1b}[2J\u{9b}1m\u{202e}b\u{2066}\r\n\"c";
+        let text = written(LogFormat::Json, |log| {
+            log.event(Level::Info, hostile, &[("user", json!(hostile))]);
+        });
+        assert_eq!(text.matches(harmful).count(), 1, "{text:?}");
+        assert!(text.contains(r"\u009b1m\u202eb\u2066"), "{text}");
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&line["message"], &line["user"]),
+            (&json!(hostile), &json!(hostile))
         );
     }
 

@@ -11,6 +11,7 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use heimdall_server::{check, serve};
+use results::visible_lines;
 
 use crate::{explain, help, inspect, lift, pages, run};
 
@@ -70,7 +71,7 @@ enum ListFormat {
 /// The exit status of a command that says itself what it found.
 fn ended<E: std::fmt::Display>(outcome: Result<ExitCode, E>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        eprintln!("error: {}", visible_lines(&error.to_string()));
         Exit::Usage.into()
     })
 }
@@ -99,7 +100,7 @@ fn list_plugins(args: &PluginsArgs) -> Exit {
     match written {
         Ok(()) => Exit::Done,
         Err(message) => {
-            eprintln!("error: {message}");
+            eprintln!("error: {}", visible_lines(&message));
             Exit::Usage
         }
     }

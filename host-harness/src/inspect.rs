@@ -8,6 +8,7 @@ use std::{
 
 use clap::Args;
 use plugin_host::inspect::{self, PluginRow};
+use results::{visible, visible_lines};
 
 /// `probe FILE`.
 #[derive(Debug, Args)]
@@ -40,7 +41,10 @@ pub fn write_table(rows: &[PluginRow], to: &mut impl Write) -> io::Result<()> {
         "NAME", "VERSION", "STATE", "RESIDUE", "FILE"
     )?;
     for PluginRow { status, residue } in rows {
-        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let text = |text: &Option<String>| {
+            let text = text.as_deref().unwrap_or("-");
+            visible(text.into()).into_owned()
+        };
         let residue = residue.map_or("-".to_owned(), |residue| {
             format!("{} kB", residue.anonymous_bytes / 1024)
         });
@@ -50,11 +54,12 @@ pub fn write_table(rows: &[PluginRow], to: &mut impl Write) -> io::Result<()> {
             text(&status.name),
             text(&status.version),
             format!("{:?}", status.state).to_uppercase(),
-            status.file,
+            visible(status.file.as_str().into()),
             text(&status.sha256).chars().take(12).collect::<String>(),
         )?;
         if let Some(error) = &status.error {
-            writeln!(to, "    {}\n    hint: {}", error.message, error.hint)?;
+            let lines = format!("    {}\n    hint: {}", error.message, error.hint);
+            writeln!(to, "{}", visible_lines(&lines))?;
         }
     }
     Ok(())

@@ -15,6 +15,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use crate::{
     Column, Digits, Kind, Source, WriteError, cell,
     digits::{self, MOST_DIGITS},
+    visible,
 };
 
 /// A batch is closed at so many bytes, counted as they will lie in memory.
@@ -123,7 +124,7 @@ impl Rows {
             if !values.push(cell)? {
                 return Err(WriteError::malformed(format_args!(
                     "a value of the column '{}' is not of the column's type",
-                    cell::visible(self.names[at].as_str().into())
+                    visible::visible(self.names[at].as_str().into())
                 )));
             }
             // A value's bytes and its place among the others.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::WriteError;
+use crate::{WriteError, visible};
 
 /// Null, or an attribute that the item lacks.
 pub(crate) fn is_null(cell: &str) -> bool {
@@ -41,31 +41,8 @@ pub(crate) fn shown(cell: &str) -> Result<Cow<'_, str>, WriteError> {
     match cell {
         "null" => Ok(Cow::Borrowed("")),
         "\"\"" => Ok(Cow::Borrowed("\"\"")),
-        _ => plain(cell).map(visible),
+        _ => plain(cell).map(visible::visible),
     }
-}
-
-/// Writes control characters as escapes such as `\n` and `\u{1b}`, so that a text from elsewhere moves no cursor, begins no line and
-/// turns no reading direction on a terminal or in a log.
-pub fn visible(text: Cow<'_, str>) -> Cow<'_, str> {
-    if !text.contains(is_control) {
-        return text;
-    }
-    let mut escaped = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        if is_control(c) {
-            escaped.extend(c.escape_default());
-        } else {
-            escaped.push(c);
-        }
-    }
-    Cow::Owned(escaped)
-}
-
-/// Control characters, line and paragraph separators, and those that turn the reading direction of what stands beside them.
-fn is_control(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// The text in at most `width` terminal columns; where it is longer, its end is replaced by `…`.

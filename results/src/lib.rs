@@ -54,11 +54,11 @@ mod spool;
 mod stream;
 mod table;
 mod vertical;
+mod visible;
 mod write;
 
 pub use accept::negotiate;
 pub use answer::Answer;
-pub use cell::visible;
 pub use column::{Column, Kind};
 pub use digits::Digits;
 pub use error::WriteError;
@@ -66,4 +66,5 @@ pub use format::Format;
 pub use source::Source;
 pub use spool::{Notes, Spool};
 pub use stream::{Stream, StreamOrder};
+pub use visible::{visible, visible_json, visible_lines};
 pub use write::{Options, Written, write};

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::{Source, WriteError, cell};
+use crate::{Source, WriteError, cell, visible};
 
 /// Writes the table: numbers at the right, null as nothing, an empty text as `""`. A result without columns gives nothing.
 pub(crate) fn write(source: &Source<'_>, out: &mut dyn Write) -> Result<(), WriteError> {
@@ -14,7 +14,7 @@ pub(crate) fn write(source: &Source<'_>, out: &mut dyn Write) -> Result<(), Writ
         write!(
             out,
             "| {} ",
-            escaped(&cell::visible((&*column.name).into()))
+            escaped(&visible::visible((&*column.name).into()))
         )?;
     }
     out.write_all(b"|\n")?;

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::{Options, Source, WriteError, Written, cell, vertical};
+use crate::{Options, Source, WriteError, Written, cell, vertical, visible};
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -51,7 +51,7 @@ pub(crate) fn write(
         let names: Vec<_> = source
             .columns()
             .iter()
-            .map(|column| cell::visible(column.name.as_str().into()))
+            .map(|column| visible::visible(column.name.as_str().into()))
             .collect();
         let line = lines.line(names.iter().map(AsRef::as_ref));
         if options.color {
@@ -87,7 +87,7 @@ fn measure(source: &Source<'_>) -> Result<Vec<Measured>, WriteError> {
         .columns()
         .iter()
         .map(|column| Measured {
-            name: cell::visible(column.name.as_str().into()).width(),
+            name: visible::visible(column.name.as_str().into()).width(),
             values: 0,
             is_number: column.kind.is_number(),
         })

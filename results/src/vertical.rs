@@ -4,7 +4,7 @@ use std::io::Write;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::{Options, Source, WriteError, cell};
+use crate::{Options, Source, WriteError, cell, visible};
 
 /// Writes each row under a line with its number.
 pub(crate) fn write(
@@ -15,7 +15,7 @@ pub(crate) fn write(
     let names: Vec<_> = source
         .columns()
         .iter()
-        .map(|column| cell::visible(column.name.as_str().into()))
+        .map(|column| visible::visible(column.name.as_str().into()))
         .collect();
     let widest = names.iter().map(|name| name.width()).max().unwrap_or(0);
     let [bold, plain] = if options.color {

@@ -11,6 +11,7 @@ use std::{
 
 use plugin_api::{Error, Level};
 use plugin_host::{Document, LogSink, Progress};
+use results::{visible, visible_json, visible_lines};
 use serde_json::json;
 
 use heimdall_server::error::{Code, HostError};
@@ -81,7 +82,8 @@ impl Report {
             } else if level <= most {
                 let style = if level <= Level::Warn { YELLOW } else { DIM };
                 let name = report.painted(name(level), style);
-                report.line(&format!("{name} {target}: {message}"));
+                let line = format!("{target}: {message}");
+                report.line(&format!("{name} {}", visible(line.into())));
             }
         })
     }
@@ -185,13 +187,13 @@ impl Report {
     /// Once: as text for people, or as the document for programs.
     fn error(&self, code: &str, message: &str, hint: Option<&str>, document: &[u8]) {
         if self.errors == ErrorFormat::Json {
-            return self.line(&String::from_utf8_lossy(document));
+            return self.line(&visible_json(&String::from_utf8_lossy(document)));
         }
         // What follows the first line is the statement with a caret, which must not be wrapped.
         let (first, rest) = message.split_once('\n').unwrap_or((message, ""));
         self.labelled(&format!("error[{code}]:"), RED, first);
         if !rest.is_empty() {
-            self.line(rest);
+            self.line(&visible_lines(rest));
         }
         if let Some(hint) = hint {
             self.labelled("hint:", BOLD, hint);
@@ -212,7 +214,7 @@ impl Report {
 
     /// A line, or more where the terminal ends, that begin with a word in colour.
     fn labelled(&self, word: &str, style: &str, text: &str) {
-        let text = self.wrapped(word, text);
+        let text = self.wrapped(word, &visible_lines(text));
         self.line(&format!("{} {text}", self.painted(word, style)));
     }
 
