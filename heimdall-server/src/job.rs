@@ -381,9 +381,16 @@ impl Job {
     /// The job as JSON, without a result. `progress`: the rows, pages and wire bytes of one that runs.
     #[must_use]
     pub fn to_json(&self, view: View, progress: Option<[u64; 3]>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write_json(view, progress, &mut bytes);
+        bytes
+    }
+
+    /// As [`Job::to_json`], behind what is there already.
+    pub fn write_json(&self, view: View, progress: Option<[u64; 3]>, into: &mut Vec<u8>) {
         let record = view == View::Record;
         let route = record.then_some(&self.route);
-        serde_json::to_vec(&Body {
+        let body = Body {
             id: &self.id,
             name: &self.name,
             version: &self.version,
@@ -415,8 +422,8 @@ impl Job {
                 pages,
                 wire_bytes,
             }),
-        })
-        .expect("text, numbers and JSON always serialize")
+        };
+        serde_json::to_writer(into, &body).expect("text, numbers and JSON always serialize");
     }
 }
 

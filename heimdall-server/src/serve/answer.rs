@@ -13,7 +13,9 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use serde::Serialize;
 
-use super::buffers::{Counted, Reservation, hold};
+use super::buffers::{self, Buffers, Counted, Reservation, hold};
+use super::crowd::Client;
+use crate::error::HostError;
 use crate::job::{Job, View};
 use crate::store::StoredResult;
 
@@ -135,6 +137,25 @@ pub(super) fn counted(response: Response, share: Reservation) -> Response {
     let mut response = response.map(|body| hold(body, share));
     response.extensions_mut().insert(Counted);
     response
+}
+
+/// Bytes that are JSON already, counted for as long as they are not sent; `BUSY` where there is no room for them.
+///
+/// # Errors
+/// `BUSY`.
+pub(super) fn json_counted(
+    buffers: &Buffers,
+    client: Client,
+    bytes: Vec<u8>,
+) -> Result<Response, HostError> {
+    let length = bytes.len() as u64;
+    if length <= buffers::SMALL {
+        return Ok(json_bytes(bytes));
+    }
+    match buffers.take(client, length) {
+        Some(share) => Ok(counted(json_bytes(bytes), share)),
+        None => Err(buffers::busy()),
+    }
 }
 
 /// A file of JSON, as it is.

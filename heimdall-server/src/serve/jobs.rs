@@ -17,7 +17,7 @@ use super::{Shared, answer, body, buffers, result, visible};
 use crate::dispatch::Submitted;
 use crate::error::HostError;
 use crate::job::{Job, JobStatus, Submission, View};
-use crate::store::Pattern;
+use crate::store::{JobsPage, Pattern};
 use crate::trace::traceparent;
 
 type Answer = Result<Response, HostError>;
@@ -154,6 +154,7 @@ pub(super) async fn cancel(
 pub(super) async fn list(
     State(app): State<Shared>,
     Extension(caller): Extension<Caller>,
+    client: Client,
     parameters: Parameters,
 ) -> Answer {
     let mut query = parameters.jobs()?;
@@ -162,14 +163,28 @@ pub(super) async fn list(
             .patterns
             .push(("user", Pattern::Exact(caller.must()?)));
     }
-    let store = Arc::clone(&app.store);
-    let page = app.turns.list(move || store.jobs(&query)).await?;
-    let mut bytes = b"{\"data\":[".to_vec();
-    for (index, job) in page.jobs.iter().enumerate() {
+    let asked = Arc::clone(&app);
+    // The answer is made and counted before the turn ends: pages that wait to be written or counted would fill the memory.
+    app.turns
+        .list(move || {
+            let page = asked.store.jobs(&query)?;
+            let bytes = list_body(&asked, page);
+            Ok(answer::json_counted(&asked.buffers, client, bytes))
+        })
+        .await?
+}
+
+/// A page as JSON. Each record is dropped once it is written.
+fn list_body(app: &Shared, page: JobsPage) -> Vec<u8> {
+    const FRAME: usize = 1024;
+    let records = page.jobs.iter().map(|job| job.bytes() + FRAME);
+    let mut bytes = Vec::with_capacity(records.sum::<usize>() + FRAME);
+    bytes.extend_from_slice(b"{\"data\":[");
+    for (index, job) in page.jobs.into_iter().enumerate() {
         if index > 0 {
             bytes.push(b',');
         }
-        bytes.extend_from_slice(&job.to_json(View::Record, progress(&app, job)));
+        job.write_json(View::Record, progress(app, &job), &mut bytes);
     }
     bytes.push(b']');
     if let Some(next) = page.next {
@@ -179,7 +194,7 @@ pub(super) async fn list(
         );
     }
     bytes.push(b'}');
-    Ok(answer::json_bytes(bytes))
+    bytes
 }
 
 /// How far a job has come, while it runs.
