@@ -15,7 +15,9 @@ use plugin_host::CallOptions;
 
 use crate::catalog::{Catalog, LiveCluster, LiveCommand};
 use crate::config::{Config, ConfigError};
+use crate::document::JobDocument;
 use crate::health::Checker;
+use crate::job::raw;
 use crate::log::{Levels, Log, LogFormat};
 use crate::plugins::{self, Lease, Plugins};
 use crate::route;
@@ -222,16 +224,22 @@ fn mistake(
     command: &LiveCommand,
     cluster: &LiveCluster,
 ) -> Option<plugin_api::Error> {
-    let document = format!(
-        r#"{{"id":"check","user":"check","context":{{}},"command":{},"cluster":{}}}"#,
-        command.document.get(),
-        cluster.document.get()
-    );
+    let document = JobDocument {
+        id: "check",
+        name: None,
+        version: None,
+        user: Some("check"),
+        traceparent: None,
+        context: Some(&raw(&serde_json::json!({}))),
+        command: &command.document,
+        cluster: &cluster.document,
+    }
+    .to_json();
     let call = CallOptions {
         timeout: Some(WITHIN),
         ..CallOptions::default()
     };
-    let error = lease.run_job(document.as_bytes(), &call).err()?;
+    let error = lease.run_job(&document, &call).err()?;
     let field = error.field.as_deref()?;
     let is_of_the_config = field.starts_with("command.") || field.starts_with("cluster.");
     (error.code == ErrorCode::INVALID_JOB && is_of_the_config).then_some(error)

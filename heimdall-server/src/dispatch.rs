@@ -1,9 +1,10 @@
 //! From a submission to its end: accept, route, run, store.
 //!
-//! In: checked submissions and the callers' names. Out: ended sync jobs, queued async ones, or refusals. Plugin calls run on
-//! blocking threads, never on an async worker. What is answered is on disk first.
+//! In: checked submissions and the callers' names. Out: ended sync jobs, queued async ones, or refusals. Plugins that
+//! can start jobs are asked to and hold no thread; calls of others run on blocking threads. What is answered is on disk first.
 
 mod active;
+mod call;
 mod queue;
 mod rows;
 mod run;

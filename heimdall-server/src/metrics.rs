@@ -18,6 +18,8 @@ use self::process::Process;
 pub use self::state::Snapshot;
 use self::state::State;
 
+use plugin_api::Partial;
+
 use crate::job::Job;
 
 /// The host's metrics.
@@ -37,6 +39,9 @@ pub struct Metrics {
     process: Process,
     old_names: bool,
 }
+
+/// The end of a document in which `stats` is looked for: its figures, and a `next_token` of 65,536 characters.
+const MAX_STATS: usize = 68 << 10;
 
 /// What a result's `stats` say; unknown figures count as nothing.
 #[derive(Debug, Default, PartialEq, serde::Deserialize)]
@@ -59,12 +64,20 @@ pub struct ResultStats {
 }
 
 impl ResultStats {
+    /// The figures of what a plugin answered.
+    #[must_use]
+    pub fn of<D: AsRef<[u8]>>(answer: &Result<D, plugin_api::Error>) -> Self {
+        match answer {
+            Ok(result) => Self::of_result(result.as_ref()),
+            Err(error) => Self::of_failure(&error.partial),
+        }
+    }
+
     /// Reads the figures at the end of a result document, without reading the rows before them. A document that ends
     /// otherwise has none.
-    #[must_use]
-    pub fn of(result: &[u8]) -> Self {
+    fn of_result(result: &[u8]) -> Self {
         const KEY: &[u8] = b"\"stats\":";
-        let tail = &result[result.len().saturating_sub(1024)..];
+        let tail = &result[result.len().saturating_sub(MAX_STATS)..];
         let Some(at) = tail.windows(KEY.len()).rposition(|window| window == KEY) else {
             return Self::default();
         };
@@ -74,9 +87,14 @@ impl ResultStats {
     }
 
     /// The figures of a job that failed, as far as its error document has them.
-    #[must_use]
-    pub fn of_failure(details: &serde_json::Value) -> Self {
-        serde_json::from_value(details["partial"].clone()).unwrap_or_default()
+    fn of_failure(partial: &Partial) -> Self {
+        Self {
+            rows: Some(partial.rows),
+            wire_bytes: partial.wire_bytes,
+            requests: partial.requests,
+            retries: partial.retries,
+            consumed_capacity_units: partial.consumed_capacity_units,
+        }
     }
 }
 
@@ -190,7 +208,10 @@ impl Metrics {
             self.result_bytes.inc_by(bytes);
             self.rows.inc_by(stats.rows.unwrap_or(0));
         }
-        // A job that failed has asked and consumed as well.
+    }
+
+    /// Counts what a job's run asked of services, however it ended.
+    pub fn consumed(&self, stats: &ResultStats) {
         self.wire_bytes.inc_by(stats.wire_bytes.unwrap_or(0));
         self.requests.inc_by(stats.requests.unwrap_or(0));
         self.retries.inc_by(stats.retries.unwrap_or(0));
@@ -269,16 +290,29 @@ mod tests {
             retries: Some(1),
             consumed_capacity_units: Some(0.5),
         };
-        assert_eq!(ResultStats::of(stats), expected);
+        assert_eq!(ResultStats::of_result(stats), expected);
         for other in [&b""[..], b"{}", b"{\"stats\":7}", b"\"stats\":"] {
-            assert_eq!(ResultStats::of(other), ResultStats::default());
+            assert_eq!(ResultStats::of_result(other), ResultStats::default());
         }
     }
 
     #[test]
+    fn figures_are_found_before_the_longest_token() {
+        let token = "A".repeat(65_536);
+        let result =
+            format!(r#"{{"data":[],"stats":{{"rows":2,"requests":3,"next_token":"{token}"}}}}"#);
+        let stats = ResultStats::of_result(result.as_bytes());
+        assert_eq!((stats.rows, stats.requests), (Some(2), Some(3)));
+    }
+
+    #[test]
     fn failed_jobs_have_consumed_what_their_error_says() {
-        let details = serde_json::json!({"partial": {"rows": 3, "pages": 1, "requests": 4, "retries": 2,
-            "wire_bytes": 99, "consumed_capacity_units": 1.5, "next_token": null}});
+        let error = plugin_api::Error::new(plugin_api::ErrorCode::TIMEOUT, "late");
+        let mut partial = Partial::new(3, 1);
+        partial.requests = Some(4);
+        partial.retries = Some(2);
+        partial.wire_bytes = Some(99);
+        partial.consumed_capacity_units = Some(1.5);
         let expected = ResultStats {
             rows: Some(3),
             wire_bytes: Some(99),
@@ -286,11 +320,8 @@ mod tests {
             retries: Some(2),
             consumed_capacity_units: Some(1.5),
         };
-        assert_eq!(ResultStats::of_failure(&details), expected);
-        assert_eq!(
-            ResultStats::of_failure(&serde_json::Value::Null),
-            ResultStats::default()
-        );
+        let answer: Result<Vec<u8>, _> = Err(error.partial(partial));
+        assert_eq!(ResultStats::of(&answer), expected);
     }
 
     #[test]

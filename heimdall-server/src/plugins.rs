@@ -105,6 +105,21 @@ pub trait Lease: Send + Sync {
     /// The plugin's error document.
     fn run_job(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error>;
 
+    /// Whether a job of this version costs no thread while it waits: [`Lease::start_job`] then returns at once.
+    fn can_start(&self) -> bool;
+
+    /// Starts a job, whose end is told to `done`, once, on a thread of the plugin: it must not block. Where [`Lease::can_start`] is
+    /// false, starting may block.
+    ///
+    /// # Errors
+    /// The job was not started; `done` is then never called.
+    fn start_job(
+        self: Arc<Self>,
+        job: &[u8],
+        call: CallOptions,
+        done: Box<dyn FnOnce(Result<Document, Error>) + Send>,
+    ) -> Result<(), Error>;
+
     /// Runs a job whose worker died under it, in a worker for itself. Blocks.
     ///
     /// # Errors
@@ -327,6 +342,19 @@ impl Lease for registry::Lease {
 
     fn run_job(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
         Self::run_job(self, job, call)
+    }
+
+    fn can_start(&self) -> bool {
+        Self::can_start(self)
+    }
+
+    fn start_job(
+        self: Arc<Self>,
+        job: &[u8],
+        call: CallOptions,
+        done: Box<dyn FnOnce(Result<Document, Error>) + Send>,
+    ) -> Result<(), Error> {
+        Self::start_job(&self, job, call, done)
     }
 
     fn run_job_alone(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {

@@ -22,7 +22,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::catalog::{Kind, Known};
@@ -245,7 +244,7 @@ impl Store {
 
     /// Whether a result of this size is to be a file.
     #[must_use]
-    pub fn wants_file(result: &Bytes) -> bool {
+    pub fn wants_file(result: &[u8]) -> bool {
         result.len() > INLINE_RESULT_BYTES
     }
 

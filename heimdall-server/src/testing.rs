@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use plugin_api::{Error, ErrorCode, JobCtx, Level, Plugin};
+use plugin_api::{Done, Error, ErrorCode, JobCtx, Level, NotStarted, Plugin};
 use plugin_host::{CallOptions, Document, Library, LogSink};
 use semver::Version;
 use serde_json::{Value, json};
@@ -26,6 +26,16 @@ struct Fake;
 
 impl Plugin for Fake {
     const NAME: &'static str = "fake";
+    const FEATURES: &'static str = "start";
+
+    /// A fake may have a thread for each job.
+    fn start_job(&self, job: String, ctx: JobCtx, done: Done) -> Result<(), NotStarted> {
+        std::thread::spawn(move || {
+            plugin_api::quiet_panics_on_this_thread();
+            done.finish(Self.run_job(&job, &ctx));
+        });
+        Ok(())
+    }
 
     fn open(host: plugin_api::Host, _config: &str) -> Result<Self, Error> {
         host.log(Level::Debug, "fake", "open");
@@ -137,7 +147,9 @@ fn library() -> Library {
             let logs = LOGS.lock().unwrap().clone();
             logs.iter().for_each(|log| log(level, target, message));
         });
-        let library = Library::linked(root_module(), Some(sink)).unwrap();
+        let library = Library::linked(root_module(), Some(sink))
+            .unwrap()
+            .starting_with(START_JOB);
         library.open("{}").unwrap();
         library
     };
@@ -155,6 +167,17 @@ impl Lease for LinkedLease {
     }
     fn run_job(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
         self.0.run_job(job, call)
+    }
+    fn can_start(&self) -> bool {
+        self.0.can_start()
+    }
+    fn start_job(
+        self: Arc<Self>,
+        job: &[u8],
+        call: CallOptions,
+        done: Box<dyn FnOnce(Result<Document, Error>) + Send>,
+    ) -> Result<(), Error> {
+        self.0.start_job(job, call, done)
     }
     fn run_job_alone(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
         self.0.run_job(job, call)

@@ -15,6 +15,10 @@ macro_rules! export_plugin {
             heimdall_plugin_exports::MODULE.leak_into_prefix()
         }
 
+        /// How a Rust host that the plugin is linked into starts jobs; it is not in the root module, which is ABI 1.0's.
+        #[allow(dead_code, reason = "most plugins are only loaded")]
+        pub const START_JOB: $crate::abi::StartFn = heimdall_plugin_exports::start_job;
+
         #[doc(hidden)]
         mod heimdall_plugin_exports {
             use $crate::private::{
@@ -155,7 +159,7 @@ macro_rules! export_plugin {
             }
             // Since ABI 1.1, so not in the module: hosts look it up by this name.
             #[unsafe(no_mangle)]
-            unsafe extern "C" fn start_job(
+            pub(super) unsafe extern "C" fn start_job(
                 job: *const u8,
                 job_len: usize,
                 call: *const HpCall,

@@ -54,7 +54,7 @@ pub mod abi {
     pub use crate::ffi::symbols::{EXPORTED, NEWEST_GLIBC, REQUIRED};
     pub use crate::ffi::types::{
         ABI_MAJOR, ABI_MINOR, DoneFn, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpCall, HpHost, HpInfo,
-        size32,
+        StartFn, size32,
     };
     /// Structs in the form that they had in ABI 1.0, of which the root module speaks.
     pub use crate::ffi::types_1_0;

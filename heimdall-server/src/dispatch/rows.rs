@@ -10,6 +10,7 @@ use bytes::Bytes;
 use plugin_api::{Error, ErrorCode};
 use plugin_host::Document;
 use results::WriteError;
+use serde_json::json;
 
 use super::Dispatch;
 use super::storage::store_failed;
@@ -90,10 +91,20 @@ impl Rows {
         })
     }
 
+    /// Whether rows have come: then what is left to be done waits for the disk.
+    pub(super) fn has_begun(&self) -> bool {
+        let state = self.state();
+        state.file.is_some() || state.refusal.is_some()
+    }
+
     /// What the job comes to, now that the plugin has answered and hands over no more.
     pub(super) fn settle(&self, answer: Result<Document, Error>) -> Result<Kept, HostError> {
         let State { file, refusal } = std::mem::take(&mut *self.state());
-        if let Some(refusal) = refusal {
+        if let Some(mut refusal) = refusal {
+            // The plugin has ended the job as cancelled; how far it had come holds all the same.
+            if let (Err(error), Some(details)) = (&answer, &mut refusal.details) {
+                details["partial"] = json!(error.partial);
+            }
             return Err(refusal);
         }
         let answer = answer?;

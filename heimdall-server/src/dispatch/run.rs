@@ -6,16 +6,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use plugin_api::{Error, ErrorCode};
-use plugin_host::{
-    CallOptions,
-    worker::{PLUGIN_CRASHED, PLUGIN_UNAVAILABLE},
-};
-use serde::Serialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 
 use super::active::{Active, Asked};
-use super::rows::{AFTER_BYTES, Kept, Rows};
+use super::rows::Kept;
 use super::{Dispatch, Submitted, Waiting};
 use crate::catalog::LiveCommand;
 use crate::error::{Code, HostError};
@@ -30,9 +24,6 @@ use crate::trace::trace_id;
 /// How often an async job is started before a host that keeps dying under it gives it up.
 pub(crate) const ATTEMPTS: i64 = 2;
 
-/// How often an async job looks whether the worker of its version is running again.
-const PAUSE: Duration = Duration::from_millis(200);
-
 /// A job that has ended and is on disk.
 pub(super) struct Ended {
     pub(super) job: Arc<Job>,
@@ -45,14 +36,14 @@ pub(super) struct Ended {
 }
 
 /// A job that has ended and is on its way to the disk.
-struct Ending {
+pub(super) struct Ending {
     ended: Ended,
     stored: Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>,
     began: Instant,
 }
 
 /// What the plugin, or the host in its place, made of a job.
-type Outcome = Result<Kept, HostError>;
+pub(super) type Outcome = Result<Kept, HostError>;
 
 impl Dispatch {
     /// Runs a sync job, whose place is taken, to its end.
@@ -142,7 +133,7 @@ impl Dispatch {
             );
             active.start(job, None);
             let outcome = Err(HostError::new(Code::NoRoute, message).hint("submit the job again"));
-            let ending = self.end(active, outcome);
+            let ending = self.end(active, outcome, ResultStats::default());
             return self.finish(active, ending, false).await.map(drop);
         };
         let lease = self.lease(command);
@@ -161,57 +152,16 @@ impl Dispatch {
         self.plugins.lease(command.command.need())
     }
 
-    /// Calls the plugin on a blocking thread, which also ends the job: one thread less to wake.
-    async fn call(
-        self: &Arc<Self>,
-        active: &Arc<Active>,
-        job: Arc<Job>,
-        (command, cluster): ResolvedRoute,
-        lease: Result<Arc<dyn Lease>, Unavailable>,
-        timeout: Option<Duration>,
+    /// Ends a job: counts what it asked of services, decides its status and begins to store it. Blocks where its result is large;
+    /// `None` where it had ended before.
+    pub(super) fn end(
+        &self,
+        active: &Active,
+        outcome: Outcome,
+        stats: ResultStats,
     ) -> Option<Ending> {
-        let lease = match lease {
-            Ok(lease) => lease,
-            Err(unavailable) => {
-                let error = HostError {
-                    hint: unavailable.hint,
-                    ..HostError::new(Code::PluginUnavailable, unavailable.message)
-                };
-                return self.end(active, Err(error));
-            }
-        };
-        let (dispatch, running) = (Arc::clone(self), Arc::clone(active));
-        let called = tokio::task::spawn_blocking(move || {
-            dispatch
-                .log
-                .begin_job(&job.id, job.traceparent.as_deref().and_then(trace_id));
-            let document = document(&job, &command.document, &cluster.document);
-            let rows = Rows::new(
-                Arc::clone(&dispatch.store),
-                job.seq,
-                dispatch.max_result_bytes,
-            );
-            let call = call_options(timeout, &running, &rows);
-            let answer = if running.is_asked_to_stop() {
-                Err(Error::new(
-                    ErrorCode::CANCELLED,
-                    "the job was cancelled before it began",
-                ))
-            } else {
-                run_on(lease.as_ref(), &document, &call, job.is_sync, &running)
-            };
-            let outcome = rows.settle(answer);
-            dispatch.end(&running, outcome)
-        });
-        let panicked = |_| {
-            let error = HostError::internal("the call into the plugin panicked");
-            self.end(active, Err(error))
-        };
-        called.await.unwrap_or_else(panicked)
-    }
-
-    /// Ends a job: decides its status and begins to store it. Blocks where its result is large; `None` where it had ended before.
-    fn end(&self, active: &Active, outcome: Outcome) -> Option<Ending> {
+        // A job that was cancelled, or that waits for the next start, has asked and consumed as well.
+        self.metrics.consumed(&stats);
         let stderr = self.log.end_job(&active.id);
         let (outcome, in_file) = self.write_large(active, outcome);
         let mut left = (None, None);
@@ -220,17 +170,10 @@ impl Dispatch {
         if in_file && kept.is_none() {
             self.store.remove_result_file(job.seq);
         }
-        let details = error.as_ref().and_then(|error| error.details.as_ref());
-        let (stats, bytes) = match &kept {
-            Some(Kept::Document(document)) => {
-                (ResultStats::of(document), Some(document.len() as u64))
-            }
-            Some(Kept::Lines(lines)) => (ResultStats::of(&lines.answer), Some(lines.bytes)),
-            None => (
-                details.map(ResultStats::of_failure).unwrap_or_default(),
-                None,
-            ),
-        };
+        let bytes = kept.as_ref().map(|kept| match kept {
+            Kept::Document(document) => document.len() as u64,
+            Kept::Lines(lines) => lines.bytes,
+        });
         let (result, lines) = match kept {
             Some(Kept::Document(document)) => (Some(document), None),
             Some(Kept::Lines(lines)) => (None, Some(lines)),
@@ -363,27 +306,6 @@ impl Dispatch {
     }
 }
 
-/// Runs a job on its version. An async job waits while the worker of its version pauses, and where a worker died under it, it
-/// runs again, once, in a worker for itself: jobs only read.
-fn run_on(
-    lease: &dyn Lease,
-    document: &[u8],
-    call: &CallOptions,
-    is_sync: bool,
-    running: &Active,
-) -> Result<plugin_host::Document, Error> {
-    loop {
-        match lease.run_job(document, call) {
-            Err(error) if is_sync || running.is_asked_to_stop() => return Err(error),
-            Err(error) if error.code == PLUGIN_UNAVAILABLE => std::thread::sleep(PAUSE),
-            Err(error) if error.code == PLUGIN_CRASHED => {
-                return lease.run_job_alone(document, call);
-            }
-            outcome => return outcome,
-        }
-    }
-}
-
 /// The caller of a sync job. Going away before the end cancels the job: nobody would see its result.
 struct Caller {
     dispatch: Arc<Dispatch>,
@@ -437,19 +359,6 @@ pub(super) fn stopped_by_host(job: &mut Job) -> (Option<Kept>, Option<HostError>
     (None, None)
 }
 
-/// What the plugin is offered: where its progress and its rows go.
-fn call_options(timeout: Option<Duration>, active: &Active, rows: &Arc<Rows>) -> CallOptions {
-    let (progress, rows) = (Arc::clone(&active.progress), Arc::clone(rows));
-    CallOptions {
-        timeout,
-        progress: Some(Arc::new(move |rows, pages, wire_bytes| {
-            progress.set(rows, pages, wire_bytes);
-        })),
-        rows: Some(Arc::new(move |lines: &[u8]| rows.take(lines))),
-        rows_after_bytes: AFTER_BYTES,
-    }
-}
-
 fn host_stopped() -> HostError {
     let error = Error::new(
         ErrorCode::TIMEOUT,
@@ -481,34 +390,4 @@ pub(super) fn age(id: &str) -> Duration {
         .elapsed()
         .unwrap_or_default();
     accepted.map_or(Duration::ZERO, |accepted| now.saturating_sub(accepted))
-}
-
-/// The job document: what the user submitted, and what the host resolved for it.
-fn document(job: &Job, command: &RawValue, cluster: &RawValue) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Document<'a> {
-        id: &'a str,
-        #[serde(skip_serializing_if = "str::is_empty")]
-        name: &'a str,
-        #[serde(skip_serializing_if = "str::is_empty")]
-        version: &'a str,
-        user: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        traceparent: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        context: Option<&'a RawValue>,
-        command: &'a RawValue,
-        cluster: &'a RawValue,
-    }
-    serde_json::to_vec(&Document {
-        id: &job.id,
-        name: &job.name,
-        version: &job.version,
-        user: &job.user,
-        traceparent: job.traceparent.as_deref(),
-        context: job.context.as_deref(),
-        command,
-        cluster,
-    })
-    .expect("text and JSON always serialize")
 }

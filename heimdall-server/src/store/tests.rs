@@ -3,6 +3,8 @@ mod private;
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::job::{JobStatus, Route, raw};
 

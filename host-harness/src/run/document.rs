@@ -22,6 +22,7 @@ use super::{
 use heimdall_server::{
     catalog::Catalog,
     config::Config,
+    document::JobDocument,
     error::{Code, HostError},
     job::{Submission, now},
     route,
@@ -147,7 +148,10 @@ fn by_options(submitted: Vec<u8>, args: &TargetArgs) -> Result<Routed, RunError>
         Some(id) => id,
         None if job.get("id").is_none_or(|id| id.get() == "null") => {
             let id = heimdall_server::job::new_id().to_string();
-            job.set("id", to_raw_value(&id).expect("a text serializes"));
+            job.0.retain(|(name, _)| name != "id");
+            // First, where it is found at once.
+            let value = to_raw_value(&id).expect("a text serializes");
+            job.0.insert(0, ("id".to_owned(), value));
             id
         }
         None => String::new(),
@@ -233,26 +237,17 @@ pub(crate) fn route_job(
         ));
     }
     let id = heimdall_server::job::new_id().to_string();
-    #[derive(Serialize)]
-    struct Job<'a> {
-        id: &'a str,
-        name: Option<&'a str>,
-        version: Option<&'a str>,
-        user: Option<&'a str>,
-        context: Option<&'a RawValue>,
-        command: &'a RawValue,
-        cluster: &'a RawValue,
-    }
-    let document = serde_json::to_vec(&Job {
+    let document = JobDocument {
         id: &id,
         name: submission.name.as_deref(),
         version: submission.version.as_deref(),
         user,
+        traceparent: None,
         context: submission.context.as_deref(),
         command: &command.document,
         cluster: &cluster.document,
-    })
-    .expect("texts and raw JSON serialize");
+    }
+    .to_json();
     Ok(Routed {
         plugin_version: command.command.plugin_version.clone(),
         plugin_directory: config.plugin_directory.clone(),

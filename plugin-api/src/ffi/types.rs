@@ -118,6 +118,15 @@ impl HpCall {
 /// `start_job`'s `done`. Spelled out again in `prototypes`, where the header's generator looks.
 pub type DoneFn = unsafe extern "C" fn(user: *mut c_void, status: i32, out: *mut HpBuffer);
 
+/// `start_job` itself, which a host looks up by its name.
+pub type StartFn = unsafe extern "C" fn(
+    job: *const u8,
+    job_len: usize,
+    call: *const HpCall,
+    done: Option<DoneFn>,
+    out: *mut HpBuffer,
+) -> i32;
+
 /// A struct's size as the surface counts it.
 #[expect(
     clippy::cast_possible_truncation,

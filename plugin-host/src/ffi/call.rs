@@ -14,7 +14,7 @@ use std::{
 use abi_stable::std_types::RVec;
 use plugin_api::{
     Error, ErrorCode,
-    abi::{DONE, DoneFn, FAILED, HpBuffer, HpCall},
+    abi::{DONE, FAILED, HpBuffer, HpCall},
 };
 
 /// Takes a job's totals after each page: rows, pages, wire bytes.
@@ -172,6 +172,7 @@ unsafe extern "C" fn rows(user: *mut c_void, lines: *const u8, len: usize) -> i3
     i32::from(wanted != Some(ControlFlow::Continue(())))
 }
 
+<<<<<<< HEAD
 /// The C function that starts a job.
 pub(super) type StartFn = unsafe extern "C" fn(
     job: *const u8,
@@ -180,3 +181,104 @@ pub(super) type StartFn = unsafe extern "C" fn(
     done: Option<DoneFn>,
     out: *mut HpBuffer,
 ) -> i32;
+=======
+type Finish = Box<dyn FnOnce(Result<Document, Error>) + Send>;
+
+/// A started job, until its end is told. The options come first, because `user` leads to them.
+#[repr(C)]
+struct Started {
+    options: CallOptions,
+    finish: Finish,
+    free: FreeFn,
+}
+
+impl Library {
+    /// Whether a job that waits costs no thread: [`Library::start_job`] then is the library's own.
+    #[must_use]
+    pub fn can_start(&self) -> bool {
+        self.start_job.is_some() && self.info().has("start")
+    }
+
+    /// Starts one job and returns at once; `done` gets what [`Library::run_job`] would have returned, once, on a thread of the plugin,
+    /// possibly before this returns. It must not block.
+    ///
+    /// With a library that cannot start jobs (of ABI 1.0, or without the feature `start`), the job takes a thread of its own.
+    ///
+    /// # Errors
+    /// `SHUTTING_DOWN`, and what kept the library from opening or the thread from starting; `done` is then never called.
+    pub fn start_job(
+        &self,
+        job: &[u8],
+        options: CallOptions,
+        done: impl FnOnce(Result<Document, Error>) + Send + 'static,
+    ) -> Result<(), Error> {
+        let Some(start) = self.start_job.filter(|_| self.can_start()) else {
+            let (library, job) = (self.clone(), job.to_vec());
+            return on_a_thread(move || done(library.run_job(&job, &options)));
+        };
+        let started = Box::into_raw(Box::new(Started {
+            options,
+            finish: Box::new(done),
+            free: self.module.free_buffer(),
+        }));
+        // SAFETY: just made.
+        let call = hp_call(unsafe { &(*started).options });
+        let mut out = HpBuffer::EMPTY;
+        // SAFETY: job, struct and `out` live until the call returns, the started job until `finished`, which ends it.
+        let status = unsafe {
+            start(
+                job.as_ptr(),
+                job.len(),
+                &raw const call,
+                Some(finished),
+                &raw mut out,
+            )
+        };
+        if status == DONE {
+            return Ok(());
+        }
+        // SAFETY: `finished` is never called for a job that was not started, so that this is the only owner.
+        drop(unsafe { Box::from_raw(started) });
+        // SAFETY: the buffer came from this very library.
+        let document = unsafe { Document::buffer(out, self.module.free_buffer()) };
+        outcome(status, document).map(drop)
+    }
+}
+
+/// Runs a job that cannot be started without a thread that waits for it.
+///
+/// # Errors
+/// `UNAVAILABLE` where there is no thread to be had.
+pub(crate) fn on_a_thread(job: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    std::thread::Builder::new()
+        .name("plugin-job".to_owned())
+        .spawn(job)
+        .map(drop)
+        .map_err(|error| {
+            Error::new(
+                ErrorCode::UNAVAILABLE,
+                format!("no thread can be started for the job: {error}"),
+            )
+            .hint("check the host's limit on threads, or send the job again later")
+        })
+}
+
+unsafe extern "C" fn finished(user: *mut c_void, status: i32, out: *mut HpBuffer) {
+    // SAFETY: `user` leads to the options of a `Started` that `start_job` leaked, its first field; this is called once per job.
+    let started = unsafe { Box::from_raw(user.cast::<Started>()) };
+    // SAFETY: the struct is valid during this call, and its bytes are the caller's from now on; the struct is left empty behind.
+    let buffer = unsafe { std::ptr::replace(out, HpBuffer::EMPTY) };
+    let Started {
+        options,
+        finish,
+        free,
+    } = *started;
+    // SAFETY: the library that called this has written the buffer, and `free` is its own.
+    let document = unsafe { Document::buffer(buffer, free) };
+    // A panic must not unwind into the plugin.
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        drop(options);
+        finish(outcome(status, document));
+    }));
+}
+>>>>>>> 8f60428 (The host starts jobs, so that one that waits costs no thread; failed and cancelled jobs count in the metrics; one place writes job documents)

@@ -20,12 +20,12 @@ use libloading::os::unix;
 use plugin_api::{
     Error, ErrorInfo, Level,
     abi::{
-        ABI_MAJOR, DONE, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpHost, HpInfo, PluginModuleRef, size32,
-        types_1_0,
+        ABI_MAJOR, DONE, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpHost, HpInfo, PluginModuleRef, StartFn,
+        size32, types_1_0,
     },
 };
 
-use super::call::{CallOptions, Document, StartFn, hp_call, outcome};
+use super::call::{CallOptions, Document, hp_call, outcome};
 
 /// Takes a library's log lines: level, target, message. Called from several threads at once.
 pub type LogSink = Arc<dyn Fn(Level, &str, &str) + Send + Sync>;
@@ -99,7 +99,7 @@ pub enum LoadError {
 pub struct Library {
     pub(super) module: PluginModuleRef,
     info: Info,
-    /// A function of ABI 1.1, so not in the module; `None` for an older library, and for one that is linked in.
+    /// A function of ABI 1.1, so not in the module; `None` for an older library, and for one that is linked in without it.
     pub(super) start_job: Option<StartFn>,
     /// Where its log lines go; leaked once per library, because the library may call until it is closed.
     log: Option<&'static LogSink>,
@@ -142,6 +142,13 @@ impl Library {
         // SAFETY: the pointer comes from this program's own `export_plugin!`.
         let info = unsafe { checked_info(module.plugin_info()()) }?;
         Ok(Self::new(module, info, log))
+    }
+
+    /// A plugin linked into this program, with its `START_JOB`: its jobs are then started as those of a loaded library are.
+    #[must_use]
+    pub fn starting_with(mut self, start_job: StartFn) -> Self {
+        self.start_job = Some(start_job);
+        self
     }
 
     fn new(module: PluginModuleRef, info: Info, log: Option<LogSink>) -> Self {

@@ -11,7 +11,11 @@ use super::{
     Unavailable,
     state::{Core, Phase, ServiceRole, State, Version},
 };
+<<<<<<< HEAD
 use crate::{CallOptions, Document, ffi::start::on_a_thread};
+=======
+use crate::{CallOptions, Document, Library, ffi::call::on_a_thread};
+>>>>>>> 8f60428 (The host starts jobs, so that one that waits costs no thread; failed and cancelled jobs count in the metrics; one place writes job documents)
 
 /// Pins one version until it is dropped.
 pub struct Lease {
@@ -84,14 +88,27 @@ impl Lease {
         self.call(|| self.version.instance.run_alone(job, call))
     }
 
-    /// Starts one job and returns at once: [`Library::start_job`](crate::Library::start_job). The lease is held until `done` is told.
+    /// Whether [`Lease::start_job`] returns at once and the job then costs no thread while it waits: the version is open in this
+    /// process, and its library starts jobs.
+    #[must_use]
+    pub fn can_start(&self) -> bool {
+        self.open
+            && self
+                .version
+                .instance
+                .library()
+                .is_some_and(Library::can_start)
+    }
+
+    /// Starts one job and returns at once: [`Library::start_job`]. The lease is held until `done` is told.
     ///
-    /// Opening a version that stands by may take a moment: do not call it from an async worker.
+    /// Where [`Lease::can_start`] is false, the version may have to be opened, which takes a moment, and the job takes a thread of its
+    /// own: do not call it from an async worker then.
     ///
     /// # Errors
     /// The version could not be opened, or was closed, its grace being over; `done` is then never called.
     pub fn start_job(
-        self,
+        self: &Arc<Self>,
         job: &[u8],
         call: CallOptions,
         done: impl FnOnce(Result<Document, Error>) + Send + 'static,
@@ -99,10 +116,10 @@ impl Lease {
         self.open()?;
         let version = Arc::clone(&self.version);
         version.running.fetch_add(1, Ordering::Relaxed);
-        let counted = Arc::clone(&version);
+        let lease = Arc::clone(self);
         let done = move |outcome| {
-            counted.running.fetch_sub(1, Ordering::Relaxed);
-            drop(self);
+            lease.version.running.fetch_sub(1, Ordering::Relaxed);
+            drop(lease);
             done(outcome);
         };
         let outcome = match version.instance.library() {

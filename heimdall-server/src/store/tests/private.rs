@@ -3,6 +3,8 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use bytes::Bytes;
+
 use super::*;
 
 fn mode(path: &Path) -> u32 {
