@@ -137,8 +137,8 @@ fn lists_of_large_records_that_nobody_reads_fill_no_more_than_their_share() {
     // The sockets hold some of it, which is the system's memory and bounded by it.
     let fitting = |status: &u16| [200, 429].contains(status);
     assert!(statuses.iter().all(fitting), "{statuses:?}");
-    // limits.max_buffered_bytes is 256 MiB where nobody says; the rest is what a host needs beside it.
-    target.survived(330);
+    // limits.max_buffered_bytes is 256 MiB where nobody says, of which a client has half; the rest is what a host needs beside it.
+    target.survived(200);
     drop(unread);
     let deadline = Instant::now() + LONGEST;
     while target
@@ -331,29 +331,37 @@ fn two_hosts_with_one_result_directory_keep_to_their_own() {
     target.survived(100);
 }
 
+/// A document of more than 200 MB; its id is the first member, or there is none.
+fn huge(head: &str) -> String {
+    let values = "1,".repeat(100 << 20);
+    format!(
+        r#"{{{head}"context":{{"query":"SELECT * FROM t WHERE a = ?","timeout_seconds":1,"parameters":[{values}1]}}}}"#
+    )
+}
+
 #[test]
 fn a_document_of_many_megabytes_ends_in_time() {
-    let values = "1,".repeat(100 << 20);
-    let document = format!(
-        r#"{{"context":{{"query":"SELECT * FROM t WHERE a = ?","timeout_seconds":1,"parameters":[{values}1]}}}}"#
-    );
     let call = CallOptions {
         timeout: Some(Duration::from_secs(1)),
         ..CallOptions::default()
     };
-    let before = memory(std::process::id(), "VmRSS");
-    let began = Instant::now();
-    let outcome = harness_tests::dynamo().run_job(document.as_bytes(), &call);
-    let error = outcome.map(drop).unwrap_err();
-    eprintln!(
-        "ATTACK a document of {} MB with a deadline of 1 s: {} after {:?}; {before} MB before, {} MB at most",
-        document.len() >> 20,
-        error.code,
-        began.elapsed(),
-        memory(std::process::id(), "VmHWM")
-    );
-    assert!(
-        ["TIMEOUT", "INVALID_JOB"].contains(&error.code.as_str()),
-        "{error}"
-    );
+    // With an id nothing of the document is read but that, and then it is too long. Without one it is looked for until the deadline.
+    for (head, codes) in [
+        (r#""id":"huge","#, &["INVALID_JOB"][..]),
+        ("", &["INVALID_JOB", "TIMEOUT"]),
+    ] {
+        let document = huge(head);
+        let before = memory(std::process::id(), "VmRSS");
+        let began = Instant::now();
+        let outcome = harness_tests::dynamo().run_job(document.as_bytes(), &call);
+        let error = outcome.map(drop).unwrap_err();
+        eprintln!(
+            "ATTACK a document of {} MB with a deadline of 1 s: {} after {:?}; {before} MB before, {} MB at most",
+            document.len() >> 20,
+            error.code,
+            began.elapsed(),
+            memory(std::process::id(), "VmHWM")
+        );
+        assert!(codes.contains(&error.code.as_str()), "{error}");
+    }
 }

@@ -1,14 +1,19 @@
 //! Whole reads in segments: the rows of one segment, each once, whatever happens to single segments.
 
-use std::thread;
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, Mutex},
+    thread,
+};
 
 use engines::{
     faults::Fault,
     replay::Replay,
     segmented::{Segmented, Table},
 };
-use harness_tests::{job, logged, run};
+use harness_tests::{dynamo, job, logged, run};
 use plugin_api::ErrorCode;
+use plugin_host::CallOptions;
 use serde_json::{Value, json};
 
 /// A table of so many items with a number and, in every seventh, an attribute of its own.
@@ -164,6 +169,92 @@ fn faults_on_single_segments_lose_and_double_nothing() {
             });
         }
     });
+}
+
+/// The numbers of the rows that a caller gets who takes them as they come, in that order, and the call's answer.
+fn handed_over(
+    server: &Segmented,
+    n_segments: u64,
+) -> (Vec<u64>, Result<Value, plugin_api::Error>) {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let taken = Arc::clone(&lines);
+    let options = CallOptions {
+        rows: Some(Arc::new(move |more: &[u8]| {
+            taken.lock().unwrap().extend_from_slice(more);
+            ControlFlow::Continue(())
+        })),
+        ..CallOptions::default()
+    };
+    let context = json!({"query": "SELECT * FROM t", "total_segments": n_segments});
+    let document = job(&server.url(), &context).to_string();
+    let answer = dynamo().run_job(document.as_bytes(), &options);
+    let answer = answer.map(|answer| serde_json::from_slice(&answer).unwrap());
+    let (mut names, mut numbers) = (Vec::new(), Vec::new());
+    for line in lines.lock().unwrap().split_inclusive(|byte| *byte == b'\n') {
+        match serde_json::from_slice(line).unwrap() {
+            Value::Array(row) => {
+                let at = names.iter().position(|name| *name == json!("n")).unwrap();
+                numbers.push(row[at].as_u64().unwrap());
+            }
+            line => names.extend(line["columns"].as_array().unwrap().clone()),
+        }
+    }
+    (numbers, answer)
+}
+
+/// The numbers of one segment come in DynamoDB's order; item `n` lies in segment `n` modulo their number.
+fn is_in_order(numbers: &[u64], n_segments: u64) -> bool {
+    (0..n_segments).all(|segment| {
+        let of_segment = numbers.iter().filter(|n| *n % n_segments == segment);
+        of_segment.is_sorted()
+    })
+}
+
+#[test]
+fn rows_of_segments_are_handed_over_once_and_in_order_within_each_also_where_requests_fail() {
+    let all: Vec<u64> = (0..60).collect();
+    let faults = [
+        Fault::None,
+        Fault::Throttling,
+        Fault::ResetMidBody,
+        Fault::Truncated,
+        Fault::CorruptJson,
+        Fault::WrongChecksum,
+    ];
+    thread::scope(|scope| {
+        for (number, fault) in faults.into_iter().enumerate() {
+            let all = &all;
+            scope.spawn(move || {
+                let bad = number as u64 % 5;
+                let server = serve(60, move |segment, request| match segment {
+                    Some(segment) if segment == bad && request % 2 == 0 => fault,
+                    _ => Fault::None,
+                });
+                let (mut numbers, answer) = handed_over(&server, 5);
+                assert_eq!(answer.unwrap()["stats"]["rows"], json!(60), "{fault:?}");
+                assert!(is_in_order(&numbers, 5), "{fault:?}: {numbers:?}");
+                numbers.sort_unstable();
+                assert_eq!(&numbers, all, "{fault:?}");
+            });
+        }
+    });
+}
+
+#[test]
+fn rows_of_segments_that_were_handed_over_before_a_failure_are_what_the_error_counts() {
+    let server = serve(60, |segment, request| match segment {
+        Some(3) if request > 0 => Fault::Throttling,
+        _ => Fault::None,
+    });
+    let (mut numbers, answer) = handed_over(&server, 5);
+    let error = answer.unwrap_err();
+    assert_eq!(error.code, "THROTTLED");
+    assert_eq!(error.partial.rows, numbers.len() as u64);
+    assert!(is_in_order(&numbers, 5), "{numbers:?}");
+    let n_rows = numbers.len();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), n_rows, "none twice");
 }
 
 #[test]
