@@ -88,12 +88,13 @@ impl ResultStats {
 
     /// The figures of a job that failed, as far as its error document has them.
     fn of_failure(partial: &Partial) -> Self {
+        let cost = partial.cost.as_deref();
         Self {
             rows: Some(partial.rows),
-            wire_bytes: partial.wire_bytes,
-            requests: partial.requests,
-            retries: partial.retries,
-            consumed_capacity_units: partial.consumed_capacity_units,
+            wire_bytes: cost.map(|cost| cost.wire_bytes),
+            requests: cost.map(|cost| cost.requests),
+            retries: cost.map(|cost| cost.retries),
+            consumed_capacity_units: cost.and_then(|cost| cost.consumed_capacity_units),
         }
     }
 }
@@ -309,10 +310,9 @@ mod tests {
     fn failed_jobs_have_consumed_what_their_error_says() {
         let error = plugin_api::Error::new(plugin_api::ErrorCode::TIMEOUT, "late");
         let mut partial = Partial::new(3, 1);
-        partial.requests = Some(4);
-        partial.retries = Some(2);
-        partial.wire_bytes = Some(99);
-        partial.consumed_capacity_units = Some(1.5);
+        let mut cost = plugin_api::Cost::new(4, 2, 99);
+        cost.consumed_capacity_units = Some(1.5);
+        partial.cost = Some(Box::new(cost));
         let expected = ResultStats {
             rows: Some(3),
             wire_bytes: Some(99),

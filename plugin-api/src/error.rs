@@ -202,7 +202,35 @@ impl ErrorInfo {
     }
 }
 
-/// How far a job had come when it failed, and what it had cost by then. A cost that is unknown is not in the document.
+/// What a job had cost, by its plugin's count.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Cost {
+    /// Requests sent to services, retried ones included.
+    pub requests: u64,
+    /// Retried requests.
+    pub retries: u64,
+    /// Bytes of the bodies of the pages that were read.
+    pub wire_bytes: u64,
+    /// Capacity units that a service reported as consumed; `None` where it reported none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumed_capacity_units: Option<f64>,
+}
+
+impl Cost {
+    /// So many requests, so many of them retried, and the bytes that were read.
+    #[must_use]
+    pub const fn new(requests: u64, retries: u64, wire_bytes: u64) -> Self {
+        Self {
+            requests,
+            retries,
+            wire_bytes,
+            consumed_capacity_units: None,
+        }
+    }
+}
+
+/// How far a job had come when it failed, and what it had cost by then.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -213,18 +241,9 @@ pub struct Partial {
     pub pages: u64,
     /// Where a later job may go on, if the plugin can say so.
     pub next_token: Option<String>,
-    /// Requests that had been sent to services, retried ones included.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub requests: Option<u64>,
-    /// Retried requests.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retries: Option<u64>,
-    /// Bytes of the bodies of the pages that had been read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub wire_bytes: Option<u64>,
-    /// Capacity units that a service had reported as consumed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub consumed_capacity_units: Option<f64>,
+    /// What it had cost: fields of the same object, which are not there where the plugin does not count, or nothing had been sent.
+    #[serde(flatten)]
+    pub cost: Option<Box<Cost>>,
 }
 
 impl Partial {
@@ -235,10 +254,7 @@ impl Partial {
             rows,
             pages,
             next_token: None,
-            requests: None,
-            retries: None,
-            wire_bytes: None,
-            consumed_capacity_units: None,
+            cost: None,
         }
     }
 }
@@ -395,10 +411,9 @@ mod tests {
             partial(&error),
             serde_json::json!({"rows": 2, "pages": 1, "next_token": null})
         );
-        error.partial.requests = Some(3);
-        error.partial.retries = Some(1);
-        error.partial.wire_bytes = Some(99);
-        error.partial.consumed_capacity_units = Some(1.5);
+        let mut cost = Cost::new(3, 1, 99);
+        cost.consumed_capacity_units = Some(1.5);
+        error.partial.cost = Some(Box::new(cost));
         assert_eq!(
             partial(&error),
             serde_json::json!({"rows": 2, "pages": 1, "next_token": null, "requests": 3, "retries": 1,

@@ -39,7 +39,7 @@ mod start;
 
 use std::time::Duration;
 
-pub use error::{Error, ErrorCode, ErrorInfo, Partial};
+pub use error::{Cost, Error, ErrorCode, ErrorInfo, Partial};
 pub use ffi::memory::advise_huge_pages;
 pub use job::{Host, JobCtx, Level};
 pub use nearest::{near, nearest};

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use engines::embedded::Embedded;
-use harness_tests::serving::{Place, Serving};
+use harness_tests::serving::{Serving, TestHost};
 use serde_json::{Value, json};
 
 use crate::hosts::have;
@@ -85,7 +85,7 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn a_pin_outlasts_a_restart_and_its_end_does_too() {
     let engine = engine();
-    let place = Place::new(CONFIG, &engine.url());
+    let place = TestHost::new(CONFIG, &engine.url());
     let mut host = place.serve();
     let (version, pinned) = plugin(&host);
     assert!(!pinned);
@@ -111,7 +111,7 @@ fn a_copy_of_a_running_hosts_store_serves_the_same_jobs_elsewhere() {
         return;
     }
     let engine = engine();
-    let place = Place::new(CONFIG, &engine.url());
+    let place = TestHost::new(CONFIG, &engine.url());
     let host = place.serve();
     let (version, _) = plugin(&host);
     pin(&host, &json!(version));
@@ -129,7 +129,7 @@ fn a_copy_of_a_running_hosts_store_serves_the_same_jobs_elsewhere() {
     );
 
     // The database first, the files after it, as docs/OPERATING.md says.
-    let elsewhere = Place::new(CONFIG, &engine.url());
+    let elsewhere = TestHost::new(CONFIG, &engine.url());
     let jobs = elsewhere.path().join("jobs");
     fs::create_dir(&jobs).unwrap();
     fs::set_permissions(&jobs, fs::Permissions::from_mode(0o700)).unwrap();

@@ -15,7 +15,7 @@ use engines::{
 };
 use harness_tests::{
     dynamo, job, run,
-    serving::{Place, Serving},
+    serving::{Serving, TestHost},
 };
 use plugin_api::{Error, Partial};
 use plugin_host::CallOptions;
@@ -40,12 +40,12 @@ fn from_the_second_page(fault: Fault) -> Faults {
 type Costs = [f64; 4];
 
 fn costs(partial: &Partial) -> Costs {
-    let count = |count: Option<u64>| count.unwrap() as f64;
-    let units = partial.consumed_capacity_units.unwrap_or(0.0);
+    let cost = partial.cost.as_deref().unwrap();
+    let units = cost.consumed_capacity_units.unwrap_or(0.0);
     [
-        count(partial.requests),
-        count(partial.retries),
-        count(partial.wire_bytes),
+        cost.requests as f64,
+        cost.retries as f64,
+        cost.wire_bytes as f64,
         units,
     ]
 }
@@ -72,7 +72,8 @@ fn an_error_says_what_its_job_had_cost() {
     let error = run(&job(&server.url(), &json!({"query": "SELECT * FROM t"}))).unwrap_err();
     assert_eq!(error.code, "THROTTLED");
     // This server does not say what a page consumes.
-    assert_eq!(error.partial.consumed_capacity_units, None);
+    let cost = error.partial.cost.clone().unwrap();
+    assert_eq!(cost.consumed_capacity_units, None);
     assert_eq!(server.requests(), 4);
     assert_eq!(costs(&error.partial)[..2], [4.0, 2.0]);
 }
@@ -108,16 +109,16 @@ fn so_do_the_errors_of_jobs_that_hand_rows_over_and_of_an_explain() {
     let outcome = dynamo().run_job(document.as_bytes(), &options);
     let error = outcome.map(drop).unwrap_err();
     assert_eq!(error.code, "CANCELLED");
-    assert_eq!(error.partial.requests, Some(server.seen().len() as u64));
+    assert_eq!(
+        error.partial.cost.unwrap().requests,
+        server.seen().len() as u64
+    );
 
     let server = from_the_second_page(Fault::None);
     let document = job(&server.url(), &json!({"query": "EXPLAIN SELECT * FROM t"}));
     let error: Error = run(&document).unwrap_err();
-    assert_eq!(
-        error.partial.requests,
-        Some(server.requests() as u64),
-        "{error}"
-    );
+    let requests = error.partial.cost.as_ref().map(|cost| cost.requests);
+    assert_eq!(requests, Some(server.requests() as u64), "{error}");
 }
 
 const CONFIG: &str = "
@@ -133,7 +134,7 @@ clusters:
 
 struct Host {
     host: Serving,
-    _place: Place,
+    _place: TestHost,
 }
 
 impl Host {
@@ -142,7 +143,7 @@ impl Host {
         let clusters: String = endpoints.iter().enumerate().map(|(number, url)| {
             format!("- {{name: c{number}, tags: ['type:dynamodb', 'n:{number}'], context: {{endpoint_url: '{url}'}}}}\n")
         }).collect();
-        let place = Place::new(&format!("{CONFIG}{clusters}"), "http://127.0.0.1:9");
+        let place = TestHost::new(&format!("{CONFIG}{clusters}"), "http://127.0.0.1:9");
         Self {
             host: place.serve(),
             _place: place,

@@ -3,12 +3,15 @@
 //! `WAITING_JOBS=10000` for the full count; fewer by default.
 
 use std::{
-    env, fs, thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
 use engines::paging::{Paging, Table};
-use harness_tests::serving::{Place, Serving};
+use harness_tests::{
+    serving::{Serving, TestHost},
+    torture::number,
+};
 use serde_json::json;
 
 /// They wait for the capacity that their cluster may consume.
@@ -50,10 +53,10 @@ fn figure(host: &Serving, name: &str) -> usize {
 
 #[test]
 fn jobs_that_wait_cost_a_host_no_thread() {
-    let jobs: usize = env::var("WAITING_JOBS").map_or(400, |jobs| jobs.parse().unwrap());
+    let jobs: usize = number("WAITING_JOBS").unwrap_or(400);
     let items = (0..3).map(|n| json!({"id": {"S": n.to_string()}}));
     let server = Paging::start(Table::new(items, |_| true)).unwrap();
-    let place = Place::new(
+    let place = TestHost::new(
         &CONFIG.replace("JOBS", &(jobs + 8).to_string()),
         &server.url(),
     );

@@ -1,6 +1,6 @@
 //! The figures of a job, as the result document gives them.
 
-use plugin_api::Partial;
+use plugin_api::{Cost, Partial};
 use serde::Serialize;
 
 /// `stats` of the result document, in its key order. What is unknown is `None` there `null`, never 0.
@@ -38,11 +38,10 @@ impl Stats {
         if self.requests == 0 {
             return partial;
         }
+        let mut cost = Cost::new(self.requests, self.retries, self.wire_bytes);
+        cost.consumed_capacity_units = self.consumed_capacity_units;
         let mut partial = partial;
-        partial.requests = Some(self.requests);
-        partial.retries = Some(self.retries);
-        partial.wire_bytes = Some(self.wire_bytes);
-        partial.consumed_capacity_units = self.consumed_capacity_units;
+        partial.cost = Some(Box::new(cost));
         partial
     }
 }

@@ -14,7 +14,7 @@ use http_body::{Frame, SizeHint};
 use serde::Serialize;
 
 use super::buffers::{self, Buffers, Counted, Reservation, hold};
-use super::crowd::Client;
+use super::connections::Client;
 use crate::error::HostError;
 use crate::job::{Job, View};
 use crate::store::StoredResult;
