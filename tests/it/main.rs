@@ -29,7 +29,6 @@ mod identity;
 mod isolation;
 mod kill;
 mod library;
-mod log_lines;
 mod metrics;
 mod python_package;
 mod query;
