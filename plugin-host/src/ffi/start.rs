@@ -28,6 +28,12 @@ struct Started {
 }
 
 impl Library {
+    /// Whether a job that waits costs no thread: [`Library::start_job`] then is the library's own.
+    #[must_use]
+    pub fn can_start(&self) -> bool {
+        self.start_job.is_some() && self.info().has("start")
+    }
+
     /// Starts one job and returns at once; `done` gets what [`Library::run_job`] would have returned, once, on a thread of the plugin,
     /// possibly before this returns. It must not block.
     ///
@@ -41,7 +47,7 @@ impl Library {
         options: CallOptions,
         done: impl FnOnce(Result<Document, Error>) + Send + 'static,
     ) -> Result<(), Error> {
-        let Some(start) = self.start_job.filter(|_| self.info().has("start")) else {
+        let Some(start) = self.start_job.filter(|_| self.can_start()) else {
             let (library, job) = (self.clone(), job.to_vec());
             return on_a_thread(move || done(library.run_job(&job, &options)));
         };

@@ -11,11 +11,7 @@ use super::{
     Unavailable,
     state::{Core, Phase, ServiceRole, State, Version},
 };
-<<<<<<< HEAD
-use crate::{CallOptions, Document, ffi::start::on_a_thread};
-=======
-use crate::{CallOptions, Document, Library, ffi::call::on_a_thread};
->>>>>>> 8f60428 (The host starts jobs, so that one that waits costs no thread; failed and cancelled jobs count in the metrics; one place writes job documents)
+use crate::{CallOptions, Document, Library, ffi::start::on_a_thread};
 
 /// Pins one version until it is dropped.
 pub struct Lease {
