@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     env, fs,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     process::Command,
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -17,6 +18,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::library;
+
+/// The user and group that own nothing.
+const NOBODY: u32 = 65_534;
 
 /// Names, for the child, the file with its calls.
 const CALLS: &str = "HARNESS_CHILD";
@@ -48,6 +52,30 @@ pub struct Outcome {
 /// # Panics
 /// Where the process fails.
 pub fn run(variables: &[(&str, &str)], calls: &[Call]) -> Outcome {
+    run_as(None, variables, calls)
+}
+
+/// As [`run`], for a user whom file modes bind: where the tests run as root, the process is nobody's. `None`: nobody may not read the
+/// built files.
+///
+/// # Panics
+/// Where the process fails.
+pub fn run_unprivileged(variables: &[(&str, &str)], calls: &[Call]) -> Option<Outcome> {
+    if !rustix::process::getuid().is_root() {
+        return Some(run(variables, calls));
+    }
+    let program = env::current_exe().expect("a running test has a path");
+    let may_run = [&program, &library("dynamo_plugin")]
+        .into_iter()
+        .all(|file| {
+            let mut test = Command::new("test");
+            test.arg("-r").arg(file).uid(NOBODY).gid(NOBODY);
+            test.status().is_ok_and(|status| status.success())
+        });
+    may_run.then(|| run_as(Some(NOBODY), variables, calls))
+}
+
+fn run_as(user: Option<u32>, variables: &[(&str, &str)], calls: &[Call]) -> Outcome {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("calls.json");
     fs::write(&file, serde_json::to_vec(calls).expect("calls are JSON"))
@@ -57,7 +85,14 @@ pub fn run(variables: &[(&str, &str)], calls: &[Call]) -> Outcome {
     variables
         .entry("AWS_EC2_METADATA_DISABLED")
         .or_insert("true");
-    let output = Command::new(env::current_exe().expect("a running test has a path"))
+    let mut process = Command::new(env::current_exe().expect("a running test has a path"));
+    if let Some(user) = user {
+        // It writes its outcome there.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777))
+            .expect("the folder is ours");
+        process.uid(user).gid(user).current_dir(folder.path());
+    }
+    let output = process
         .args(["--exact", "child::does_as_told", "--nocapture"])
         .env_clear()
         .env("PATH", path)

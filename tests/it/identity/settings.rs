@@ -890,6 +890,44 @@ fn groups() -> Vec<(&'static str, Vec<Row>)> {
                     Same,
                 ),
                 (
+                    "AWS_CONTAINER_CREDENTIALS_FULL_URI={imds}/container-credentials\nAWS_CONTAINER_AUTHORIZATION_TOKEN_FILE={dir}/authorization\nAWS_CONTAINER_AUTHORIZATION_TOKEN=another",
+                    "",
+                    "{}",
+                    Key("ASIATASK"),
+                    Same,
+                ),
+                (
+                    "AWS_CONTAINER_CREDENTIALS_FULL_URI={imds}/container-credentials\nAWS_CONTAINER_AUTHORIZATION_TOKEN_FILE={dir}/authorization-line",
+                    "",
+                    "{}",
+                    Error(
+                        "CREDENTIALS",
+                        "holds a character that no HTTP header may hold",
+                    ),
+                    Same,
+                ),
+                (
+                    "AWS_CONTAINER_CREDENTIALS_FULL_URI={imds}/container-credentials\nAWS_CONTAINER_AUTHORIZATION_TOKEN_FILE={dir}/empty",
+                    "",
+                    "{}",
+                    Error("CREDENTIALS", "answered HTTP 401"),
+                    Same,
+                ),
+                (
+                    "AWS_CONTAINER_CREDENTIALS_FULL_URI={imds}/container-credentials\nAWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/nowhere",
+                    "",
+                    "{}",
+                    Error("CREDENTIALS", "the file with the authorization token"),
+                    Same,
+                ),
+                (
+                    "AWS_CONTAINER_CREDENTIALS_FULL_URI={imds}/container-credentials\nAWS_CONTAINER_AUTHORIZATION_TOKEN_FILE={dir}",
+                    "",
+                    "{}",
+                    Error("CREDENTIALS", "the file with the authorization token"),
+                    Same,
+                ),
+                (
                     "AWS_CONTAINER_CREDENTIALS_FULL_URI={nobody}/x",
                     "",
                     "{}",
@@ -1153,6 +1191,12 @@ impl Around {
             .flat_map(u16::to_le_bytes)
             .collect();
         file("utf16", &utf16);
+        file("authorization", CONTAINER_AUTHORIZATION.as_bytes());
+        file(
+            "authorization-line",
+            format!("{CONTAINER_AUTHORIZATION}\n").as_bytes(),
+        );
+        file("empty", b"");
         file("half.json", br#"{"Version": 1, "AccessKeyId": "AKIDP"}"#);
         file("expired.json", br#"{"Version": 1, "AccessKeyId": "AKIDP", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": "2020-01-01T00:00:00Z"}"#);
         let logins = folder.path().join(".aws/sso/cache");

@@ -1,9 +1,11 @@
 //! Where credentials come from: each source of the default chain in a process of its own.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use engines::{
+    Skip,
     metadata::{CONTAINER_AUTHORIZATION, Metadata},
+    skip_or_fail,
     sts::{Outcome, Script, Sts},
 };
 use harness_tests::{
@@ -229,4 +231,62 @@ fn a_deadline_that_passes_while_credentials_are_fetched_says_from_where() {
         !error["hint"].as_str().unwrap().contains("narrow"),
         "{error}"
     );
+}
+
+#[test]
+fn a_file_that_this_process_may_not_read_is_named_and_no_other_source_is_asked() {
+    let dynamodb = dynamodb();
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let file = folder.path().join("kept-from-others");
+    fs::write(
+        &file,
+        "[default]\naws_access_key_id=AKIDA\naws_secret_access_key=s\n",
+    )
+    .unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+    let path = file.to_str().unwrap();
+    let url = dynamodb.url();
+    let imds = Metadata::start(HOUR, "eu-west-1").unwrap();
+    let (container, imds) = (imds.container_url(), imds.url());
+    let web_identity = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", path),
+        ("AWS_ROLE_ARN", ROLE),
+    ];
+    let agent = [
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", path),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", container.as_str()),
+    ];
+    for (settings, said) in [
+        (
+            &[("AWS_SHARED_CREDENTIALS_FILE", path)][..],
+            "(AWS_SHARED_CREDENTIALS_FILE) cannot be read: Permission denied",
+        ),
+        (
+            &[("AWS_CONFIG_FILE", path)],
+            "(AWS_CONFIG_FILE) cannot be read: Permission denied",
+        ),
+        (&web_identity, "cannot be read: Permission denied"),
+        (&agent, "the file with the authorization token"),
+    ] {
+        let mut variables = vec![
+            ("AWS_ENDPOINT_URL_DYNAMODB", url.as_str()),
+            ("AWS_REGION", "us-east-1"),
+            // Keys of an instance are at hand.
+            ("AWS_EC2_METADATA_DISABLED", "false"),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", imds.as_str()),
+        ];
+        variables.extend(settings);
+        let job = json!({"context": {"query": "SELECT * FROM t"}});
+        let Some(outcome) = child::run_unprivileged(&variables, &[Call::Job(job)]) else {
+            return skip_or_fail(&Skip {
+                engine: "a process of a user whom file modes bind",
+                reason: "nobody may not read the built plugin".to_owned(),
+            });
+        };
+        let error = &outcome.answers[0]["error"];
+        assert_eq!(error["code"], "CREDENTIALS", "{error}");
+        assert!(error["message"].as_str().unwrap().contains(said), "{error}");
+        assert_eq!(dynamodb.requests(), 0, "{said}");
+    }
 }
