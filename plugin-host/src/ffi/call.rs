@@ -171,12 +171,3 @@ unsafe extern "C" fn rows(user: *mut c_void, lines: *const u8, len: usize) -> i3
         .and_then(|sink| catch_unwind(AssertUnwindSafe(|| sink(lines))).ok());
     i32::from(wanted != Some(ControlFlow::Continue(())))
 }
-
-/// The C function that starts a job.
-pub(super) type StartFn = unsafe extern "C" fn(
-    job: *const u8,
-    job_len: usize,
-    call: *const HpCall,
-    done: Option<DoneFn>,
-    out: *mut HpBuffer,
-) -> i32;
