@@ -40,6 +40,7 @@ mod arrow;
 mod cell;
 mod column;
 mod digits;
+mod document;
 mod error;
 mod format;
 mod ipc;
