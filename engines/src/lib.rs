@@ -57,6 +57,11 @@ pub use skip::{Skip, skip_or_fail};
 /// Installs every engine that can be had; gives what cannot, and why.
 #[must_use]
 pub fn install_all() -> Vec<Skip> {
-    let installed = [local::install(), moto::install(), readers::install()];
+    let installed = [
+        local::install(),
+        moto::install(),
+        readers::install(),
+        readers::jq(),
+    ];
     installed.into_iter().filter_map(Result::err).collect()
 }

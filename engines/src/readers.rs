@@ -1,5 +1,5 @@
-//! Other people's Python packages, in an environment of their own in the target folder: readers of result files (pyarrow, duckdb,
-//! polars), and what the tests of the Python example ask (boto3), build and check with.
+//! Other people's Python packages, in environments of their own in the target folder: readers of result files (pyarrow, duckdb, polars),
+//! with what the tests of the Python example ask (boto3), build and check with; and jq.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,19 @@ pub fn python() -> Result<PathBuf, Skip> {
     Ok(install()?.join("bin/python"))
 }
 
-/// Installs them, if they are not there yet.
+/// The `python` of an environment with jq: the library of jq 1.8 itself, which keeps the digits of numbers, unlike the jq 1.6 that many
+/// machines have. Installed first if it is not there yet.
+///
+/// # Errors
+/// What is missing on this machine.
+pub fn jq() -> Result<PathBuf, Skip> {
+    let folder = install::installed("jq", "jq-1", |folder| {
+        install::python_environment("jq", folder, &["jq==1.13.*"])
+    })?;
+    Ok(folder.join("bin/python"))
+}
+
+/// Installs everything but jq, if it is not there yet.
 ///
 /// # Errors
 /// What is missing on this machine.

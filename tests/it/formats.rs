@@ -2,11 +2,11 @@
 
 use std::{
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
 };
 
-use engines::{readers, skip_or_fail};
+use engines::{Skip, readers, skip_or_fail};
 use results::{Format, Options, Source, write};
 
 /// Every type of column, with the values that are most easily damaged.
@@ -25,7 +25,7 @@ const DOCUMENT: &str = r#"{"columns":[
 fn write_all_formats(document: &str, folder: &Path) {
     fs::write(folder.join("document.json"), document).unwrap();
     let source = Source::document(document.as_bytes()).unwrap();
-    for ending in ["parquet", "arrow", "arrows", "csv", "tsv", "ndjson"] {
+    for ending in ["parquet", "arrow", "arrows", "csv", "tsv", "ndjson", "json"] {
         let path = folder.join(format!("result.{ending}"));
         let format = Format::of_path(&path).unwrap();
         let mut file = File::create(path).unwrap();
@@ -33,12 +33,15 @@ fn write_all_formats(document: &str, folder: &Path) {
     }
 }
 
-fn read_back(folder: &Path) {
-    let python = match readers::python() {
+/// Reads the files with a script, in the Python environment that has its readers.
+fn read_back(python: Result<PathBuf, Skip>, script: &str, folder: &Path) {
+    let python = match python {
         Ok(python) => python,
         Err(skip) => return skip_or_fail(&skip),
     };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/formats/read_back.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("it/formats")
+        .join(script);
     let output = Command::new(python)
         .arg(script)
         .arg(folder)
@@ -52,5 +55,12 @@ fn read_back(folder: &Path) {
 fn pyarrow_duckdb_polars_and_pythons_csv_read_every_value_and_type() {
     let folder = tempfile::tempdir().unwrap();
     write_all_formats(DOCUMENT, folder.path());
-    read_back(folder.path());
+    read_back(readers::python(), "read_back.py", folder.path());
+}
+
+#[test]
+fn jq_reads_every_value_of_json_and_ndjson_digit_for_digit() {
+    let folder = tempfile::tempdir().unwrap();
+    write_all_formats(DOCUMENT, folder.path());
+    read_back(readers::jq(), "read_by_jq.py", folder.path());
 }
