@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use heimdall_server::{check, serve};
 use results::visible_lines;
 
-use crate::{explain, help, inspect, lift, pages, run};
+use crate::{client, explain, help, inspect, lift, pages, run};
 
 /// Runs jobs through plugins that are loaded at run time.
 #[derive(Debug, Parser)]
@@ -28,6 +28,18 @@ enum Command {
     /// Run one job: its rows on standard output, everything else on standard error
     #[command(after_help = help::RUN)]
     Run(Box<run::RunArgs>),
+    /// Submit one job to a running host and wait for its rows
+    #[command(after_help = help::SUBMIT)]
+    Submit(Box<client::SubmitArgs>),
+    /// List the jobs of a running host
+    #[command(after_help = help::JOBS)]
+    Jobs(Box<client::JobsArgs>),
+    /// Show a job of a running host, its rows or its log
+    #[command(after_help = help::JOB)]
+    Job(Box<client::JobArgs>),
+    /// Ask a job of a running host to stop
+    #[command(after_help = help::CANCEL)]
+    Cancel(client::CancelArgs),
     /// Serve Heimdall's HTTP interface
     #[command(after_help = help::SERVE)]
     Serve(serve::ServeOptions),
@@ -142,6 +154,10 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
             Command::Run(args) => run::run(&args).into(),
+            Command::Submit(args) => client::submit(&args).into(),
+            Command::Jobs(args) => client::jobs(&args).into(),
+            Command::Job(args) => client::job(&args).into(),
+            Command::Cancel(args) => client::cancel(&args).into(),
             Command::Serve(args) => ended(serve::run(&args, &default_plugin_dir())),
             Command::Check(args) => ended(check::run(&args, &default_plugin_dir())),
             Command::Plugins(args) => list_plugins(&args).into(),

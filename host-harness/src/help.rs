@@ -6,6 +6,7 @@ Examples:
   host-harness run 'SELECT id, price FROM my_table WHERE price > ?' -p -0.5 -o cheap.parquet
   host-harness run -f books.sql -F csv | sort
   host-harness run job.json --config host.yaml
+  host-harness run 'SELECT * FROM my_table' --config host.yaml --command-tag type:dynamodb --cluster-tag data:prod
   echo 'SELECT * FROM my_table' | host-harness run - --total-segments 8 -F ndjson | jq .id
 
 Formats: table, vertical, json, ndjson, csv, tsv, markdown, parquet, arrow. Endings of --output that choose one: .json .ndjson .jsonl
@@ -13,6 +14,44 @@ Formats: table, vertical, json, ndjson, csv, tsv, markdown, parquet, arrow. Endi
 
 Exit status: 0 done; 1 the job failed; 2 wrong usage, an unreadable file or config, an output that cannot be written;
 130 interrupted, after the job was cancelled.";
+
+pub(crate) const SUBMIT: &str = "\
+Examples:
+  host-harness submit 'SELECT * FROM my_table' -n 10 --command-tag type:dynamodb --cluster-tag data:prod
+  host-harness submit job.json --url https://heimdall.example --token-file ~/.heimdall-token -o rows.parquet
+  id=$(host-harness submit -f big.sql --command-tag type:dynamodb --cluster-tag data:prod --no-wait)
+  host-harness job \"$id\" --wait --result -F csv
+
+Ctrl-C cancels the job on the host; a second one leaves at once. A command with is_sync answers only when its job has ended, also with
+--no-wait. Formats are those of `run`. HTTPS uses the system's certificates, and HTTPS_PROXY where it is set; HTTP uses no proxy.
+
+Exit status: 0 done; 1 the job failed, or the host refused it or cannot be reached; 2 wrong usage, an unreadable file, an output that
+cannot be written; 130 interrupted, after the job was cancelled.";
+
+pub(crate) const JOBS: &str = "\
+Examples:
+  host-harness jobs --status RUNNING,NEW
+  host-harness jobs --username alice --order-by updated_at -n 100 -F csv
+  host-harness jobs --name 'nightly-%' -n 0 -F ndjson | jq -r 'select(.status == \"FAILED\") | .error'
+
+json and ndjson are the host's own records; the other formats have a row for each job.
+
+Exit status: 0 done; 1 the host refused or cannot be reached; 2 wrong usage.";
+
+pub(crate) const JOB: &str = "\
+Examples:
+  host-harness job 0199f3a2-7c1e-7b3a-9d55-0a1b2c3d4e5f
+  host-harness job \"$id\" --wait --result -o rows.parquet
+  host-harness job \"$id\" --log
+
+Exit status: 0 done; 1 with --result or --wait: the job failed; the host refused or cannot be reached; 2 wrong usage, an output that
+cannot be written; 130 interrupted, and the job goes on.";
+
+pub(crate) const CANCEL: &str = "\
+Example:
+  host-harness cancel 0199f3a2-7c1e-7b3a-9d55-0a1b2c3d4e5f
+
+Exit status: 0 the job is asked to stop; 1 it has ended already, or the host refused or cannot be reached; 2 wrong usage.";
 
 pub(crate) const SERVE: &str = "\
 Examples:

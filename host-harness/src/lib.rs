@@ -1,9 +1,11 @@
-//! The command line of the host: `run`, `serve`, `check`, `plugins`, `probe`, `explain`, `completions`.
+//! The command line of the host: `run`, `serve`, `check`, `plugins`, `probe`, `explain`, `completions`; and the client of a running one:
+//! `submit`, `jobs`, `job`, `cancel`.
 //!
 //! What the commands do is in other crates: `heimdall-server` serves, `plugin-host` loads plugins, `results` writes results.
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod client;
 pub mod explain;
 mod help;
 pub mod inspect;
@@ -11,3 +13,4 @@ mod lift;
 mod pages;
 pub mod run;
 mod terminal;
+mod user;

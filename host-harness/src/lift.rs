@@ -9,8 +9,8 @@ pub(crate) fn lifted(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsStr
     let mut lifted: Vec<OsString> = Vec::new();
     let mut options_ended = false;
     for (at, argument) in arguments.into_iter().enumerate() {
-        // Only `run` takes such a statement.
-        options_ended |= at == 1 && argument != "run";
+        // Only these two take such a statement.
+        options_ended |= at == 1 && argument != "run" && argument != "submit";
         let is_value = lifted.last().is_some_and(|before| before == "--query");
         options_ended |= argument == "--";
         match argument.to_str() {

@@ -1,18 +1,20 @@
 //! `host-harness run`: one job through a loaded plugin; its rows on standard output, everything else on standard error.
 
-mod args;
+pub(crate) mod args;
 pub(crate) mod document;
-mod fields;
-mod footer;
+pub(crate) mod fields;
+pub(crate) mod footer;
 mod input;
-mod output;
-mod report;
-mod rows;
+mod members;
+pub(crate) mod output;
+pub(crate) mod report;
+pub(crate) mod rows;
 mod scan;
 pub(crate) mod statement;
+pub(crate) mod submission;
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::Duration,
 };
@@ -26,8 +28,9 @@ use crate::cli::{Exit, default_plugin_dir};
 pub(crate) use args::JobArgs;
 pub use args::RunArgs;
 use document::Routed;
+use fields::Given;
 use footer::Footer;
-use output::Output;
+use output::{Abandon, Output};
 use report::Report;
 use rows::{Ended, Rows};
 
@@ -43,18 +46,17 @@ pub(crate) enum RunError {
     /// A host's refusal, such as `NO_ROUTE`: exit status 1.
     #[error("{0}")]
     Refused(HostError),
+    /// A job that was interrupted, with its outcome: exit status 130.
+    #[error("{0}")]
+    Interrupted(Error),
 }
 
 /// Runs one job.
 #[must_use]
 pub fn run(args: &RunArgs) -> Exit {
     let report = Report::new(&args.job.messages);
-    match run_job(args, &report) {
-        Ok(exit) => exit,
-        Err(RunError::Usage(message)) => report.usage(&message),
-        Err(RunError::Failed(error)) => report.failed(&error, &args.job.fields),
-        Err(RunError::Refused(error)) => report.refused(&error),
-    }
+    let given = Given::of(&args.job.fields, &args.job.criteria);
+    report.ended(run_job(args, &report), &given)
 }
 
 fn run_job(args: &RunArgs, report: &Report) -> Result<Exit, RunError> {
@@ -63,7 +65,8 @@ fn run_job(args: &RunArgs, report: &Report) -> Result<Exit, RunError> {
     let rows = Arc::new(Rows::new(output, job.query.as_deref()));
     let registry = open_registry(args, &job, report)?;
     let lease = lease(&registry, &job)?;
-    let ran = interruptible(&lease, &job, report, &rows);
+    let writing = Writing::default();
+    let ran = interruptible(&lease, &job, report, &rows, &writing);
     // Before the outcome is told: what a plugin says while it closes must not come behind it.
     drop(lease);
     registry.close(Duration::from_secs(1));
@@ -73,9 +76,14 @@ fn run_job(args: &RunArgs, report: &Report) -> Result<Exit, RunError> {
         return Ok(Exit::Done);
     }
     match outcome {
-        outcome if interrupted => Ok(report.interrupted(&outcome, &args.job.fields)),
-        Err(error) => Ok(report.failed(&error, &args.job.fields)),
+        Ok(_) if interrupted => {
+            report.said("interrupted; the job had just finished, its result is dropped");
+            Ok(Exit::Interrupted)
+        }
+        Err(error) if interrupted => Err(RunError::Interrupted(error)),
+        Err(error) => Err(RunError::Failed(error)),
         Ok(answer) => {
+            *writing.lock().unwrap_or_else(PoisonError::into_inner) = Some(rows.abandon());
             let rows = Arc::into_inner(rows).expect("the job has ended, and with it its callbacks");
             if let Ended::Written(written, stats) = rows.finish(&answer).map_err(RunError::Usage)? {
                 report.finished(&Footer::new(stats.as_deref(), &written));
@@ -95,6 +103,7 @@ fn open_registry(args: &RunArgs, job: &Routed, report: &Report) -> Result<Arc<Re
         .unwrap_or_else(default_plugin_dir);
     let options = RegistryOptions {
         watch: false,
+        trusted_directories: job.trusted_directories.clone(),
         ..RegistryOptions::new(directory, report.log_sink())
     };
     Registry::open(options).map_err(|error| RunError::Usage(error.to_string()))
@@ -116,6 +125,9 @@ fn lease(registry: &Arc<Registry>, job: &Routed) -> Result<Arc<Lease>, RunError>
 
 type Outcome = Result<Document, Error>;
 
+/// Set once the job has ended and its rows are written: from then on an interrupt ends the process.
+type Writing = Arc<Mutex<Option<Abandon>>>;
+
 /// Runs the job on a thread of its own and waits for it, or for an interrupt, upon which the job is cancelled and waited for; whether
 /// there was one.
 fn interruptible(
@@ -123,6 +135,7 @@ fn interruptible(
     job: &Routed,
     report: &Report,
     rows: &Arc<Rows>,
+    writing: &Writing,
 ) -> Result<(Outcome, bool), String> {
     enum Event {
         Interrupt,
@@ -130,7 +143,15 @@ fn interruptible(
     }
     let (events, event) = mpsc::channel();
     let interrupts = events.clone();
+    let writing = Arc::clone(writing);
     ctrlc::set_handler(move || {
+        let abandon = writing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(abandon) = abandon {
+            abandon.and_leave();
+        }
         let _ = interrupts.send(Event::Interrupt);
     })
     .map_err(|error| format!("cannot wait for interrupts: {error}"))?;

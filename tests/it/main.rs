@@ -13,6 +13,7 @@ mod browser;
 mod budgets;
 mod chameleon;
 mod child;
+mod client;
 mod continued;
 mod corpus;
 mod costs;

@@ -326,6 +326,10 @@ fn a_link_is_followed_and_the_old_file_stays_until_the_new_one_is_whole() {
 fn every_help_has_examples_and_exit_statuses_and_completions_and_man_pages_know_every_command() {
     let commands = [
         "run",
+        "submit",
+        "jobs",
+        "job",
+        "cancel",
         "serve",
         "check",
         "plugins",
@@ -453,18 +457,97 @@ fn wrong_usage_and_unreadable_files_are_exit_status_2() {
 }
 
 #[test]
-fn a_query_of_options_cannot_be_routed_by_a_config_and_the_message_says_what_to_write() {
+fn a_statement_is_routed_by_tags_and_without_them_the_message_says_what_to_write() {
     let place = WorkDirectory::new();
-    let config = place.file("host.yaml", "commands: []\n");
-    let output = place.run(&["--query", "SELECT 1", "--config", config.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(2));
-    for part in ["command_criteria", "cluster_criteria", "leave --config out"] {
-        assert!(
-            text(&output.stderr).contains(part),
-            "{}",
-            text(&output.stderr)
-        );
+    let config = routing(&place, "");
+    let ask = |args: &[&str]| {
+        let statement = "SELECT id FROM my_table WHERE id = '125'";
+        place.run(&[&[statement, "--config", &config, "-F", "csv"], args].concat())
+    };
+    let tags = [
+        "--command-tag",
+        "type:dynamodb",
+        "--cluster-tag",
+        "type:dynamodb",
+        "--cluster-tag",
+        "data:prod",
+    ];
+    assert_eq!(text(&ask(&tags).stdout), "id\n125\n");
+    for missing in [&[][..], &tags[..2], &tags[2..]] {
+        let output = ask(missing);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        for part in ["--command-tag", "--cluster-tag", "leave --config out"] {
+            assert!(said.contains(part), "{said}");
+        }
     }
+    let output = ask(&["--command-tag", "type:dynamo", "--cluster-tag", "data:prod"]);
+    let error = &error(&output)["error"];
+    assert_eq!(
+        (&error["code"], &error["message"]),
+        (
+            &json!("NO_ROUTE"),
+            &json!("no command carries the tag 'type:dynamo' of --command-tag")
+        )
+    );
+}
+
+#[test]
+fn tags_win_over_a_job_files_criteria_and_are_nothing_without_a_config() {
+    let place = WorkDirectory::new();
+    let config = routing(&place, "");
+    let job = json!({"command_criteria": ["nobody's"], "cluster_criteria": ["data:prod"],
+        "context": {"query": "SELECT id FROM my_table WHERE id = '125'"}});
+    let job = place.file("job.json", &job.to_string());
+    let job = job.to_str().unwrap();
+    let args = [job, "-F", "csv", "--command-tag", "type:dynamodb"];
+    let output = place.run(&[&args[..], &["--config", &config]].concat());
+    assert_eq!(text(&output.stdout), "id\n125\n");
+    let output = place.ask(&args);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("name it with --config"));
+}
+
+#[test]
+fn a_configs_trusted_directories_hold_for_run_as_well() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = WorkDirectory::new();
+    let plugins = place.folder.path().join("plugins");
+    std::fs::set_permissions(&plugins, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let ask = |config: &str| {
+        let tags = [
+            "--command-tag",
+            "type:dynamodb",
+            "--cluster-tag",
+            "data:prod",
+        ];
+        let statement = [
+            "run",
+            "SELECT id FROM my_table WHERE id = '125'",
+            "-F",
+            "csv",
+        ];
+        Command::new(host())
+            .args(statement)
+            .args(["--config", config])
+            .args(tags)
+            .current_dir(place.folder.path())
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_REGION", "us-east-1")
+            .output()
+            .unwrap()
+    };
+    let refused = ask(&routing(&place, ""));
+    assert!(!refused.status.success() && refused.stdout.is_empty());
+    let trusted = format!("trusted_directories: [{}]\n", plugins.display());
+    let output = ask(&routing(&place, &trusted));
+    assert_eq!(
+        text(&output.stdout),
+        "id\n125\n",
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
@@ -475,20 +558,26 @@ fn a_plugin_that_is_not_there_is_exit_status_1_with_its_error_document() {
     assert_eq!(error(&output)["error"]["code"], "PLUGIN_UNAVAILABLE");
 }
 
+/// A config with one command and one cluster, whose DynamoDB is the place's engine; its path.
+fn routing(place: &WorkDirectory, more: &str) -> String {
+    let config = format!(
+        "{more}plugin_directory: ./plugins\ncommands:\n  - name: dynamo-0.0.1\n    status: active\n    plugin: dynamo\n    version: 0.0.1\n    tags: [\"type:dynamodb\"]\n    cluster_tags: [\"type:dynamodb\"]\nclusters:\n  - name: dynamo-0.0.1\n    status: active\n    version: 0.0.1\n    context:\n      endpoint_url: {}\n      region: us-east-1\n    tags: [\"type:dynamodb\", \"data:prod\"]\n",
+        place.engine.url()
+    );
+    let path = place.file("host.yaml", &config);
+    path.to_str().unwrap().to_owned()
+}
+
 #[test]
 fn with_a_config_the_job_is_routed_and_may_not_bring_its_own_cluster() {
     let place = WorkDirectory::new();
-    let config = format!(
-        "plugin_directory: ./plugins\ncommands:\n  - name: dynamo-0.0.1\n    status: active\n    plugin: dynamo\n    version: 0.0.1\n    tags: [\"type:dynamodb\"]\n    cluster_tags: [\"type:dynamodb\"]\nclusters:\n  - name: dynamo-0.0.1\n    status: active\n    version: 0.0.1\n    context:\n      endpoint_url: {}\n    tags: [\"type:dynamodb\", \"data:prod\"]\n",
-        place.engine.url()
-    );
-    let config = place.file("host.yaml", &config);
+    let config = routing(&place, "");
     let routed = |job: &Value| {
         let job = place.file("job.json", &job.to_string());
         place.run(&[
             job.to_str().unwrap(),
             "--config",
-            config.to_str().unwrap(),
+            &config,
             "--format",
             "csv",
         ])

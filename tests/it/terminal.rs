@@ -3,7 +3,7 @@
 use std::{env, fs, path::Path, process::Command};
 
 use engines::{embedded::Embedded, replay::Replay, replay::chain};
-use harness_tests::{host, library, pty};
+use harness_tests::{host, library, pty, serving};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -42,12 +42,28 @@ impl WorkDirectory {
         command
     }
 
+    fn submitting(&self, url: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(host());
+        command
+            .arg("submit")
+            .args(args)
+            .current_dir(self.folder.path())
+            .stdin(std::process::Stdio::null())
+            .env("HEIMDALL_URL", url)
+            .env("USER", "alice")
+            .env("TERM", "xterm-256color")
+            .env_remove("HEIMDALL_TOKEN")
+            .env_remove("HEIMDALL_TOKEN_FILE")
+            .env_remove("NO_COLOR");
+        command
+    }
+
     /// What is on a terminal of so many columns in the end, and the exit status.
     fn shows(&self, columns: u16, args: &[&str]) -> (String, Option<i32>) {
         let rows = if columns < 100 { 24 } else { 50 };
         let mut command = self.command(&self.engine.url(), args);
         let (shown, status) = pty::run(&mut command, columns, rows);
-        (timeless(&pty::without_escapes(&shown)), status.code())
+        (settled(&shown, columns), status.code())
     }
 }
 
@@ -79,6 +95,27 @@ fn tables() -> Value {
         "wide": [wide],
         "empty": [],
     })
+}
+
+/// What a terminal shows in the end, but with one figure for all times: the footer is wrapped again, since a slow run's figure is longer.
+fn settled(shown: &str, columns: u16) -> String {
+    let shown = pty::without_escapes(shown);
+    let lines: Vec<&str> = shown.lines().collect();
+    let is_footer = |line: &&str| {
+        let mut words = line.split(' ');
+        let counts = |word: &str| {
+            word.bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b',')
+        };
+        words.next().is_some_and(counts) && words.next().is_some_and(|word| word.starts_with("row"))
+    };
+    let Some(at) = lines.iter().rposition(is_footer) else {
+        return timeless(&shown);
+    };
+    let (rows, footer) = lines.split_at(at);
+    let width = textwrap::Options::new(columns.into()).break_words(false);
+    let footer = textwrap::fill(&timeless(&footer.join(" ")), width);
+    format!("{}\n{footer}", timeless(&rows.join("\n")))
 }
 
 /// Figures of time are the one thing that differs between runs.
@@ -167,23 +204,72 @@ const PAGE: &[(&str, u16, &[&str])] = &[
     ("A whole table", 80, &["SELECT id, title FROM books"]),
 ];
 
+/// The host that the page's `submit` asks.
+const CONFIG: &str = "
+server: {addr: '127.0.0.1:0'}
+plugin_directory: ./plugins
+jobs_directory: ./jobs
+result_directory: ./results
+commands:
+  - {name: dynamo, plugin: dynamo, status: active, tags: ['type:dynamodb'], cluster_tags: ['data:prod']}
+clusters:
+  - {name: prod, status: active, tags: ['data:prod'], context: {region: us-east-1}}
+";
+
+const SUBMITTED: &[(&str, u16, &[&str])] = &[
+    (
+        "A job of a running host",
+        80,
+        &[
+            "SELECT id, title FROM books",
+            "--command-tag",
+            "type:dynamodb",
+            "--cluster-tag",
+            "data:prod",
+        ],
+    ),
+    (
+        "A tag that no command has",
+        80,
+        &[
+            "SELECT id, title FROM books",
+            "--command-tag",
+            "type:dynamo",
+            "--cluster-tag",
+            "data:prod",
+        ],
+    ),
+    (
+        "A host that is not there",
+        80,
+        &[
+            "SELECT id FROM books",
+            "--command-tag",
+            "type:dynamodb",
+            "--cluster-tag",
+            "data:prod",
+            "--url",
+            "http://127.0.0.1:9",
+        ],
+    ),
+];
+
 #[test]
 fn the_page_of_terminal_output_is_what_a_terminal_shows() {
     let place = WorkDirectory::new();
-    let mut page = "# What a terminal shows\n\nReal output of `host-harness run`, kept true by `tests/it/terminal.rs`; `BLESS=1 cargo xtask test -- terminal` \
+    let mut page = "# What a terminal shows\n\nReal output of `host-harness run` and `submit`, kept true by `tests/it/terminal.rs`; `BLESS=1 cargo xtask test -- terminal` \
         renews it. Where the data is and who asks are left out of the commands (`--region`, `--endpoint-url`, `--plugin-dir`).\n"
         .to_owned();
     for (title, columns, args) in PAGE {
-        let (shown, status) = place.shows(*columns, args);
-        let shell: Vec<String> = args.iter().map(|arg| shell_word(arg)).collect();
-        page += &format!(
-            "\n## {title} ({columns} columns)\n\n```console\n$ host-harness run {}\n{}\n```\n",
-            shell.join(" "),
-            shown.trim_end_matches('\n')
-        );
-        if status != Some(0) {
-            page += &format!("\nExit status {}.\n", status.unwrap_or(-1));
-        }
+        page += &section(title, *columns, "run", args, place.shows(*columns, args));
+    }
+    let hosts = serving::TestHost::new(CONFIG, &place.engine.url());
+    let host = hosts.serve();
+    for (title, columns, args) in SUBMITTED {
+        let mut command = place.submitting(host.url(), args);
+        let (shown, status) = pty::run(&mut command, *columns, 24);
+        let shown = settled(&shown, *columns);
+        page += &section(title, *columns, "submit", args, (shown, status.code()));
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/TERMINAL.md");
     if env::var_os("BLESS").is_some() {
@@ -194,6 +280,26 @@ fn the_page_of_terminal_output_is_what_a_terminal_shows() {
         written == page,
         "docs/TERMINAL.md is not what a terminal shows; BLESS=1 renews it. Now:\n{page}"
     );
+}
+
+/// One command of the page, what it shows, and its exit status.
+fn section(
+    title: &str,
+    columns: u16,
+    command: &str,
+    args: &[&str],
+    (shown, status): (String, Option<i32>),
+) -> String {
+    let shell: Vec<String> = args.iter().map(|arg| shell_word(arg)).collect();
+    let mut section = format!(
+        "\n## {title} ({columns} columns)\n\n```console\n$ host-harness {command} {}\n{}\n```\n",
+        shell.join(" "),
+        shown.trim_end_matches('\n')
+    );
+    if status != Some(0) {
+        section += &format!("\nExit status {}.\n", status.unwrap_or(-1));
+    }
+    section
 }
 
 fn shell_word(arg: &str) -> String {

@@ -8,6 +8,15 @@ use results::Format;
 /// What `run` takes.
 #[derive(Debug, Args)]
 pub struct RunArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+}
+
+/// The statement or the job, from one of three places.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
     /// A statement (its first word after comments is SELECT or EXPLAIN), else a file with a job as JSON or a statement; `-`: standard input
     #[arg(
         value_name = "STATEMENT|FILE",
@@ -21,19 +30,17 @@ pub struct RunArgs {
     /// A statement, whatever its first word is
     #[arg(long, value_name = "STATEMENT", allow_hyphen_values = true)]
     pub(crate) query: Option<String>,
-    #[command(flatten)]
-    pub(crate) job: JobArgs,
 }
 
 impl RunArgs {
     /// Runs this statement.
     pub(crate) fn of_statement(statement: String, job: JobArgs) -> Self {
-        Self {
+        let source = SourceArgs {
             source: None,
             file: None,
             query: Some(statement),
-            job,
-        }
+        };
+        Self { source, job }
     }
 }
 
@@ -44,6 +51,8 @@ pub(crate) struct JobArgs {
     pub(crate) fields: FieldArgs,
     #[command(flatten)]
     pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) criteria: CriteriaArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten)]
@@ -121,12 +130,35 @@ pub(crate) struct TargetArgs {
     /// Where the plugin libraries lie [default: plugins/ beside the executable, else its own folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) plugin_dir: Option<PathBuf>,
-    /// Heimdall's YAML config: instead of all these, a job file's criteria choose one of its commands and clusters
+    /// Heimdall's YAML config: instead of all these, --command-tag and --cluster-tag, or a job file's criteria, choose one of its commands
+    /// and clusters
     #[arg(short = 'c', long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Who submits the job [default: the USER variable]
+    /// Who submits the job [default: the USER variable, else the operating system's name]
     #[arg(short = 'u', long, value_name = "NAME")]
     pub(crate) user: Option<String>,
+}
+
+/// Which command and cluster run the job; each wins over the same criteria of a job file.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Which command and cluster")]
+pub(crate) struct CriteriaArgs {
+    /// A tag that the command carries, such as type:dynamodb or _name:NAME; once for each tag
+    #[arg(long = "command-tag", value_name = "TAG")]
+    pub(crate) command_tags: Vec<String>,
+    /// A tag that the cluster carries; once for each tag
+    #[arg(long = "cluster-tag", value_name = "TAG")]
+    pub(crate) cluster_tags: Vec<String>,
+}
+
+impl CriteriaArgs {
+    /// The option that names the first tag of each kind, and what was given.
+    pub(crate) fn fields(&self) -> [(&'static str, &'static str, &[String]); 2] {
+        [
+            ("command_criteria", "--command-tag", &self.command_tags),
+            ("cluster_criteria", "--cluster-tag", &self.cluster_tags),
+        ]
+    }
 }
 
 /// How and where the rows are written.

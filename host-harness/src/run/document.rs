@@ -1,30 +1,26 @@
-//! The job document that the plugin gets: a file's, or made of options; routed by a config, or pointed at a cluster by options.
-//!
-//! Members are kept as they were written, so that a number keeps its digits and a key given twice is still there for the plugin to
-//! refuse.
+//! The job document that the plugin gets: a submission that is routed by a config, or pointed at a cluster by options.
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-use plugin_api::{Error, ErrorCode, json};
-use serde::{Deserialize, Serialize, ser::SerializeMap};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 
 use super::{
     RunError,
-    args::{FieldArgs, RunArgs, TargetArgs},
-    fields,
-    input::{self, Input},
+    args::{RunArgs, TargetArgs},
+    members::Members,
     statement::is_select,
+    submission::{self, Submission},
 };
+use crate::user;
 use heimdall_server::{
     catalog::Catalog,
     config::Config,
     document::JobDocument,
     error::{Code, HostError},
-    job::{Submission, now},
+    job::{self, now},
     route,
 };
 
@@ -40,6 +36,8 @@ pub(crate) struct Routed {
     pub(crate) plugin_version: Option<semver::VersionReq>,
     /// Where the config says that libraries lie.
     pub(crate) plugin_directory: Option<PathBuf>,
+    /// Mount points that the config says are taken as they are.
+    pub(crate) trusted_directories: Vec<PathBuf>,
     /// The statement, where the document has one.
     pub(crate) query: Option<String>,
 }
@@ -53,6 +51,7 @@ impl Routed {
             plugin,
             plugin_version: None,
             plugin_directory: None,
+            trusted_directories: Vec::new(),
         }
     }
 
@@ -91,47 +90,26 @@ fn query_of(document: &[u8]) -> Option<String> {
 
 /// Makes the document of the job that the arguments give.
 pub(super) fn build(args: &RunArgs) -> Result<Routed, RunError> {
-    let submitted = match input::read(args)? {
-        Input::Job(job) => with_fields(job, &args.job.fields)?,
-        Input::Statement(_) if args.job.target.config.is_some() => {
-            return Err(RunError::Usage(
-                "a statement names no criteria, so --config cannot route it; write a job file with command_criteria, cluster_criteria and \
-                 context.query, or leave --config out and say where with --region, --endpoint-url, --profile or --role-arn"
-                    .to_owned(),
-            ));
-        }
-        Input::Statement(statement) => {
-            let mut job = Members(Vec::new());
-            let mut context = Members(Vec::new());
-            context.set(
-                "query",
-                to_raw_value(&statement).expect("a text serializes"),
-            );
-            job.set_object("context", &context);
-            with_fields(job.to_json(), &args.job.fields)?
-        }
-    };
-    match &args.job.target.config {
-        Some(config) => by_config(&submitted, config, &args.job.target),
-        None => by_options(submitted, &args.job.target),
+    let job = &args.job;
+    let submission = Submission::of(&args.source, &job.fields, &job.criteria)?;
+    let given_tags = job
+        .criteria
+        .fields()
+        .iter()
+        .any(|(_, _, tags)| !tags.is_empty());
+    match &job.target.config {
+        Some(_) if !submission.names_criteria => Err(RunError::Usage(
+            "a statement names no criteria, so --config cannot route it; say with --command-tag and --cluster-tag which command and cluster run \
+             it (a job file says it as command_criteria and cluster_criteria), or leave --config out and say where with --region, \
+             --endpoint-url, --profile or --role-arn"
+                .to_owned(),
+        )),
+        Some(config) => by_config(&submission.body, config, &job.target),
+        None if given_tags => Err(RunError::Usage(
+            "--command-tag and --cluster-tag choose among the commands and clusters of a config; name it with --config".to_owned(),
+        )),
+        None => by_options(submission.body, &job.target),
     }
-}
-
-/// The job with the fields that options name; they win over its own.
-fn with_fields(submitted: Vec<u8>, args: &FieldArgs) -> Result<Vec<u8>, RunError> {
-    let fields = fields::of(args)?;
-    if fields.is_empty() {
-        return Ok(submitted);
-    }
-    let Ok(mut job) = serde_json::from_slice::<Members>(&submitted) else {
-        return Ok(submitted);
-    };
-    let mut context = job.object("context")?;
-    for (field, value) in fields {
-        context.set(field.name, value);
-    }
-    job.set_object("context", &context);
-    Ok(job.to_json())
 }
 
 /// Without a config: the job's own `command` and `cluster` hold, options override its cluster's context.
@@ -147,7 +125,7 @@ fn by_options(submitted: Vec<u8>, args: &TargetArgs) -> Result<Routed, RunError>
     {
         Some(id) => id,
         None if job.get("id").is_none_or(|id| id.get() == "null") => {
-            let id = heimdall_server::job::new_id().to_string();
+            let id = job::new_id().to_string();
             job.0.retain(|(name, _)| name != "id");
             // First, where it is found at once.
             let value = to_raw_value(&id).expect("a text serializes");
@@ -200,17 +178,8 @@ pub(crate) fn route_job(
     config: &Config,
     user: Option<&str>,
 ) -> Result<Routed, RunError> {
-    if let Ok(job) = serde_json::from_slice::<Members>(submitted)
-        && let Some(own) = ["command", "cluster"]
-            .into_iter()
-            .find(|own| job.get(own).is_some_and(|value| value.get() != "null"))
-    {
-        return Err(RunError::Failed(
-            Error::new(ErrorCode::INVALID_JOB, format!("the job brings its own '{own}', which only the config may set"))
-                .hint("leave it out and name tags in command_criteria and cluster_criteria, or run without --config"),
-        ));
-    }
-    let submission = Submission::parse(submitted).map_err(RunError::Refused)?;
+    submission::check_is_routed(submitted, "config")?;
+    let submission = job::Submission::parse(submitted).map_err(RunError::Refused)?;
     let catalog = Catalog::new(config, &Default::default(), now());
     let (commands, clusters) = (
         submission.command_criteria.clone(),
@@ -236,7 +205,7 @@ pub(crate) fn route_job(
             .hint("the command's allowed_callers names who may; --user says who you are"),
         ));
     }
-    let id = heimdall_server::job::new_id().to_string();
+    let id = job::new_id().to_string();
     let document = JobDocument {
         id: &id,
         name: submission.name.as_deref(),
@@ -251,6 +220,7 @@ pub(crate) fn route_job(
     Ok(Routed {
         plugin_version: command.command.plugin_version.clone(),
         plugin_directory: config.plugin_directory.clone(),
+        trusted_directories: config.trusted_directories.clone(),
         ..Routed::new(document, id, command.command.plugin.clone())
     })
 }
@@ -258,68 +228,6 @@ pub(crate) fn route_job(
 fn caller(args: &TargetArgs) -> Option<String> {
     args.user
         .clone()
-        .or_else(|| std::env::var("USER").ok())
         .filter(|user| !user.is_empty())
-}
-
-/// An object's members in their order, values as written, keys even twice.
-struct Members(Vec<(String, Box<RawValue>)>);
-
-impl Members {
-    fn get(&self, name: &str) -> Option<&RawValue> {
-        self.0
-            .iter()
-            .find(|(member, _)| member == name)
-            .map(|(_, value)| &**value)
-    }
-
-    fn set(&mut self, name: &str, value: Box<RawValue>) {
-        match self.0.iter_mut().find(|(member, _)| member == name) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((name.to_owned(), value)),
-        }
-    }
-
-    fn set_object(&mut self, name: &str, object: &Self) {
-        self.set(name, to_raw_value(object).expect("raw JSON serializes"));
-    }
-
-    fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("raw JSON serializes")
-    }
-
-    /// A member that is an object, or absent.
-    fn object(&self, name: &str) -> Result<Self, RunError> {
-        match self.get(name).filter(|value| value.get() != "null") {
-            None => Ok(Self(Vec::new())),
-            Some(value) => serde_json::from_str(value.get()).map_err(|_| {
-                RunError::Failed(Error::new(
-                    ErrorCode::INVALID_JOB,
-                    format!("'{name}' is not an object"),
-                ))
-            }),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let members = json::Members::deserialize(deserializer)?.0;
-        Ok(Self(
-            members
-                .into_iter()
-                .map(|(name, value)| (name, value.to_owned()))
-                .collect(),
-        ))
-    }
-}
-
-impl Serialize for Members {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
+        .or_else(user::name)
 }

@@ -3,7 +3,10 @@
 use plugin_api::Error;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{RunError, args::FieldArgs};
+use super::{
+    RunError,
+    args::{CriteriaArgs, FieldArgs},
+};
 
 /// A field of a job's context, and the option that sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,14 +83,42 @@ fn parameters(params: &[String]) -> Result<Box<RawValue>, RunError> {
     Ok(raw(&values))
 }
 
-/// The error in the words of the command line: fields that were given as options are called as the options are.
-pub(super) fn in_options(error: &Error, args: &FieldArgs) -> Error {
-    let mut error = error.clone();
-    for (field, _) in of(args).unwrap_or_default() {
-        error.message = renamed(&error.message, field);
-        error.hint = error.hint.map(|hint| renamed(&hint, field));
+/// The fields that were given as options, so that messages speak of these.
+#[derive(Debug, Default)]
+pub(crate) struct Given(Vec<Field>);
+
+impl Given {
+    /// What these options set.
+    pub(crate) fn of(args: &FieldArgs, criteria: &CriteriaArgs) -> Self {
+        let fields = of(args).unwrap_or_default();
+        let criteria = criteria
+            .fields()
+            .into_iter()
+            .filter(|(_, _, tags)| !tags.is_empty())
+            .map(|(name, option, _)| Field { name, option });
+        Self(
+            fields
+                .into_iter()
+                .map(|(field, _)| field)
+                .chain(criteria)
+                .collect(),
+        )
     }
-    error
+
+    /// The text in the words of the command line.
+    pub(super) fn in_options(&self, text: &str) -> String {
+        self.0
+            .iter()
+            .fold(text.to_owned(), |text, &field| renamed(&text, field))
+    }
+
+    /// The error in the words of the command line.
+    pub(super) fn error_in_options(&self, error: &Error) -> Error {
+        let mut error = error.clone();
+        error.message = self.in_options(&error.message);
+        error.hint = error.hint.map(|hint| self.in_options(&hint));
+        error
+    }
 }
 
 /// `context.limit` and `'limit'` become `--limit`; a bare word only where nobody would take it for English.
@@ -128,6 +159,10 @@ mod tests {
             name: "max_pages",
             option: "--max-pages",
         };
+        let criteria = Field {
+            name: "command_criteria",
+            option: "--command-tag",
+        };
         for (text, field, expected) in [
             (
                 "context.limit must be an integer",
@@ -135,6 +170,11 @@ mod tests {
                 "--limit must be an integer",
             ),
             ("raise 'limit'", limit, "raise --limit"),
+            (
+                "no command carries the tag 'x' of command_criteria",
+                criteria,
+                "no command carries the tag 'x' of --command-tag",
+            ),
             ("no limit is in force", limit, "no limit is in force"),
             ("raise max_pages, or", pages, "raise --max-pages, or"),
             (

@@ -20,14 +20,14 @@ struct Stats {
 
 /// What is said below the rows.
 #[derive(Debug)]
-pub(super) struct Footer<'a> {
+pub(crate) struct Footer<'a> {
     stats: Stats,
     written: &'a Written,
 }
 
 impl<'a> Footer<'a> {
     /// Of a result's `stats`, as JSON; figures that it lacks are left out.
-    pub(super) fn new(stats: Option<&str>, written: &'a Written) -> Self {
+    pub(crate) fn new(stats: Option<&str>, written: &'a Written) -> Self {
         let stats = stats.and_then(|stats| serde_json::from_str(stats).ok());
         Self {
             stats: stats.unwrap_or_default(),

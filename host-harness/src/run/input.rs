@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use super::{RunError, args::RunArgs, statement::is_statement};
+use super::{RunError, args::SourceArgs, statement::is_statement};
 
 /// What was given.
 pub(super) enum Input {
@@ -16,7 +16,7 @@ pub(super) enum Input {
 }
 
 /// Reads what is to be run.
-pub(super) fn read(args: &RunArgs) -> Result<Input, RunError> {
+pub(super) fn read(args: &SourceArgs) -> Result<Input, RunError> {
     if let Some(query) = &args.query {
         return Ok(Input::Statement(query.clone()));
     }

@@ -16,13 +16,13 @@ use super::args::OutputArgs;
 use crate::terminal::Terminal;
 
 /// Where and how the rows are written.
-pub(super) struct Output {
-    pub(super) format: Format,
+pub(crate) struct Output {
+    pub(crate) format: Format,
     /// Whether the user chose the format.
-    pub(super) is_chosen: bool,
-    pub(super) options: Options,
+    pub(crate) is_chosen: bool,
+    pub(crate) options: Options,
     /// Whether the rows appear on a terminal.
-    pub(super) is_terminal: bool,
+    pub(crate) is_terminal: bool,
     target: Target,
     named: Option<PathBuf>,
 }
@@ -44,7 +44,7 @@ impl Output {
     ///
     /// # Errors
     /// What is wrong with it, as a sentence.
-    pub(super) fn open(args: &OutputArgs) -> Result<Self, String> {
+    pub(crate) fn open(args: &OutputArgs) -> Result<Self, String> {
         let path = args
             .output
             .as_deref()
@@ -89,7 +89,7 @@ impl Output {
     ///
     /// # Errors
     /// The system has no further file descriptor.
-    pub(super) fn writer(&self) -> io::Result<Box<dyn Write + Send>> {
+    pub(crate) fn writer(&self) -> io::Result<Box<dyn Write + Send>> {
         match &self.target {
             Target::Stdout => Ok(Box::new(io::stdout())),
             Target::InPlace(file) | Target::Replacement { file, .. } => {
@@ -99,7 +99,7 @@ impl Output {
     }
 
     /// A folder for rows that must be stored before they can be written: beside the file, where there is room for it.
-    pub(super) fn spool_folder(&self) -> PathBuf {
+    pub(crate) fn spool_folder(&self) -> PathBuf {
         match &self.target {
             Target::Replacement { replaces, .. } => folder_of(replaces).to_owned(),
             _ => std::env::temp_dir(),
@@ -110,7 +110,7 @@ impl Output {
     ///
     /// # Errors
     /// It cannot, as a sentence; the old file is then still there.
-    pub(super) fn commit(self) -> Result<(), String> {
+    pub(crate) fn commit(self) -> Result<(), String> {
         let Target::Replacement {
             file,
             path,
@@ -125,12 +125,40 @@ impl Output {
         committed.map_err(|error| format!("cannot write {}: {error}", replaces.display()))
     }
 
+    /// What removes the unfinished file, for a process that ends before it is whole.
+    pub(crate) fn abandon(&self) -> Abandon {
+        Abandon(match &self.target {
+            Target::Replacement { path, .. } => Some(path.to_path_buf()),
+            Target::Stdout | Target::InPlace(_) => None,
+        })
+    }
+
     /// An error of writing, as a sentence.
-    pub(super) fn failed(&self, error: &dyn std::fmt::Display) -> String {
+    pub(crate) fn failed(&self, error: &dyn std::fmt::Display) -> String {
         match &self.named {
             Some(path) => format!("cannot write {}: {error}", path.display()),
             None => format!("cannot write the rows: {error}"),
         }
+    }
+}
+
+/// The unfinished file, if any, of an [`Output`].
+#[derive(Debug)]
+pub(crate) struct Abandon(Option<PathBuf>);
+
+impl Abandon {
+    /// Removes it, so that the old file stays, and ends the process as an interrupted one. For an interrupt while rows are written: the
+    /// main thread may be waiting for a reader that does not read.
+    #[expect(
+        clippy::exit,
+        reason = "nothing is left to be done, and the main thread may not be able to"
+    )]
+    pub(crate) fn and_leave(self) -> ! {
+        if let Some(path) = self.0 {
+            // Nobody is left to be told.
+            let _ = fs::remove_file(path);
+        }
+        std::process::exit(130)
     }
 }
 

@@ -10,15 +10,16 @@ use std::{
 };
 
 use plugin_api::{Error, Level};
-use plugin_host::{Document, LogSink, Progress};
+use plugin_host::{LogSink, Progress};
 use results::{visible, visible_json, visible_lines};
 use serde_json::json;
 
 use heimdall_server::error::{Code, HostError};
 
 use super::{
-    args::{ErrorFormat, FieldArgs, MessageArgs},
-    fields,
+    RunError,
+    args::{ErrorFormat, MessageArgs},
+    fields::Given,
     footer::Footer,
 };
 use crate::{
@@ -32,7 +33,7 @@ const ELSEWHERE: Duration = Duration::from_secs(1);
 
 /// Writes everything that is said while a job runs and when it ended.
 #[derive(Clone)]
-pub(super) struct Report {
+pub(crate) struct Report {
     terminal: Terminal,
     verbose: u8,
     quiet: bool,
@@ -44,7 +45,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(args: &MessageArgs) -> Self {
+    pub(crate) fn new(args: &MessageArgs) -> Self {
         let terminal = Terminal::stderr();
         let errors = if terminal.is_terminal {
             ErrorFormat::Text
@@ -62,41 +63,70 @@ impl Report {
     }
 
     /// Whether a person looks on who wants to know more than errors.
-    pub(super) fn is_interactive(&self) -> bool {
+    pub(crate) fn is_interactive(&self) -> bool {
         self.terminal.is_terminal && !self.quiet
     }
 
     /// Takes log lines, of the plugin and of the host.
     pub(super) fn log_sink(&self) -> LogSink {
         let report = self.clone();
-        let most = match (self.quiet, self.verbose) {
-            (true, _) => Level::Error,
-            (false, 0) => Level::Warn,
-            (false, 1) => Level::Info,
-            (false, _) => Level::Trace,
-        };
+        let most = self.most();
         Arc::new(move |level, target, message| {
             if let Some(note) = note(target, message) {
                 let mut notes = report.notes.lock().unwrap_or_else(PoisonError::into_inner);
                 notes.push(note.to_owned());
             } else if level <= most {
-                let style = if level <= Level::Warn { YELLOW } else { DIM };
-                let name = report.painted(name(level), style);
-                let line = format!("{target}: {message}");
-                report.line(&format!("{name} {}", visible(line.into())));
+                report.log_line(level, &format!("{target}: {message}"));
             }
         })
     }
 
+    /// The most talkative level that is shown.
+    fn most(&self) -> Level {
+        match (self.quiet, self.verbose) {
+            (true, _) => Level::Error,
+            (false, 0) => Level::Warn,
+            (false, 1) => Level::Info,
+            (false, _) => Level::Trace,
+        }
+    }
+
+    fn log_line(&self, level: Level, text: &str) {
+        let style = if level <= Level::Warn { YELLOW } else { DIM };
+        let text = visible(text.into());
+        self.line(&format!("{} {text}", self.painted(name(level), style)));
+    }
+
+    /// Whether lines of a job's log are shown.
+    pub(crate) fn wants_log(&self) -> bool {
+        !self.quiet
+    }
+
+    /// The lines that a host kept of a job, `LEVEL text`.
+    pub(crate) fn job_lines(&self, lines: &str) {
+        for line in lines.lines() {
+            let (word, text) = line.split_once(' ').unwrap_or((line, ""));
+            let level = LEVELS.into_iter().find(|&level| name(level) == word);
+            if level.is_none_or(|level| level <= self.most()) {
+                self.log_line(level.unwrap_or(Level::Info), text);
+            }
+        }
+    }
+
+    /// Whether anybody wants to see how far a job is.
+    pub(crate) fn wants_progress(&self) -> bool {
+        self.is_interactive() || self.verbose > 0
+    }
+
     /// Takes a job's progress, unless nobody wants to see it.
-    pub(super) fn progress(&self) -> Progress {
+    pub(crate) fn progress(&self) -> Progress {
         let report = self.clone();
         let every = if self.terminal.is_terminal {
             ON_TERMINAL
         } else {
             ELSEWHERE
         };
-        let is_wanted = self.is_interactive() || self.verbose > 0;
+        let is_wanted = self.wants_progress();
         let last = Mutex::new(Instant::now());
         Arc::new(move |rows, pages, wire_bytes| {
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -113,24 +143,47 @@ impl Report {
     }
 
     /// Takes the progress line away, before rows are written.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         if self.on_line.swap(false, Ordering::AcqRel) {
             let _ = write!(stderr(), "\r\x1b[K");
         }
     }
 
     /// The line below the rows.
-    pub(super) fn finished(&self, footer: &Footer<'_>) {
-        if !self.is_interactive() && self.verbose == 0 {
+    pub(crate) fn finished(&self, footer: &Footer<'_>) {
+        self.figures(&footer.line());
+        if !self.wants_progress() {
             return;
-        }
-        let line = footer.line();
-        if !line.is_empty() {
-            self.line(&self.painted(&self.wrapped("", &line), DIM));
         }
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         for note in notes.iter() {
             self.note(note);
+        }
+    }
+
+    /// A line of figures, for those who want to see them.
+    pub(crate) fn figures(&self, line: &str) {
+        if self.wants_progress() && !line.is_empty() {
+            self.line(&self.painted(&self.wrapped("", line), DIM));
+        }
+    }
+
+    /// A sentence about the job.
+    pub(crate) fn said(&self, sentence: &str) {
+        self.line(&self.wrapped("", sentence));
+    }
+
+    /// How a command ended.
+    pub(crate) fn ended(&self, outcome: Result<Exit, RunError>, given: &Given) -> Exit {
+        match outcome {
+            Ok(exit) => exit,
+            Err(RunError::Usage(message)) => self.usage(&message),
+            Err(RunError::Failed(error)) => self.failed(&error, given),
+            Err(RunError::Refused(error)) => self.refused(&error, given),
+            Err(RunError::Interrupted(error)) => {
+                self.failed(&error, given);
+                Exit::Interrupted
+            }
         }
     }
 
@@ -139,20 +192,9 @@ impl Report {
         self.labelled("note:", BOLD, note);
     }
 
-    /// The outcome of an interrupted job.
-    pub(super) fn interrupted(&self, outcome: &Result<Document, Error>, args: &FieldArgs) -> Exit {
-        match outcome {
-            Ok(_) => self.line("interrupted; the job had just finished, its result is dropped"),
-            Err(error) => {
-                self.failed(error, args);
-            }
-        }
-        Exit::Interrupted
-    }
-
     /// A job's error, in the words of the options that were used.
-    pub(super) fn failed(&self, error: &Error, args: &FieldArgs) -> Exit {
-        let error = fields::in_options(error, args);
+    fn failed(&self, error: &Error, given: &Given) -> Exit {
+        let error = given.error_in_options(error);
         self.error(
             error.code.as_str(),
             &error.message,
@@ -163,23 +205,25 @@ impl Report {
     }
 
     /// A refusal of the host's own, in the shape of every error document.
-    pub(super) fn refused(&self, error: &HostError) -> Exit {
+    fn refused(&self, error: &HostError, given: &Given) -> Exit {
+        let message = given.in_options(&error.message);
+        let hint = error.hint.as_deref().map(|hint| given.in_options(hint));
         let document = json!({"error": {
-            "code": error.code.as_str(), "message": error.message, "hint": error.hint, "line": null, "column": null,
+            "code": error.code.as_str(), "message": message, "hint": hint, "line": null, "column": null,
             "retryable": matches!(error.code, Code::Busy | Code::PluginUnavailable), "aws_code": null, "request_id": null,
             "field": null, "partial": {"rows": 0, "pages": 0, "next_token": null},
         }});
         self.error(
             error.code.as_str(),
-            &error.message,
-            error.hint.as_deref(),
+            &message,
+            hint.as_deref(),
             document.to_string().as_bytes(),
         );
         Exit::Failed
     }
 
     /// Wrong usage, an unreadable file or config.
-    pub(super) fn usage(&self, message: &str) -> Exit {
+    fn usage(&self, message: &str) -> Exit {
         self.labelled("error:", RED, message);
         Exit::Usage
     }
@@ -261,6 +305,14 @@ fn note<'m>(target: &str, message: &'m str) -> Option<&'m str> {
         .map_or(message, |(_, text)| text);
     is_note.then_some(text)
 }
+
+const LEVELS: [Level; 5] = [
+    Level::Error,
+    Level::Warn,
+    Level::Info,
+    Level::Debug,
+    Level::Trace,
+];
 
 fn name(level: Level) -> &'static str {
     match level {

@@ -8,7 +8,10 @@ use std::{
 
 use results::{Answer, Format, Source, Spool, Stream, StreamOrder, WriteError, Written};
 
-use super::{output::Output, statement};
+use super::{
+    output::{Abandon, Output},
+    statement,
+};
 
 /// A result with less than this comes as one document; a larger one as rows.
 const DOCUMENT_BYTES: u64 = 8 << 20;
@@ -97,6 +100,11 @@ impl Rows {
         Ok(State::Spool(Box::new(spool)))
     }
 
+    /// What an interrupt has to clean up while the rows are written.
+    pub(super) fn abandon(&self) -> Abandon {
+        self.output.abandon()
+    }
+
     /// Why no further rows were taken, where that is so.
     ///
     /// # Errors
@@ -124,7 +132,8 @@ impl Rows {
     }
 }
 
-type Done = (Written, Option<String>);
+/// What was written, and the result's `stats`.
+pub(crate) type Done = (Written, Option<String>);
 
 fn write(output: &Output, state: State, answer: &[u8]) -> Result<Done, WriteError> {
     match state {
@@ -146,8 +155,8 @@ fn write(output: &Output, state: State, answer: &[u8]) -> Result<Done, WriteErro
     }
 }
 
-/// A document that is no table has only its own bytes.
-fn write_document(output: &Output, document: &[u8]) -> Result<Done, WriteError> {
+/// Writes a document. One that is no table has only its own bytes.
+pub(crate) fn write_document(output: &Output, document: &[u8]) -> Result<Done, WriteError> {
     let mut out = output.writer()?;
     match Source::document(document) {
         Ok(source) => {
@@ -166,6 +175,7 @@ fn write_document(output: &Output, document: &[u8]) -> Result<Done, WriteError> 
     }
 }
 
-fn is_reader_gone(error: &WriteError) -> bool {
+/// Whether whoever read the rows has closed the pipe.
+pub(crate) fn is_reader_gone(error: &WriteError) -> bool {
     matches!(error, WriteError::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -1,0 +1,179 @@
+//! `submit`: a job for a running host, waited for, cancelled with Ctrl-C; and its rows.
+
+use std::{pin::pin, time::Duration};
+
+use bytes::Bytes;
+use http::{Method, Response, header::CONTENT_LENGTH};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    args::SubmitArgs,
+    failure::Failure,
+    fetch::{self, DOCUMENT_BYTES},
+    host::Host,
+    interrupts::Interrupts,
+    list,
+    waiting::{Job, Patience, Stopped},
+};
+use crate::{
+    cli::Exit,
+    run::{
+        RunError,
+        output::Output,
+        report::Report,
+        submission::{self, Submission},
+    },
+};
+
+/// How often a sync job is looked for while its answer is awaited.
+const LOOK: Duration = Duration::from_millis(250);
+/// The most bytes of an answer around a result: a job's context may have 512 KiB.
+const AROUND: usize = 2 << 20;
+
+/// Submits the job.
+pub(super) async fn run(args: &SubmitArgs, report: &Report) -> Result<Exit, RunError> {
+    let output = match args.labels.no_wait {
+        true => None,
+        false => Some(Output::open(&args.output).map_err(RunError::Usage)?),
+    };
+    let (body, mark) = body(args)?;
+    let host = Host::of(&args.host)?;
+    let mut interrupts = Interrupts::catch()
+        .map_err(|error| RunError::Usage(format!("cannot wait for interrupts: {error}")))?;
+    let mut job = Job::new(&host, report, mark);
+    let taken = match taken(&mut job, body, &mut interrupts).await? {
+        Some(taken) => taken,
+        None => return Ok(job.left_behind()),
+    };
+    let Some(output) = output else {
+        list::print(&format!("{}\n", job.known_id()))?;
+        return Ok(Exit::Done);
+    };
+    match taken {
+        Taken::Ended(result) if !job.is_interrupted() => {
+            job.tell_log().await;
+            fetch::write_result(report, output, &interrupts, result)
+        }
+        Taken::Ended(_) => Ok(job.had_finished()),
+        Taken::Queued => match job.ended(&mut interrupts).await? {
+            Stopped::Left => Ok(job.left_behind()),
+            Stopped::Ended(record) => job.written(&record, output, &interrupts).await,
+        },
+    }
+}
+
+/// What the host is sent, and the tag by which the job is found again where an answer is late or lost.
+fn body(args: &SubmitArgs) -> Result<(Bytes, String), RunError> {
+    let mut submission = Submission::of(&args.source, &args.fields, &args.criteria)?;
+    submission::check_is_routed(&submission.body, "host")?;
+    if !submission.names_criteria {
+        return Err(RunError::Usage(
+            "a statement names no criteria; say with --command-tag and --cluster-tag which command and cluster of the host run it (a job \
+             file says it as command_criteria and cluster_criteria)"
+                .to_owned(),
+        ));
+    }
+    if let Some(name) = &args.labels.name {
+        submission.set("name", name);
+    }
+    let mark = format!("submission:{}", heimdall_server::job::new_id());
+    let mut tags = submission.texts("tags");
+    tags.extend(args.labels.tags.iter().cloned());
+    tags.push(mark.clone());
+    submission.set("tags", &tags);
+    Ok((submission.body.into(), mark))
+}
+
+/// How the host took the job.
+enum Taken {
+    /// An async job, or one whose answer is too large to be kept in memory.
+    Queued,
+    /// A sync job, with its result.
+    Ended(Bytes),
+}
+
+/// Sends the job and waits for the host's answer, which for a sync command comes when the job has ended. `None`: the user left.
+async fn taken(
+    job: &mut Job<'_>,
+    body: Bytes,
+    interrupts: &mut Interrupts,
+) -> Result<Option<Taken>, RunError> {
+    let host = job.host;
+    // A sync job may take as long as it may.
+    let mut sent = pin!(host.ask(Method::POST, "/api/v1/job", body, None));
+    let answer = loop {
+        tokio::select! {
+            answer = &mut sent => break answer,
+            () = interrupts.next() => {
+                if !job.interrupt().await? {
+                    return Ok(None);
+                }
+            }
+            () = tokio::time::sleep(LOOK), if job.is_worth_a_look() => match job.look().await {
+                // The answer itself is still to come, and counts.
+                Err(refused) if !refused.is_gone() => return Err(refused.into()),
+                _ => {}
+            },
+        }
+    };
+    let taken = match answer {
+        Ok(answer) => read(job, answer).await,
+        Err(failure) => Err(failure),
+    };
+    match taken {
+        Ok(taken) => Ok(Some(taken)),
+        // The host may have the job all the same.
+        Err(failure @ Failure::Lost(_)) => {
+            job.find(failure, Patience::of(host)).await?;
+            Ok(Some(Taken::Queued))
+        }
+        Err(Failure::Refused {
+            id: Some(id),
+            error,
+            ..
+        }) => {
+            job.is_known_as(&id);
+            // The job has ended, and only its answer had no room: the result is asked for like that of any other job.
+            if error.code == "BUSY" {
+                return Ok(Some(Taken::Queued));
+            }
+            job.tell_log().await;
+            Err(job.failed(error))
+        }
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Reads the answer to a submission. One that is too large for memory is left: its result is asked for in the format that is wanted.
+async fn read(job: &mut Job<'_>, answer: Response<Incoming>) -> Result<Taken, Failure> {
+    #[derive(Deserialize)]
+    struct Submitted<'a> {
+        id: String,
+        #[serde(borrow, default)]
+        result: Option<&'a RawValue>,
+    }
+    if is_large(&answer) {
+        drop(answer);
+        job.look().await?;
+        return Ok(Taken::Queued);
+    }
+    let bytes = job.host.whole(answer, DOCUMENT_BYTES + AROUND).await?;
+    let submitted: Submitted<'_> =
+        serde_json::from_slice(&bytes).map_err(|error| job.host.not_understood(&error))?;
+    job.is_known_as(&submitted.id);
+    match submitted.result {
+        Some(result) => Ok(Taken::Ended(bytes.slice_ref(result.get().as_bytes()))),
+        // Not ended yet, or ended without one: its record says which.
+        None => Ok(Taken::Queued),
+    }
+}
+
+fn is_large(answer: &Response<Incoming>) -> bool {
+    answer
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
+        .is_none_or(|length| length > DOCUMENT_BYTES + AROUND)
+}
