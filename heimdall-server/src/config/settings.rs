@@ -445,7 +445,8 @@ fn pool_size(root: &mut Fields<'_>) -> usize {
     // Heimdall's own default, also for 0.
     match fields.integer("size", 0) {
         None | Some(0) => 10,
-        Some(size) => usize::try_from(size.min(1_000)).expect("1,000 fits"),
+        // Jobs that wait cost no thread, so that thousands may run at once.
+        Some(size) => usize::try_from(size.min(100_000)).expect("100,000 fits"),
     }
 }
 
