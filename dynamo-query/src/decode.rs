@@ -14,21 +14,23 @@
 
 mod block;
 mod cell;
-mod cursor;
 mod envelope;
+mod expected;
 mod extent;
 mod flatten;
 mod items;
 mod names;
+mod nested;
 mod number;
 mod page;
 mod plain;
 mod predict;
+mod scan;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use block::{BLOCK, copy_block};
-pub(crate) use cell::{Cell, Kinds};
+pub(crate) use block::BLOCK;
+pub(crate) use cell::{Cell, Kinds, Row};
 pub(crate) use extent::Extent;
 pub(crate) use flatten::Paths;
 pub(crate) use items::ItemDecoder;

@@ -90,10 +90,17 @@ impl Table {
         self
     }
 
+    /// The same table, decoded as on a processor without wide vectors.
+    #[cfg(test)]
+    pub(crate) fn on_any_processor(mut self) -> Self {
+        self.items = ItemDecoder::on_any_processor();
+        self
+    }
+
     /// Forgets whatever is not committed: rows, columns and types. Called before each attempt at a page.
     pub fn begin_attempt(&mut self) {
         self.store.roll_back();
-        self.items.forget(self.store.columns().len());
+        self.items.begin_attempt(self.store.columns().len());
         self.page = Page::new();
     }
 

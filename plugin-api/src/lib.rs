@@ -41,6 +41,8 @@ use std::time::Duration;
 
 pub use error::{Cost, Error, ErrorCode, ErrorInfo, Partial};
 pub use ffi::memory::advise_huge_pages;
+#[cfg(target_arch = "x86_64")]
+pub use ffi::vector::Avx2;
 pub use job::{Host, JobCtx, Level};
 pub use nearest::{near, nearest};
 pub use panic::{catch_panics, quiet_panics_on_this_thread};

@@ -31,6 +31,12 @@ impl Kinds {
         Self(self.0 | other.0)
     }
 
+    /// Adds what a further value is; whether that is new.
+    pub(crate) fn add(&mut self, other: Self) -> bool {
+        let before = std::mem::replace(self, self.with(other));
+        *self != before
+    }
+
     /// The column type of the result document.
     pub(crate) fn column_type(self) -> &'static str {
         let numeric = Self::NUMBER.with(Self::NOT_LONG).with(Self::NOT_FLOAT);
@@ -49,17 +55,49 @@ impl Kinds {
     }
 }
 
-/// Where a cell lies in its row's bytes, whose it is, and what it says about its column's type.
+/// Where a cell's bytes lie, whose it is, and what it says about its column's type.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cell {
     /// The column's id, in order of first appearance.
     pub(crate) column: usize,
-    /// First byte of the cell in the row.
+    /// Its first byte…
     pub(crate) start: usize,
-    /// One past its last byte.
-    pub(crate) end: usize,
+    /// …and how many there are.
+    pub(crate) length: usize,
     /// What the value is.
     pub(crate) kinds: Kinds,
+    /// Whether the decoder wrote it. What JSON writes as DynamoDB does, such as a string, is still where it came: in the item.
+    pub(crate) is_written: bool,
+}
+
+/// A decoded item: its cells, in the order in which they came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<'a> {
+    /// The item, or more; at least a block more where that is at hand, since blocks are copied faster than exact lengths.
+    pub(crate) item: &'a [u8],
+    /// What the decoder wrote, or more.
+    pub(crate) written: &'a [u8],
+    /// No column comes twice.
+    pub(crate) cells: &'a [Cell],
+    /// Bytes of all cells.
+    pub(crate) n_bytes: usize,
+    /// No cell is written: all are in the item.
+    pub(crate) is_all_item: bool,
+    /// The row has the columns of the row before it, in the same order, and no value of a kind that its column has not had.
+    pub(crate) is_like_last: bool,
+}
+
+impl Row<'_> {
+    /// Bytes that begin with the cell.
+    #[inline(always)]
+    pub(crate) fn bytes(&self, cell: &Cell) -> &[u8] {
+        let from = if cell.is_written {
+            self.written
+        } else {
+            self.item
+        };
+        &from[cell.start..]
+    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 //!
 //! In: bytes that begin with an item. Out: a row in the [`Store`], or the item left out because the table does not want it.
 
-use super::block::BLOCK;
+use super::block::{Any, BLOCK, Blocks};
 use super::plain::PlainDecoder;
 use super::predict::Predictor;
-use super::{Cell, DecodeError, Paths};
+use super::{DecodeError, Paths};
 use crate::table::Store;
 
 /// So many bytes must follow an item for the predicting decoder, which reads ahead.
@@ -28,6 +28,8 @@ pub(crate) struct ItemDecoder {
     paths: Option<Paths>,
     /// An item with room behind it.
     copy: Vec<u8>,
+    #[cfg(target_arch = "x86_64")]
+    avx2: Option<plugin_api::Avx2>,
 }
 
 impl ItemDecoder {
@@ -38,6 +40,8 @@ impl ItemDecoder {
             trust: Trust::default(),
             paths: None,
             copy: Vec::new(),
+            #[cfg(target_arch = "x86_64")]
+            avx2: plugin_api::Avx2::detect(),
         }
     }
 
@@ -48,14 +52,24 @@ impl ItemDecoder {
         decoder
     }
 
+    /// A decoder that does without what only some processors have.
+    #[cfg(test)]
+    pub(crate) fn on_any_processor() -> Self {
+        Self {
+            #[cfg(target_arch = "x86_64")]
+            avx2: None,
+            ..Self::new()
+        }
+    }
+
     /// Takes items of a Scan with a SELECT list of these paths.
     pub(crate) fn flatten(&mut self, paths: Option<Paths>) {
         self.paths = paths;
     }
 
-    /// Forgets the columns beyond the first `n_columns`.
-    pub(crate) fn forget(&mut self, n_columns: usize) {
-        self.predictor.forget(n_columns);
+    /// Begins an attempt, with the first `n_columns` columns.
+    pub(crate) fn begin_attempt(&mut self, n_columns: usize) {
+        self.predictor.begin(n_columns);
     }
 
     /// Tries to add the item that `input` begins with without knowing its end; gives its length if that worked.
@@ -74,16 +88,33 @@ impl ItemDecoder {
         self.predict_flat(input, store)
     }
 
+    /// Chooses the code for the processor.
     #[inline]
     fn predict_flat(
         &mut self,
         input: &[u8],
         store: &mut Store,
     ) -> Result<Option<usize>, DecodeError> {
-        let length = self.predictor.decode(input, store.columns());
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = self.avx2 {
+            return avx2.run(
+                #[inline(always)]
+                || self.predict_with(avx2, input, store),
+            );
+        }
+        self.predict_with(Any, input, store)
+    }
+
+    #[inline(always)]
+    fn predict_with(
+        &mut self,
+        blocks: impl Blocks,
+        input: &[u8],
+        store: &mut Store,
+    ) -> Result<Option<usize>, DecodeError> {
+        let length = self.predictor.decode(blocks, input, store.columns());
         if length.is_some() {
-            let (row, cells) = self.predictor.row();
-            store.push(row, cells)?;
+            store.push(&self.predictor.row(input))?;
             self.trust.worked();
         }
         Ok(length)
@@ -168,12 +199,13 @@ impl ItemDecoder {
     fn decode_plainly(&mut self, item: &[u8], store: &mut Store) -> Result<(), DecodeError> {
         self.trust.failed();
         self.plain.decode(item, store.columns_mut())?;
-        let cells: &[Cell] = &self.plain.cells;
-        store.push(&self.plain.row, cells)?;
+        store.push(&self.plain.row())?;
+        self.predictor.forget_row();
         // What a first item teaches would be for nothing where it is the only one, as in many small jobs.
         if store.rows() > 1 {
             self.predictor.make_room(item.len());
-            self.predictor.learn_order(cells, store.columns());
+            self.predictor
+                .learn_order(&self.plain.cells, store.columns());
         }
         Ok(())
     }

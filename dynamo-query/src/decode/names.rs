@@ -8,28 +8,17 @@ use std::collections::HashSet;
 const FEW: usize = 16;
 
 /// Digests of the names seen so far.
+#[derive(Default)]
 pub(super) struct Names {
     few: [u32; FEW],
     n_few: usize,
-    more: HashSet<u32>,
+    more: Option<HashSet<u32>>,
 }
 
 impl Names {
-    pub(super) fn new() -> Self {
-        Self {
-            few: [0; FEW],
-            n_few: 0,
-            more: HashSet::new(),
-        }
-    }
-
-    /// Whether a name, with its quotes, is none of those before it. False also where that is not certain: one with escapes, or with the
-    /// digest of another.
+    /// Whether a name of this digest is none of those before it. False also where that is not certain: one with the digest of another.
     #[inline(always)]
-    pub(super) fn is_new(&mut self, name: &[u8]) -> bool {
-        let Some(digest) = digest(name) else {
-            return false;
-        };
+    pub(super) fn is_new(&mut self, digest: u32) -> bool {
         if self.few[..self.n_few].contains(&digest) {
             return false;
         }
@@ -39,19 +28,14 @@ impl Names {
                 self.n_few += 1;
                 true
             }
-            None => self.is_new_among_many(digest),
+            None => self.more.get_or_insert_default().insert(digest),
         }
-    }
-
-    #[inline(never)]
-    fn is_new_among_many(&mut self, digest: u32) -> bool {
-        self.more.insert(digest)
     }
 }
 
-/// A name's digest; `None` where it has escapes, so that the same name may be written in another way.
+/// The digest of a name with its quotes; `None` where it has escapes, so that the same name may be written in another way.
 #[inline(always)]
-fn digest(name: &[u8]) -> Option<u32> {
+pub(super) fn digest(name: &[u8]) -> Option<u32> {
     let mut digest = name.len() as u64;
     for piece in name.chunks(8) {
         let mut word = [0; 8];

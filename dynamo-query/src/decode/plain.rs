@@ -1,6 +1,6 @@
 //! The plain decoder: one item's JSON in, one row out, by way of serde. It says what is valid.
 //!
-//! A row is the item's cells in the order in which they came, `[cell,cell],`, with a [`Cell`] for each. Strings, names and
+//! A row is the item's cells in the order in which they came. Strings, names and
 //! base64 are copied with their escapes as sent; numbers with their digits. Nothing is kept that the next item does not overwrite.
 
 use std::borrow::Cow;
@@ -12,14 +12,14 @@ use serde::de::{
 };
 use serde_json::value::RawValue;
 
-use super::{Cell, DecodeError, Kinds, MAX_NESTING, malformed, number};
+use super::{Cell, DecodeError, Kinds, MAX_NESTING, Row, malformed, number};
 use crate::table::Columns;
 
 /// The plain decoder, with the row that it decoded last.
 #[derive(Debug, Default)]
 pub(crate) struct PlainDecoder {
-    /// The row's bytes: `[cell,cell],`.
-    pub(crate) row: Vec<u8>,
+    /// The bytes of the cells, each with a comma.
+    written: Vec<u8>,
     /// Where its cells lie, in the order in which they came.
     pub(crate) cells: Vec<Cell>,
     /// By column: the count of items when it last came, to find a name given twice.
@@ -28,12 +28,24 @@ pub(crate) struct PlainDecoder {
 }
 
 impl PlainDecoder {
-    /// Decodes one whole item into `row` and `cells`; names that are new become columns.
+    /// The row decoded last.
+    pub(crate) fn row(&self) -> Row<'_> {
+        Row {
+            item: &[],
+            written: &self.written,
+            cells: &self.cells,
+            n_bytes: self.written.len() - self.cells.len(),
+            is_all_item: false,
+            is_like_last: false,
+        }
+    }
+
+    /// Decodes one whole item into [`PlainDecoder::row`]; names that are new become columns.
     ///
     /// # Errors
     /// [`DecodeError::Malformed`], its position counted from the item's first byte.
     pub(crate) fn decode(&mut self, item: &[u8], columns: &mut Columns) -> Result<(), DecodeError> {
-        self.row.clear();
+        self.written.clear();
         self.cells.clear();
         self.n_items += 1;
         let mut why = None;
@@ -113,12 +125,11 @@ impl<'de> Visitor<'de> for ItemVisitor<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let PlainDecoder {
-            row,
+            written,
             cells,
             seen,
             n_items,
         } = self.decoder;
-        row.push(b'[');
         while let Some(Text(name)) = map.next_key()? {
             let column = self.columns.id(&name);
             if seen.len() <= column {
@@ -127,22 +138,21 @@ impl<'de> Visitor<'de> for ItemVisitor<'_> {
             if std::mem::replace(&mut seen[column], *n_items) == *n_items {
                 return Err(refuse(self.why, "an item has an attribute twice"));
             }
-            let start = row.len();
+            let start = written.len();
             let kinds = map.next_value_seed(Value {
-                out: row,
+                out: written,
                 depth: 0,
                 why: self.why,
             })?;
             cells.push(Cell {
                 column,
                 start,
-                end: row.len(),
+                length: written.len() - start,
                 kinds,
+                is_written: true,
             });
-            row.push(b',');
+            written.push(b',');
         }
-        close(row, b']');
-        row.push(b',');
         Ok(())
     }
 }

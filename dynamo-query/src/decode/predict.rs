@@ -2,145 +2,238 @@
 //!
 //! In: bytes that begin with an item. Out: its row, exactly as the plain decoder would write it, or `None`: the item is unlike the
 //! others, not written as DynamoDB writes it, or not all there. It never adds a column and never has the last word.
+//!
+//! Once some items had the same attributes, the next ones are expected to have just these: [`Predictor::usual`] compares and scans, and
+//! that is all. From the first attribute that differs on, [`Predictor::unusual`] reads the rest of the item, attribute by attribute.
 
-use super::block::{self, BLOCK};
-use super::cursor::Cursor;
-use super::{Cell, Kinds};
+use super::block::Blocks;
+use super::expected::{Expected, Type};
+use super::nested::{self, Nested, Shapes};
+use super::{BLOCK, Cell, Kinds, Row, scan};
 use crate::table::Columns;
 
-/// Rows up to this size; larger ones are few and go to the plain decoder.
-const MAX_ROW: usize = 1 << 20;
+/// Values that are written anew have so much room for an item; larger ones are few and go to the plain decoder.
+const MAX_ROOM: usize = 1 << 20;
 const MIN_ROOM: usize = 16 << 10;
+/// The room begins with this, which is the cell of every NULL.
+const NULL: &[u8] = b"null";
 /// No column is expected.
 const NONE: usize = usize::MAX;
+/// So many attributes after the expected one are looked at before the names of all are.
+const LOOK_AHEAD: usize = 2;
+/// Attributes are usual once so many items in a row had them…
+const MIN_ALIKE: u32 = 4;
+/// …and until so many in a row have others.
+const MAX_UNUSUAL: u32 = 16;
 
-/// A column as its attributes look on the wire.
+/// What is remembered of a column.
 #[derive(Debug)]
-struct Expected {
-    /// How it begins: the first bytes of `text`…
-    block: [u8; BLOCK],
-    /// …one bit for each of them.
-    mask: u32,
-    /// `"name":{"`. Empty where the name needs escapes: such a name is never expected.
-    text: Box<[u8]>,
+struct Attribute {
+    expected: Expected,
     /// The column that followed last time.
     next: usize,
-    /// The count of items when it last came.
+    /// The place of the maps in its values.
+    inner: usize,
+    /// What its values have been in this attempt.
+    kinds: Kinds,
+    /// The count of unlike items when it last came in one.
     seen: u64,
 }
 
-impl Expected {
-    fn new(name: &str) -> Self {
-        let is_plain = !name
-            .bytes()
-            .any(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
-        let text = if is_plain {
-            format!("\"{name}\":{{\"").into_bytes()
-        } else {
-            Vec::new()
-        };
-        let mut block = [0; BLOCK];
-        let n_first = text.len().min(BLOCK);
-        block[..n_first].copy_from_slice(&text[..n_first]);
-        Self {
-            block,
-            mask: u32::try_from((1_u64 << n_first) - 1).expect("a block has 32 bytes"),
-            text: text.into(),
-            next: NONE,
-            seen: 0,
-        }
-    }
+/// An attribute of the usual items, which come in this order.
+#[derive(Debug)]
+struct Usual {
+    expected: Expected,
+    column: usize,
+    inner: usize,
+}
 
-    /// Whether the attribute that comes next is this one; gives what follows its beginning.
-    #[inline(always)]
-    fn strip<'i>(&self, rest: &'i [u8]) -> Option<&'i [u8]> {
-        let block = *rest.first_chunk()?;
-        if block::equal(block, self.block) & self.mask != self.mask {
-            return None;
-        }
-        if self.text.len() > BLOCK || self.text.is_empty() {
-            return self.strip_long(rest);
-        }
-        rest.get(self.text.len()..)
-    }
-
-    #[inline(never)]
-    fn strip_long<'i>(&self, rest: &'i [u8]) -> Option<&'i [u8]> {
-        rest.strip_prefix(&*self.text)
-            .filter(|_| !self.text.is_empty())
-    }
+/// How far an item has been read.
+struct Progress<'i> {
+    rest: &'i [u8],
+    n_cells: usize,
+    n_bytes: usize,
+    /// Whether a column or a kind of value is not as in the row before.
+    is_unlike: bool,
 }
 
 /// The predicting decoder, with the row that it decoded last.
 #[derive(Debug)]
 pub(super) struct Predictor {
     /// By column.
-    expected: Vec<Expected>,
+    attributes: Vec<Attribute>,
     /// The column that an item began with last time.
     first: usize,
-    n_items: u64,
-    row: Vec<u8>,
+    usual: Vec<Usual>,
+    /// Whether the row decoded last has the usual columns.
+    is_usual: bool,
+    /// Items in a row with the same attributes, where none are usual; with others than usual, where some are.
+    n_in_a_row: u32,
+    /// Items whose attributes were not those of the item before.
+    n_unlike: u64,
+    values: Values,
     /// As many as there are columns, of which the first `n_cells` are the row's.
     cells: Vec<Cell>,
+    /// None if the last row that went to the table is not this one.
     n_cells: usize,
+    n_bytes: usize,
+    is_like_last: bool,
+}
+
+/// Values that a result does not have as they came.
+#[derive(Debug, Default)]
+struct Values {
+    room: Vec<u8>,
+    n_written: usize,
+    /// Whether some value of the item is here.
+    is_used: bool,
+    shapes: Shapes,
+}
+
+impl Values {
+    /// The value that `text` begins with: its first byte, there or in the room, its length, and how many bytes of `text` it takes. `at`
+    /// is the place of `text` in the item; whether a kind is new goes to `is_unlike`.
+    #[inline(always)]
+    fn value(
+        &mut self,
+        blocks: impl Blocks,
+        (of, inner): (Type, &mut usize),
+        (text, at): (&[u8], usize),
+        kinds: &mut Kinds,
+        is_unlike: &mut bool,
+    ) -> Option<(usize, usize, usize)> {
+        let length = match of {
+            Type::String | Type::Bytes => scan::string(blocks, text)?,
+            Type::Number => {
+                let (length, number) = scan::number(text)?;
+                *is_unlike |= kinds.add(number);
+                return Some((at, length, length + 1));
+            }
+            Type::Boolean => scan::boolean(text)?,
+            Type::Strings | Type::Binaries => scan::strings(blocks, text)?,
+            Type::Null => {
+                self.is_used = true;
+                return Some((0, NULL.len(), 0));
+            }
+            Type::List | Type::Map | Type::Numbers => {
+                self.is_used = true;
+                let start = self.n_written;
+                let inner = self.shapes.place(inner);
+                let mut nested = Nested {
+                    blocks,
+                    room: &mut self.room,
+                    n_written: start,
+                    shapes: &mut self.shapes,
+                };
+                let rest = nested.holder(text, of, inner, 0)?;
+                self.n_written = nested.n_written;
+                return Some((start, self.n_written - start, text.len() - rest.len()));
+            }
+        };
+        Some((at, length, length))
+    }
 }
 
 impl Predictor {
     pub(super) fn new() -> Self {
         Self {
-            expected: Vec::new(),
+            attributes: Vec::new(),
             first: NONE,
-            n_items: 0,
-            row: Vec::new(),
+            usual: Vec::new(),
+            is_usual: false,
+            n_in_a_row: 0,
+            n_unlike: 0,
+            values: Values::default(),
             cells: Vec::new(),
             n_cells: 0,
+            n_bytes: 0,
+            is_like_last: false,
         }
     }
 
     /// Decodes the item that `input` begins with; gives its length. The row is then in [`Predictor::row`].
-    #[inline]
-    pub(super) fn decode(&mut self, input: &[u8], columns: &Columns) -> Option<usize> {
-        if self.expected.len() < columns.len() {
-            self.learn_names(columns);
-        }
-        let mut row = std::mem::take(&mut self.row);
-        let cursor = Cursor {
+    #[inline(always)]
+    pub(super) fn decode(
+        &mut self,
+        blocks: impl Blocks,
+        input: &[u8],
+        columns: &Columns,
+    ) -> Option<usize> {
+        let n_last = std::mem::replace(&mut self.n_cells, 0);
+        self.values.n_written = NULL.len();
+        self.values.is_used = false;
+        let mut item = Progress {
             rest: input,
-            room: &mut row,
+            n_cells: 0,
+            n_bytes: 0,
+            is_unlike: false,
         };
-        let done = self.item(cursor, columns);
-        self.row = row;
-        let (n_left, n_row) = done?;
-        // Whole blocks are checked much faster than the bytes of a last one; what lies behind the row can only cost a second look.
-        let blocks = self.row.get(..n_row.next_multiple_of(2 * BLOCK))?;
-        if !blocks.is_ascii() {
-            std::str::from_utf8(&blocks[..n_row]).ok()?;
+        let is_usual = self.usual(blocks, input, &mut item)?;
+        if !is_usual {
+            blocks.run(
+                #[inline(always)]
+                || self.unusual(blocks, input, &mut item, columns),
+            )?;
         }
-        Some(input.len() - n_left)
+        self.is_like_last = !item.is_unlike && item.n_cells == n_last;
+        if !self.is_like_last && self.has_twice(item.n_cells) {
+            return None;
+        }
+        if is_usual {
+            self.n_in_a_row = 0;
+        } else {
+            self.learn_usual(item.n_cells, columns);
+        }
+        self.n_cells = item.n_cells;
+        self.n_bytes = item.n_bytes;
+        Some(input.len() - item.rest.len() + 2)
     }
 
-    /// Has room for the row of an item that long; a row is never longer than its item.
+    /// The row decoded last, of the item that `input` begins with.
+    #[inline(always)]
+    pub(super) fn row<'a>(&'a self, input: &'a [u8]) -> Row<'a> {
+        Row {
+            item: input,
+            written: &self.values.room,
+            cells: &self.cells[..self.n_cells],
+            n_bytes: self.n_bytes,
+            is_all_item: !self.values.is_used,
+            is_like_last: self.is_like_last,
+        }
+    }
+
+    /// Has room for the values of an item that long; they are never longer than on the wire.
     pub(super) fn make_room(&mut self, item: usize) {
-        let n_room = (item + 2 * BLOCK).next_multiple_of(MIN_ROOM).min(MAX_ROW);
-        if self.row.len() < n_room {
-            self.row = vec![0; n_room];
+        let n_room = (item + 2 * BLOCK).next_multiple_of(MIN_ROOM).min(MAX_ROOM);
+        let room = &mut self.values.room;
+        if room.len() < n_room {
+            *room = vec![0; n_room];
+            room[..NULL.len()].copy_from_slice(NULL);
         }
     }
 
-    /// The bytes that begin with the row decoded last, `[cell,cell],`, and its cells.
-    pub(super) fn row(&self) -> (&[u8], &[Cell]) {
-        (&self.row, &self.cells[..self.n_cells])
-    }
-
-    /// Forgets the columns beyond the first `n_columns`.
-    pub(super) fn forget(&mut self, n_columns: usize) {
-        self.expected.truncate(n_columns);
-        let next = self.expected.iter_mut().map(|expected| &mut expected.next);
+    /// Begins an attempt, with the first `n_columns` columns.
+    pub(super) fn begin(&mut self, n_columns: usize) {
+        self.n_cells = 0;
+        self.is_usual = false;
+        if self.attributes.len() > n_columns {
+            self.attributes.truncate(n_columns);
+            self.usual.clear();
+        }
+        for attribute in &mut self.attributes {
+            attribute.kinds = Kinds::NONE;
+        }
+        let next = self.attributes.iter_mut().map(|of| &mut of.next);
         for column in next.chain([&mut self.first]) {
             if *column >= n_columns {
                 *column = NONE;
             }
         }
+    }
+
+    /// Another row went to the table than the one decoded last.
+    pub(super) fn forget_row(&mut self) {
+        self.n_cells = 0;
     }
 
     /// Expects the attributes in the order of these cells from now on.
@@ -155,89 +248,233 @@ impl Predictor {
 
     #[inline(never)]
     fn learn_names(&mut self, columns: &Columns) {
-        for id in self.expected.len()..columns.len() {
-            self.expected.push(Expected::new(columns.name(id)));
+        self.make_room(0);
+        for id in self.attributes.len()..columns.len() {
+            self.attributes.push(Attribute {
+                expected: Expected::new("", columns.name(id), Type::String),
+                next: NONE,
+                inner: nested::NONE,
+                kinds: Kinds::NONE,
+                seen: 0,
+            });
         }
-        let none = Cell {
-            column: 0,
-            start: 0,
-            end: 0,
-            kinds: Kinds::NONE,
-        };
-        self.cells.resize(columns.len(), none);
+        self.cells.resize(columns.len(), new_cell(NONE, Type::Null));
     }
 
     /// The column expected after another, or first.
     fn next(&mut self, last: usize) -> &mut usize {
-        match self.expected.get_mut(last) {
-            Some(expected) => &mut expected.next,
+        match self.attributes.get_mut(last) {
+            Some(attribute) => &mut attribute.next,
             None => &mut self.first,
         }
     }
 
-    /// Reads an item; gives the number of bytes behind it and the row's length.
-    #[inline(always)]
-    fn item(&mut self, mut cursor: Cursor<'_, '_>, columns: &Columns) -> Option<(usize, usize)> {
-        let n_room = cursor.room.len();
-        self.n_items += 1;
-        cursor.expect(b"{")?;
-        cursor.put(b"[")?;
-        let mut last = NONE;
-        let mut column = self.first;
-        let mut n_cells = 0;
-        loop {
-            let mut rest = self
-                .expected
-                .get(column)
-                .and_then(|expected| expected.strip(cursor.rest));
-            if rest.is_none() {
-                column = self.unexpected(cursor.rest, last, columns)?;
-                rest = self.expected[column].strip(cursor.rest);
+    /// Whether a column comes twice among the first cells. One that was checked so has it for all rows that are like it.
+    #[inline(never)]
+    fn has_twice(&mut self, n_cells: usize) -> bool {
+        self.n_unlike += 1;
+        for cell in &self.cells[..n_cells] {
+            let seen = &mut self.attributes[cell.column].seen;
+            if std::mem::replace(seen, self.n_unlike) == self.n_unlike {
+                return true;
             }
-            cursor.rest = rest?;
-            let start = n_room - cursor.room.len();
-            let kinds = cursor.value(0)?;
-            let end = n_room - cursor.room.len();
-            *self.cells.get_mut(n_cells)? = Cell {
-                column,
-                start,
-                end,
-                kinds,
-            };
-            n_cells += 1;
-            let expected = self.expected.get_mut(column)?;
-            if std::mem::replace(&mut expected.seen, self.n_items) == self.n_items {
-                return None;
-            }
-            if cursor.expect(b"},").is_none() {
-                break;
-            }
-            cursor.put(b",")?;
-            last = column;
-            column = expected.next;
         }
-        cursor.expect(b"}}")?;
-        cursor.put(b"],")?;
-        self.n_cells = n_cells;
-        Some((cursor.rest.len(), n_room - cursor.room.len()))
+        false
     }
 
-    /// The column of an attribute that is not the expected one: the one expected after that, or any.
-    #[inline(never)]
-    fn unexpected(&mut self, rest: &[u8], last: usize, columns: &Columns) -> Option<usize> {
-        // One that is often absent must not be forgotten when it is: what follows it is expected next.
-        let absent = *self.next(last);
-        let after = self.expected.get(absent).map_or(NONE, |absent| absent.next);
-        if self
-            .expected
-            .get(after)
-            .is_some_and(|after| after.strip(rest).is_some())
-        {
-            return Some(after);
+    /// Reads the item's attributes as far as they are the usual ones; whether that was all of it.
+    #[inline(always)]
+    fn usual<'i>(
+        &mut self,
+        blocks: impl Blocks,
+        input: &'i [u8],
+        item: &mut Progress<'i>,
+    ) -> Option<bool> {
+        if self.usual.is_empty() {
+            return Some(false);
         }
+        if !self.is_usual {
+            item.is_unlike = true;
+            self.is_usual = true;
+            for (cell, usual) in self.cells.iter_mut().zip(&self.usual) {
+                *cell = new_cell(usual.column, usual.expected.of);
+            }
+        }
+        let n_usual = self.usual.len();
+        let mut cells = self.cells.iter_mut();
+        let mut left = self.usual.iter_mut();
+        item.n_cells = loop {
+            let n_left = left.len();
+            let next = left.next();
+            let Some(usual) = next.filter(|next| next.expected.begins(blocks, item.rest)) else {
+                break n_usual - n_left;
+            };
+            let text = item.rest.get(usual.expected.length..)?;
+            let cell = cells.next()?;
+            let n_read;
+            (cell.start, cell.length, n_read) = self.values.value(
+                blocks,
+                (usual.expected.of, &mut usual.inner),
+                (text, input.len() - text.len()),
+                &mut cell.kinds,
+                &mut item.is_unlike,
+            )?;
+            item.rest = text.get(n_read..)?;
+            item.n_bytes += cell.length;
+        };
+        Some(item.n_cells == n_usual && item.rest.starts_with(b"}}"))
+    }
+
+    /// Reads the rest of an item whose first attributes have been read.
+    #[inline(always)]
+    fn unusual<'i>(
+        &mut self,
+        blocks: impl Blocks,
+        input: &'i [u8],
+        item: &mut Progress<'i>,
+        columns: &Columns,
+    ) -> Option<()> {
+        if self.attributes.len() < columns.len() {
+            self.learn_names(columns);
+        }
+        let mut last = match item.n_cells.checked_sub(1) {
+            Some(last) => self.cells.get(last)?.column,
+            None => NONE,
+        };
+        // Until it is certain that the cells are as `usual` leaves them.
+        let mut is_usual = std::mem::take(&mut self.is_usual);
+        loop {
+            let before = if last == NONE { &b"{"[..] } else { b"}," };
+            let Some(rest) = item.rest.strip_prefix(before) else {
+                break;
+            };
+            let mut column = *self.next(last);
+            let expected = self.attributes.get(column).map(|known| &known.expected);
+            let text = match expected.filter(|expected| expected.begins(blocks, rest)) {
+                Some(expected) => rest.get(expected.length..)?,
+                None => {
+                    let text;
+                    (column, text) = self.unexpected(blocks, rest, last, columns)?;
+                    text
+                }
+            };
+            let attribute = self.attributes.get_mut(column)?;
+            let of = attribute.expected.of;
+            let usual = self.usual.get(item.n_cells);
+            is_usual &=
+                usual.is_some_and(|usual| usual.column == column && usual.expected.of == of);
+            let cell = self.cells.get_mut(item.n_cells)?;
+            item.is_unlike |= cell.column != column;
+            *cell = new_cell(column, of);
+            let n_read;
+            (cell.start, cell.length, n_read) = self.values.value(
+                blocks,
+                (of, &mut attribute.inner),
+                (text, input.len() - text.len()),
+                &mut cell.kinds,
+                &mut false,
+            )?;
+            item.rest = text.get(n_read..)?;
+            item.is_unlike |= attribute.kinds.add(cell.kinds);
+            item.n_bytes += cell.length;
+            item.n_cells += 1;
+            last = column;
+        }
+        self.is_usual = is_usual;
+        item.rest.starts_with(b"}}").then_some(())
+    }
+
+    /// What is usual changes with an item that was not: attributes become usual, or others.
+    fn learn_usual(&mut self, n_cells: usize, columns: &Columns) {
+        if !self.usual.is_empty() {
+            self.n_in_a_row += 1;
+            if self.n_in_a_row == MAX_UNUSUAL {
+                self.usual.clear();
+                self.n_in_a_row = 0;
+            }
+            return;
+        }
+        self.n_in_a_row = if self.is_like_last {
+            self.n_in_a_row + 1
+        } else {
+            0
+        };
+        if self.n_in_a_row == MIN_ALIKE {
+            self.n_in_a_row = 0;
+            self.is_usual = true;
+            self.usual.extend(
+                self.cells[..n_cells]
+                    .iter()
+                    .enumerate()
+                    .map(|(place, cell)| {
+                        let before = if place == 0 { "{" } else { "}," };
+                        let attribute = &self.attributes[cell.column];
+                        Usual {
+                            expected: Expected::new(
+                                before,
+                                columns.name(cell.column),
+                                attribute.expected.of,
+                            ),
+                            column: cell.column,
+                            inner: attribute.inner,
+                        }
+                    }),
+            );
+        }
+    }
+
+    /// The attribute that comes where another was expected: one of those after it, or any, and that with a value of another type.
+    #[inline(always)]
+    fn unexpected<'i>(
+        &mut self,
+        blocks: impl Blocks,
+        rest: &'i [u8],
+        last: usize,
+        columns: &Columns,
+    ) -> Option<(usize, &'i [u8])> {
+        // One that is often absent must not be forgotten when it is: what follows it is expected next.
+        let mut column = *self.next(last);
+        for _ in 0..LOOK_AHEAD {
+            let Some(absent) = self.attributes.get(column) else {
+                break;
+            };
+            column = absent.next;
+            if let Some(Attribute { expected, .. }) = self.attributes.get(column)
+                && expected.begins(blocks, rest)
+            {
+                return Some((column, rest.get(expected.length..)?));
+            }
+        }
+        self.any(rest, last, columns)
+    }
+
+    /// The attribute whatever it is, which is then the one expected here.
+    #[inline(never)]
+    fn any<'i>(
+        &mut self,
+        rest: &'i [u8],
+        last: usize,
+        columns: &Columns,
+    ) -> Option<(usize, &'i [u8])> {
         let name = rest.strip_prefix(b"\"")?;
         let column = columns.find(&name[..memchr::memchr(b'"', name)?])?;
         *self.next(last) = column;
-        Some(column)
+        let value = self
+            .attributes
+            .get_mut(column)?
+            .expected
+            .strip_any_type(rest)?;
+        Some((column, value))
+    }
+}
+
+/// The cell of a value that is still to be read.
+fn new_cell(column: usize, of: Type) -> Cell {
+    Cell {
+        column,
+        start: 0,
+        length: 0,
+        kinds: of.kinds(),
+        is_written: of.is_written(),
     }
 }

@@ -61,7 +61,11 @@ fn round(seed: u64) -> (usize, usize) {
 
     let plain = run(table().without_prediction(), &pages, || usize::MAX);
     for most in [usize::MAX, 4000, 300, 40, 1] {
-        let predicted = run(table(), &pages, || match most {
+        let table = match most {
+            300 => table().on_any_processor(),
+            _ => table(),
+        };
+        let predicted = run(table, &pages, || match most {
             usize::MAX => most,
             _ => 1 + random.below(most),
         });

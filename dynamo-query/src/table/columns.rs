@@ -26,7 +26,8 @@ pub(crate) struct Columns {
     names: Vec<Arc<str>>,
     /// By id.
     kinds: Vec<Kinds>,
-    ids: HashMap<Arc<str>, usize>,
+    /// By name.
+    ids: HashMap<Arc<[u8]>, usize>,
     /// Ids in the order of the result.
     order: Vec<usize>,
     /// How many of them the SELECT list fixed.
@@ -60,7 +61,7 @@ impl Columns {
             committed: Committed::default(),
         };
         for name in listed {
-            if !columns.ids.contains_key(name.as_str()) {
+            if !columns.ids.contains_key(name.as_bytes()) {
                 columns.insert(&name, columns.order.len());
                 columns.n_listed += 1;
             }
@@ -71,7 +72,7 @@ impl Columns {
 
     /// The id of a name, which becomes a column if it is none yet.
     pub(crate) fn id(&mut self, name: &str) -> usize {
-        if let Some(&id) = self.ids.get(name) {
+        if let Some(&id) = self.ids.get(name.as_bytes()) {
             return id;
         }
         let place = if self.appends {
@@ -139,7 +140,7 @@ impl Columns {
         let id = self.names.len();
         let name: Arc<str> = name.into();
         self.min_entry_bytes += ENTRY_FRAME + json_length(&name) + SHORTEST_TYPE;
-        self.ids.insert(Arc::clone(&name), id);
+        self.ids.insert(Arc::clone(&name).into(), id);
         self.names.push(name);
         self.kinds.push(Kinds::NONE);
         self.order.insert(place, id);
@@ -148,7 +149,7 @@ impl Columns {
 
     /// The id of a name that is a column already.
     pub(crate) fn find(&self, name: &[u8]) -> Option<usize> {
-        self.ids.get(std::str::from_utf8(name).ok()?).copied()
+        self.ids.get(name).copied()
     }
 
     /// A column's name.
@@ -216,7 +217,7 @@ impl Columns {
         self.min_entry_bytes = self.committed.min_entry_bytes;
         if self.names.len() > self.kinds.len() {
             for name in self.names.drain(self.kinds.len()..) {
-                self.ids.remove(&name);
+                self.ids.remove(name.as_bytes());
             }
             self.order.clone_from(&self.committed.order);
         }

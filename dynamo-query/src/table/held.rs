@@ -6,77 +6,67 @@
 //! [`Store::append`]: super::Store::append
 
 use super::Store;
-use crate::decode::{Cell, DecodeError, Kinds};
+use super::layout::copy;
+use crate::decode::{BLOCK, Cell, DecodeError, Kinds, Row};
 
 /// A column that the table has not been asked for yet.
 const UNKNOWN: usize = usize::MAX;
-/// What a row without cells looks like.
-const EMPTY_ROW: &[u8] = b"[],";
 
 /// The rows of a page.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    rows: Vec<Row>,
-    bytes: Vec<u8>,
+    /// By row: one past its last cell.
+    rows: Vec<usize>,
     cells: Vec<HeldCell>,
+    /// The bytes of the cells, each with a comma; the last of them are room for a block.
+    bytes: Vec<u8>,
+    n_bytes: usize,
     /// By column of the page: the column of the table that it is added to.
     columns: Vec<usize>,
-}
-
-/// Where a row ends.
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    end: usize,
-    end_of_cells: usize,
 }
 
 /// A [`Cell`] in half the room: a page of one-letter attributes has hundreds of thousands.
 #[derive(Debug, Clone, Copy)]
 struct HeldCell {
     column: u32,
-    start: u32,
-    end: u32,
+    length: u32,
     kinds: Kinds,
 }
 
 impl Held {
-    /// Adds a row: `row` begins with `[cell,…],`.
+    /// Adds a row.
     ///
     /// # Errors
     /// [`DecodeError::TooLarge`] where the page alone is larger than the result may be.
-    pub(super) fn push(
-        &mut self,
-        row: &[u8],
-        cells: &[Cell],
-        max_bytes: u64,
-    ) -> Result<(), DecodeError> {
-        let row = match cells.last() {
-            Some(last) => &row[..last.end + 2],
-            None => EMPTY_ROW,
-        };
-        if (self.bytes.len() + row.len()) as u64 > max_bytes {
+    pub(super) fn push(&mut self, row: &Row<'_>, max_bytes: u64) -> Result<(), DecodeError> {
+        let end = self.n_bytes + row.n_bytes + row.cells.len();
+        if end as u64 > max_bytes {
             return Err(DecodeError::TooLarge { limit: max_bytes });
         }
-        self.bytes.extend_from_slice(row);
+        if self.bytes.len() < end + BLOCK {
+            self.bytes
+                .resize((2 * self.bytes.len()).max(end + BLOCK), 0);
+        }
+        let mut room = &mut self.bytes[self.n_bytes..];
         // No item has four billion bytes or attributes: the decoder refuses far smaller ones.
         let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        self.cells.extend(cells.iter().map(|cell| HeldCell {
-            column: narrow(cell.column),
-            start: narrow(cell.start),
-            end: narrow(cell.end),
-            kinds: cell.kinds,
-        }));
-        self.rows.push(Row {
-            end: self.bytes.len(),
-            end_of_cells: self.cells.len(),
-        });
+        for cell in row.cells {
+            copy(&mut room, row.bytes(cell), cell.length);
+            self.cells.push(HeldCell {
+                column: narrow(cell.column),
+                length: narrow(cell.length),
+                kinds: cell.kinds,
+            });
+        }
+        self.n_bytes = end;
+        self.rows.push(self.cells.len());
         Ok(())
     }
 
     /// Forgets the rows of an attempt.
     pub(super) fn clear(&mut self) {
         self.rows.clear();
-        self.bytes.clear();
+        self.n_bytes = 0;
         self.cells.clear();
     }
 }
@@ -94,22 +84,34 @@ impl Store {
         held.columns.resize(names.len(), UNKNOWN);
         let (mut start, mut first_cell) = (0, 0);
         let mut cells = Vec::new();
-        for row in &held.rows {
+        for &end_of_cells in &held.rows {
             cells.clear();
-            for cell in &held.cells[first_cell..row.end_of_cells] {
+            let (of_row, mut n_bytes) = (start, 0);
+            for cell in &held.cells[first_cell..end_of_cells] {
                 let here = cell.column as usize;
                 if held.columns[here] == UNKNOWN {
                     held.columns[here] = self.columns.id(names.name(here));
                 }
+                let length = cell.length as usize;
                 cells.push(Cell {
                     column: held.columns[here],
-                    start: cell.start as usize,
-                    end: cell.end as usize,
+                    start: start - of_row,
+                    length,
                     kinds: cell.kinds,
+                    is_written: true,
                 });
+                n_bytes += length;
+                start += length + 1;
             }
-            self.push(&held.bytes[start..row.end], &cells)?;
-            (start, first_cell) = (row.end, row.end_of_cells);
+            self.push(&Row {
+                item: &[],
+                written: &held.bytes[of_row..],
+                cells: &cells,
+                n_bytes,
+                is_all_item: false,
+                is_like_last: false,
+            })?;
+            first_cell = end_of_cells;
         }
         held.clear();
         Ok(())

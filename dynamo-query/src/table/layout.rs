@@ -3,7 +3,7 @@
 //! In: cells in the order of the wire. Out: `[cell,…],` in the order of the result, a missing cell as `null`. The plan of the last
 //! row is kept, since rows with the same attributes mostly come one after another.
 
-use crate::decode::{BLOCK, Cell, copy_block};
+use crate::decode::{BLOCK, Cell, Row};
 
 /// `null` and the comma beside it.
 pub(super) const PADDING: usize = 5;
@@ -11,85 +11,80 @@ pub(super) const PADDING: usize = 5;
 const MISSING: usize = usize::MAX;
 
 /// How rows with certain attributes are written.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Layout {
+    /// Whether there has been a row.
+    is_planned: bool,
     /// The columns of the row's cells, in the order of the wire.
     columns: Vec<usize>,
+    /// By column: its place in the result.
+    places: Vec<usize>,
     /// By place in the result: which of the cells goes there.
     sources: Vec<usize>,
-    /// The wire has the very order of the result, and nothing is missing.
-    is_same: bool,
 }
 
 impl Layout {
-    /// The plan for no cells in no columns.
-    pub(super) fn new() -> Self {
-        Self {
-            columns: Vec::new(),
-            sources: Vec::new(),
-            is_same: true,
-        }
+    /// Whether a row like the last one can be written.
+    #[inline(always)]
+    pub(super) fn fits(&self, row: &Row<'_>) -> bool {
+        row.is_like_last && self.is_planned
     }
 
     /// Plans for rows with these cells in a table whose columns have this order.
-    #[inline]
     pub(super) fn fit(&mut self, cells: &[Cell], order: &[usize]) {
-        let same_columns = || {
-            cells
-                .iter()
-                .map(|cell| cell.column)
-                .eq(self.columns.iter().copied())
-        };
-        if self.sources.len() != order.len() || !same_columns() {
-            self.plan(cells, order);
+        let columns = cells.iter().map(|cell| cell.column);
+        let is_same = self.sources.len() == order.len();
+        self.is_planned = true;
+        if is_same && columns.clone().eq(self.columns.iter().copied()) {
+            return;
         }
-    }
-
-    #[inline(never)]
-    fn plan(&mut self, cells: &[Cell], order: &[usize]) {
+        if !is_same {
+            self.places.resize(order.len(), 0);
+            for (place, &column) in order.iter().enumerate() {
+                self.places[column] = place;
+            }
+        }
         self.columns.clear();
-        self.columns.extend(cells.iter().map(|cell| cell.column));
-        let mut source_of = vec![MISSING; order.len()];
-        for (index, &column) in self.columns.iter().enumerate() {
-            source_of[column] = index;
-        }
+        self.columns.extend(columns);
         self.sources.clear();
-        self.sources
-            .extend(order.iter().map(|&column| source_of[column]));
-        self.is_same = self.sources.iter().copied().eq(0..cells.len());
+        self.sources.resize(order.len(), MISSING);
+        for (index, &column) in self.columns.iter().enumerate() {
+            self.sources[self.places[column]] = index;
+        }
     }
 
     /// The bytes that [`Layout::write`] will add.
-    #[inline]
-    pub(super) fn row_length(&self, cells: &[Cell]) -> usize {
-        let n_missing = self.sources.len() - cells.len();
-        match cells.last() {
-            // The closing bracket and the comma follow the last cell.
-            Some(last) => last.end + 2 + n_missing * PADDING,
-            // No comma between nothing and the first null.
-            None => (3 + n_missing * PADDING) - usize::from(n_missing > 0),
-        }
+    #[inline(always)]
+    pub(super) fn row_length(&self, row: &Row<'_>) -> usize {
+        let n_columns = self.sources.len();
+        let n_missing = n_columns - row.cells.len();
+        // Each cell has a comma or the closing bracket behind it.
+        let cells = row.n_bytes + n_columns.max(1) + n_missing * (PADDING - 1);
+        cells + 2
     }
 
-    /// Writes the row that the bytes of `row` begin with to the front of `room`, which must be longer by a [`BLOCK`] at least: what
-    /// lies behind the row is then anything.
-    #[inline]
-    pub(super) fn write(&self, row: &[u8], cells: &[Cell], room: &mut [u8]) {
-        let length = self.row_length(cells);
-        if self.is_same {
-            room[..length].copy_from_slice(&row[..length]);
-            return;
+    /// Writes a row to the front of `room`, which must be longer by a [`BLOCK`] at least: what lies behind the row is then anything. Its
+    /// length is that of [`Layout::row_length`].
+    #[inline(always)]
+    pub(super) fn write(&self, row: &Row<'_>, room: &mut [u8], length: usize, separator: u8) {
+        if row.is_all_item {
+            self.write_cells(row.cells, |cell| &row.item[cell.start..], room);
+        } else {
+            self.write_cells(row.cells, |cell| row.bytes(cell), room);
         }
-        let mut rest = &mut *room;
+        room[length - 2..length].copy_from_slice(&[b']', separator]);
+    }
+
+    #[inline(always)]
+    fn write_cells<'r>(&self, cells: &[Cell], bytes: impl Fn(&Cell) -> &'r [u8], room: &mut [u8]) {
+        let mut rest = room;
         put(&mut rest, b"[");
         for &source in &self.sources {
             match cells.get(source) {
-                Some(cell) => copy(&mut rest, row, cell),
+                Some(cell) => copy(&mut rest, bytes(cell), cell.length),
                 None => put(&mut rest, b"null,"),
             }
         }
-        room[length - 2] = b']';
-        room[length - 1] = b',';
     }
 }
 
@@ -102,15 +97,20 @@ fn put<const N: usize>(room: &mut &mut [u8], text: &[u8; N]) {
     }
 }
 
-/// Copies a cell and puts a comma behind it; a short cell as a whole block, where there is one, which is faster than its exact length.
+/// Copies the cell that `bytes` begin with and puts a comma behind it; a short one as a whole block, where there is one, which is faster
+/// than its exact length.
 #[inline(always)]
-fn copy(room: &mut &mut [u8], row: &[u8], cell: &Cell) {
-    let length = cell.end - cell.start;
+pub(super) fn copy(room: &mut &mut [u8], bytes: &[u8], length: usize) {
     let place = std::mem::take(room);
-    if length >= BLOCK || !copy_block(place, &row[cell.start..]) {
-        copy_exactly(place, &row[cell.start..cell.end]);
+    if length <= BLOCK
+        && let Some(block) = bytes.first_chunk::<BLOCK>()
+        && let Some(start) = place.first_chunk_mut::<{ BLOCK + 1 }>()
+    {
+        start[..BLOCK].copy_from_slice(block);
+        start[length] = b',';
+    } else {
+        copy_exactly(place, &bytes[..length]);
     }
-    place[length] = b',';
     *room = &mut place[length + 1..];
 }
 
@@ -118,4 +118,5 @@ fn copy(room: &mut &mut [u8], row: &[u8], cell: &Cell) {
 #[inline(never)]
 fn copy_exactly(place: &mut [u8], cell: &[u8]) {
     place[..cell.len()].copy_from_slice(cell);
+    place[cell.len()] = b',';
 }

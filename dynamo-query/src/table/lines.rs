@@ -76,7 +76,7 @@ impl Store {
             }
             let batches = self.segments.iter().map(|segment| segment.n_columns);
             self.columns.order_by_appearance(batches);
-            self.layout = Layout::new();
+            self.layout = Layout::default();
             self.separator = b'\n';
         }
         lines.is_flowing

@@ -10,7 +10,7 @@ use super::Columns;
 use super::held::Held;
 use super::layout::{Layout, PADDING};
 use super::lines::Lines;
-use crate::decode::{BLOCK, Cell, DecodeError};
+use crate::decode::{BLOCK, DecodeError, Row};
 
 /// No document is smaller around its column entries, each counted with a comma (hence one bracket less here), and its rows.
 const MIN_FRAME: u64 = r#"{"columns":],"data":[],"stats":{"rows":0,"pages":0,"items_evaluated":null,"requests":0,"retries":0,"consumed_capacity_units":0.0,"wire_bytes":0,"elapsed_ms":0,"truncated":true,"next_token":null,"segments":0,"waited_ms":0}}"#.len() as u64;
@@ -101,7 +101,7 @@ impl Store {
             rows_before: 0,
             limit: limit.unwrap_or(u64::MAX),
             max_result_bytes,
-            layout: Layout::new(),
+            layout: Layout::default(),
             lines: None,
             separator: b',',
         }
@@ -165,40 +165,45 @@ impl Store {
         }
     }
 
-    /// Adds a row: `row` begins with `[cell,…],` in the order of `cells`, which hold each column at most once.
+    /// Adds a row.
     ///
     /// # Errors
     /// [`DecodeError::TooLarge`] where the document is now certain to be, [`DecodeError::OutOfMemory`].
-    #[inline]
-    pub(crate) fn push(&mut self, row: &[u8], cells: &[Cell]) -> Result<(), DecodeError> {
+    #[inline(always)]
+    pub(crate) fn push(&mut self, row: &Row<'_>) -> Result<(), DecodeError> {
         if let Some(held) = &mut self.held {
             self.now.rows += 1;
-            return held.push(row, cells, self.max_result_bytes);
+            return held.push(row, self.max_result_bytes);
         }
-        let n_columns = self.columns.len();
-        if self
-            .segments
-            .last()
-            .is_none_or(|segment| segment.n_columns != n_columns)
-        {
-            self.open_segment(n_columns);
+        if !self.layout.fits(row) {
+            self.fit(row);
         }
-        self.layout.fit(cells, self.columns.order());
-        let length = self.layout.row_length(cells);
+        let length = self.layout.row_length(row);
         self.check_size(length)?;
         let start = self.gap + self.now.bytes;
-        // Rows are written in whole blocks.
+        // Cells are written in whole blocks.
         if self.buffer.len() < start + length + BLOCK {
             self.make_room(start + length + BLOCK)?;
         }
-        self.layout.write(row, cells, &mut self.buffer[start..]);
-        self.buffer[start + length - 1] = self.separator;
-        for cell in cells {
-            self.columns.see(cell.column, cell.kinds);
-        }
+        self.layout
+            .write(row, &mut self.buffer[start..], length, self.separator);
         self.now.bytes += length;
         self.now.rows += 1;
         Ok(())
+    }
+
+    /// Takes a row that is not like the last: there may be new columns, other cells and other kinds of values.
+    #[inline(never)]
+    fn fit(&mut self, row: &Row<'_>) {
+        let n_columns = self.columns.len();
+        let n_before = self.segments.last().map(|segment| segment.n_columns);
+        if n_before != Some(n_columns) {
+            self.open_segment(n_columns);
+        }
+        self.layout.fit(row.cells, self.columns.order());
+        for cell in row.cells {
+            self.columns.see(cell.column, cell.kinds);
+        }
     }
 
     /// Begins a new segment: columns were added since the last row, or this is the first.
@@ -302,7 +307,7 @@ impl Store {
             held.clear();
         }
         // Ids may come to mean other names.
-        self.layout = Layout::new();
+        self.layout = Layout::default();
         self.now = self.committed;
         self.rows_before = self.now.rows;
         self.segments.truncate(self.now.n_segments);
