@@ -149,10 +149,6 @@ pub(crate) struct Abandon(Option<PathBuf>);
 impl Abandon {
     /// Removes it, so that the old file stays, and ends the process as an interrupted one. For an interrupt while rows are written: the
     /// main thread may be waiting for a reader that does not read.
-    #[expect(
-        clippy::exit,
-        reason = "nothing is left to be done, and the main thread may not be able to"
-    )]
     pub(crate) fn and_leave(self) -> ! {
         if let Some(path) = self.0 {
             // Nobody is left to be told.
