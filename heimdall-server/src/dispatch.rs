@@ -227,11 +227,16 @@ impl Dispatch {
                 traceparent,
                 ..self.record(&submission, &id, user, &pair)
             });
-            self.store
-                .put(Put::record(Arc::clone(&job)))
-                .await
-                .map_err(|error| about(self.storage.store_failed(&error)))?;
-            self.enqueue(&job);
+            // A task of its own: what is on disk waits for a worker, also where the caller hangs up meanwhile and drops this future.
+            let (dispatch, accepted) = (Arc::clone(self), Arc::clone(&job));
+            let accepting = tokio::spawn(async move {
+                let stored = dispatch.store.put(Put::record(Arc::clone(&accepted)));
+                stored.await.map(|()| dispatch.enqueue(&accepted))
+            });
+            match accepting.await {
+                Ok(stored) => stored.map_err(|error| about(self.storage.store_failed(&error)))?,
+                Err(_) => return Err(about(HostError::internal("the job's task panicked"))),
+            }
             Ok(Submitted::Queued(job))
         }
     }
@@ -275,15 +280,20 @@ impl Dispatch {
             return Err(not_cancellable(id, Some(job.status)));
         }
         if self.jobs().queue.remove(&job.user, id) {
-            let job = Job {
+            let cancelled = Arc::new(Job {
                 status: JobStatus::Canceled,
                 canceled_by: Some(by.to_owned()),
                 updated_at: now(),
-                ..job
-            };
-            self.log_end(&job, "CANCELED", 0.0, None, &Default::default());
-            let put = self.store.put(Put::record(Arc::new(job)));
-            return put.await.map_err(|error| store_failed(&error));
+                ..job.clone()
+            });
+            let put = self.store.put(Put::record(Arc::clone(&cancelled)));
+            if let Err(error) = put.await {
+                // It still waits, as its record says.
+                self.enqueue(&job);
+                return Err(self.storage.store_failed(&error));
+            }
+            self.log_end(&cancelled, "CANCELED", 0.0, None, &Default::default());
+            return Ok(());
         }
         // It went from waiting to running, or from running to its end, between the two looks.
         let active = self.jobs().active.get(id).cloned();

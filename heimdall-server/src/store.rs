@@ -73,6 +73,16 @@ pub enum StoreError {
         /// In this host.
         known: i64,
     },
+    /// A result's file is not the one that was stored.
+    #[error("{path} has {found} bytes, the result had {stored}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// How long it is.
+        found: u64,
+        /// How long it was.
+        stored: u64,
+    },
     /// What a plugin answered after its rows does not fit them.
     #[error("the answer does not fit the rows: {0}")]
     Answer(String),
@@ -213,6 +223,17 @@ impl Store {
     /// # Errors
     /// The disk refuses; the store is as if nothing had been asked.
     pub fn put(&self, put: Put) -> impl Future<Output = Result<(), StoreError>> + use<> {
+        self.put_shared(Arc::new(put))
+    }
+
+    /// As [`Store::put`], for a record that may have to be put again.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn put_shared(
+        &self,
+        put: Arc<Put>,
+    ) -> impl Future<Output = Result<(), StoreError>> + use<> {
         self.writer.put(put)
     }
 
@@ -296,7 +317,7 @@ impl Store {
                 let lines = self.files.read_lines(seq, &about)?;
                 Ok(Some(StoredResult::Lines(Box::new(lines))))
             }
-            Some((Some(_), None, None)) => self.files.read(seq).map(Some),
+            Some((Some(bytes), None, None)) => self.files.read(seq, bytes).map(Some),
             _ => Ok(None),
         }
     }

@@ -20,7 +20,7 @@ use harness_tests::{
 };
 use serde_json::{Value, json};
 
-const CONFIG: &str = "
+pub(crate) const CONFIG: &str = "
 server: {addr: '127.0.0.1:0'}
 plugin_directory: ./plugins
 jobs_directory: ./jobs
@@ -29,19 +29,24 @@ pool: {size: 2}
 commands:
 - {name: sync, plugin: dynamo, is_sync: true, tags: ['type:sync'], cluster_tags: ['type:dynamodb']}
 - {name: async, plugin: dynamo, tags: ['type:async'], cluster_tags: ['type:dynamodb']}
+- {name: sync-apart, plugin: dynamo, isolation: process, is_sync: true, tags: ['type:sync-apart'], cluster_tags: ['type:dynamodb']}
+- {name: async-apart, plugin: dynamo, isolation: process, tags: ['type:async-apart'], cluster_tags: ['type:dynamodb']}
 clusters:
 - {name: main, tags: ['type:dynamodb']}
 ";
 
+/// Jobs of both kinds, in the host and in a worker process.
+pub(crate) const COMMANDS: [&str; 4] = ["sync", "async", "sync-apart", "async-apart"];
+
 /// A result that lies in the store, one that is a file, and one whose rows are stored as they come.
-const QUERIES: [&str; 3] = [
+pub(crate) const QUERIES: [&str; 3] = [
     "SELECT id FROM small WHERE id = '1'",
     "SELECT id, text FROM large",
     "SELECT id, text FROM huge",
 ];
 /// What a caller asks for, again and again.
-const TURNS: [usize; 11] = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2];
-const CALLERS: usize = 4;
+pub(crate) const TURNS: [usize; 11] = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2];
+pub(crate) const CALLERS: usize = 4;
 
 /// What callers were told.
 #[derive(Default)]
@@ -124,7 +129,7 @@ fn nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill() {
     assert!(answered > 0 && accepted > 0);
 }
 
-fn tables() -> Value {
+pub(crate) fn tables() -> Value {
     let large: Vec<Value> = (0..400)
         .map(|n| json!({"id": {"S": n.to_string()}, "text": {"S": "x".repeat(300)}}))
         .collect();
@@ -135,13 +140,13 @@ fn tables() -> Value {
     json!({"small": [{"id": {"S": "1"}}], "large": large, "huge": huge})
 }
 
-fn result_files(place: &TestHost) -> Vec<String> {
+pub(crate) fn result_files(place: &TestHost) -> Vec<String> {
     let entries = std::fs::read_dir(place.path().join("results")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.collect()
 }
 
-fn submission(command: &str, query: usize) -> String {
+pub(crate) fn submission(command: &str, query: usize) -> String {
     json!({"name": "a-job", "version": "1", "command_criteria": [format!("type:{command}")], "cluster_criteria": ["type:dynamodb"],
            "context": {"query": QUERIES[query]}})
     .to_string()
@@ -158,12 +163,12 @@ fn rows(result: &[u8]) -> Vec<u8> {
     result[..end].to_vec()
 }
 
-fn result(host: &Serving, id: &str) -> Option<Vec<u8>> {
+pub(crate) fn result(host: &Serving, id: &str) -> Option<Vec<u8>> {
     let reply = host.call("GET", &format!("/api/v1/job/{id}/result"), None, "");
     (reply.status == 200).then(|| rows(&reply.body))
 }
 
-fn golden(host: &Serving, query: usize) -> Vec<u8> {
+pub(crate) fn golden(host: &Serving, query: usize) -> Vec<u8> {
     let answer = host
         .call(
             "POST",
@@ -192,7 +197,7 @@ fn load_and_kill(place: &TestHost, after: Duration) -> Told {
                     if stop.load(Ordering::Acquire) {
                         return;
                     }
-                    let (command, query) = (["sync", "async"][n % 2], TURNS[n / 2 % 11]);
+                    let (command, query) = (COMMANDS[n % 4], TURNS[n / 4 % 11]);
                     let Some(reply) = call(
                         url,
                         "POST",
@@ -208,7 +213,7 @@ fn load_and_kill(place: &TestHost, after: Duration) -> Told {
                         continue;
                     };
                     let mut told = told.lock().unwrap();
-                    let list = if command == "sync" {
+                    let list = if command.starts_with("sync") {
                         &mut told.answered
                     } else {
                         &mut told.accepted
@@ -225,14 +230,14 @@ fn load_and_kill(place: &TestHost, after: Duration) -> Told {
 }
 
 /// Jobs that nobody was told of are in a truthful state as well: ended, or on their way to an end.
-fn check_unacknowledged(host: &Serving, round: u64) {
+pub(crate) fn check_unacknowledged(host: &Serving, round: u64) {
     let page = host.call("GET", "/api/v1/jobs?limit=101", None, "").json();
     for job in page["data"].as_array().unwrap() {
         let job = host.ended(job["id"].as_str().unwrap());
         let has_result = result(host, job["id"].as_str().unwrap()).is_some();
         let truthful = match job["status"].as_str() {
             Some("SUCCEEDED") => has_result,
-            // A caller whose connection broke with the host's end cancelled its job.
+            // A caller whose connection broke cancelled its job.
             Some("FAILED" | "CANCELED") => !has_result,
             _ => false,
         };

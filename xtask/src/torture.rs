@@ -13,7 +13,7 @@ struct Part {
     /// What `--only` calls it; several lines may have one name.
     name: &'static str,
     what: &'static str,
-    /// The test's whole path in the integration binary.
+    /// The test's path in the integration binary, or the beginning of several.
     test: &'static str,
     /// The variable that holds its length, and its full length.
     length: (&'static str, &'static str),
@@ -21,10 +21,28 @@ struct Part {
 
 const PARTS: &[Part] = &[
     Part {
+        name: "soak",
+        what: "jobs, faults, cancels, large results and swaps in both isolation modes; memory, threads, handles and disk stay flat",
+        test: "soak_mixed::everything_at_once_for_a_long_time_leaves_nothing_behind",
+        length: ("SOAK_SECONDS", "1800"),
+    },
+    Part {
+        name: "attacks",
+        what: "hostile clients, services and files; time and memory of the host: before, at most, after",
+        test: "attacks",
+        length: ("ATTACKS", "all"),
+    },
+    Part {
         name: "faults",
         what: "random orders of every fault over reads of fifty pages; the clean result, or a true error in time",
         test: "schedules::a_job_gives_the_clean_result_or_a_true_error_whatever_strikes_it",
         length: ("FAULT_SEEDS", "2000"),
+    },
+    Part {
+        name: "disk",
+        what: "a disk that is full, read-only, fails to sync or to write for a while, or writes half; SIGKILL in the middle of it",
+        test: "disk::a_disk_that_fails_for_a_while_costs_no_accepted_job_and_tears_no_result",
+        length: ("DISK_ROUNDS", "200"),
     },
     Part {
         name: "kill",
@@ -120,13 +138,9 @@ fn one(part: &Part, options: &Options) -> anyhow::Result<()> {
     without_account(&mut test)
         .env(variable, length)
         .env("TORTURE_PART", part.name)
-        .args([
-            "--",
-            "--exact",
-            part.test,
-            "--include-ignored",
-            "--nocapture",
-        ]);
+        .args(["--", part.test, "--include-ignored", "--nocapture"])
+        // One after the other, so that each has the machine and the figures are its own.
+        .arg("--test-threads=1");
     if let Some(minutes) = options.minutes {
         test.env("TORTURE_MINUTES", minutes.to_string());
     }

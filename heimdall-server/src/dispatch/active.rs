@@ -155,6 +155,11 @@ impl Active {
         self.state().lease.clone()
     }
 
+    /// The job's record as it now is, once it is read and until the end.
+    pub(super) fn record(&self) -> Option<Arc<Job>> {
+        self.state().job.clone().map(Arc::new)
+    }
+
     /// The job's number in the store, until the end.
     pub(super) fn seq(&self) -> Option<i64> {
         self.state().job.as_ref().map(|job| job.seq)

@@ -35,9 +35,24 @@ pub(super) struct Ended {
     bytes: Option<u64>,
 }
 
+impl Ended {
+    /// Makes a success that cannot be kept the failure that its caller is told.
+    fn fail(&mut self, error: &HostError) {
+        if self.job.status != JobStatus::Succeeded {
+            return;
+        }
+        let mut job = Job::clone(&self.job);
+        fail(&mut job, error);
+        self.job = Arc::new(job);
+        (self.result, self.bytes) = (None, None);
+        self.error = Some(error.clone());
+    }
+}
+
 /// A job that has ended and is on its way to the disk.
 pub(super) struct Ending {
     ended: Ended,
+    put: Arc<Put>,
     stored: Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>,
     began: Instant,
 }
@@ -117,7 +132,10 @@ impl Dispatch {
     }
 
     async fn run_async(self: &Arc<Self>, active: &Arc<Active>) -> Result<(), HostError> {
-        let Some(mut job) = self.read(&active.id).await? else {
+        let found = self
+            .until_disk(&active.id, || self.read(&active.id))
+            .await?;
+        let Some(mut job) = found else {
             return Ok(());
         };
         job.attempts += 1;
@@ -139,10 +157,12 @@ impl Dispatch {
         let lease = self.lease(command);
         let job = active.start(job, lease.as_ref().ok().cloned());
         // On disk before it runs: a host that dies under this job must know that it had begun.
-        self.store
-            .put(Put::record(Arc::clone(&job)))
-            .await
-            .map_err(|error| self.storage.store_failed(&error))?;
+        self.until_disk(&active.id, || {
+            // Somebody may have cancelled it meanwhile.
+            let now = active.record().unwrap_or_else(|| Arc::clone(&job));
+            self.keep(Arc::new(Put::record(now)))
+        })
+        .await?;
         let route = (Arc::clone(command), Arc::clone(cluster));
         let ending = self.call(active, job, route, lease, None).await;
         self.finish(active, ending, false).await.map(drop)
@@ -180,16 +200,17 @@ impl Dispatch {
             None => (None, None),
         };
         let is_large = lines.is_some();
-        let put = Put {
+        let put = Arc::new(Put {
             job: Arc::clone(&job),
             stderr,
             result_in_file: in_file && result.is_some(),
             result: result.clone(),
             lines,
-        };
+        });
         Some(Ending {
             began: Instant::now(),
-            stored: Box::pin(self.store.put(put)),
+            stored: Box::pin(self.store.put_shared(Arc::clone(&put))),
+            put,
             ended: Ended {
                 job,
                 result,
@@ -210,13 +231,21 @@ impl Dispatch {
     ) -> Result<Ended, HostError> {
         let Some(Ending {
             began,
+            put,
             stored,
-            ended,
+            mut ended,
         }) = ending
         else {
             return Err(HostError::internal("a job ended twice"));
         };
         let stored = stored.await;
+        let mut stored = stored.map_err(|error| self.storage.store_failed(&error));
+        if is_sync && let Err(error) = &stored {
+            ended.fail(error);
+        } else if stored.is_err() {
+            let again = || self.keep(Arc::clone(&put));
+            stored = self.until_disk(&active.id, again).await;
+        }
         self.metrics.committed(began.elapsed().as_secs_f64());
         let Ended { job, error, .. } = &ended;
         if job.status == JobStatus::New {
@@ -227,11 +256,38 @@ impl Dispatch {
                 .map_or(job.status.as_str(), |error| error.code.as_str());
             self.log_end(job, outcome, elapsed(job), ended.bytes, &ended.stats);
         }
-        if is_sync {
-            self.leave(active, true);
+        match stored {
+            Ok(()) if is_sync => self.leave(active, true),
+            Err(_) if is_sync => self.keep_later(active, &ended, &put),
+            _ => {}
         }
-        stored.map_err(|error| self.storage.store_failed(&error).about(job.id.as_str()))?;
+        stored.map_err(|error| error.about(ended.job.id.as_str()))?;
         Ok(ended)
+    }
+
+    /// Puts a record, with the words of the API for a disk that refuses.
+    async fn keep(&self, put: Arc<Put>) -> Result<(), HostError> {
+        let stored = self.store.put_shared(put).await;
+        stored.map_err(|error| self.storage.store_failed(&error))
+    }
+
+    /// Keeps the end of a sync job whose caller has been told that it failed, because the disk refused. Its place is free only then.
+    fn keep_later(self: &Arc<Self>, active: &Arc<Active>, ended: &Ended, refused: &Put) {
+        let (dispatch, active) = (Arc::clone(self), Arc::clone(active));
+        let (job, has_file) = (
+            Arc::clone(&ended.job),
+            refused.result_in_file || refused.lines.is_some(),
+        );
+        tokio::spawn(async move {
+            let record = Arc::new(Put::record(job));
+            let keep = || dispatch.keep(Arc::clone(&record));
+            let kept = dispatch.until_disk(&active.id, keep).await;
+            // Not before: what the disk refused to confirm may be there all the same. Where the host stops first, the next start settles it.
+            if kept.is_ok() && has_file {
+                dispatch.store.remove_result_file(record.job.seq);
+            }
+            dispatch.leave(&active, true);
+        });
     }
 
     /// Brings a large result onto the disk before its record says that it is there.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use plugin_api::{ErrorCode, Level};
 use serde_json::json;
@@ -13,6 +14,9 @@ use super::{Dispatch, blocking};
 use crate::error::{Code, HostError};
 use crate::log::Log;
 use crate::store::{Store, StoreError};
+
+/// How long a disk that refused is left alone.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What is known about the room for jobs and results.
 pub(super) struct Storage {
@@ -75,6 +79,36 @@ impl Dispatch {
     /// `STORAGE_FULL`, or the disk refuses to say.
     pub(super) fn has_space(&self) -> Result<(), HostError> {
         self.storage.room(&self.store)
+    }
+
+    /// Asks the disk again and again for what an accepted job needs, until it gives it; its refusal counts only once the host stops, since
+    /// the next start settles what is left.
+    ///
+    /// A job is neither forgotten nor told to run for ever because the disk was full or failed for a while. It keeps its place
+    /// meanwhile, so that no more begin than the disk keeps up with.
+    pub(super) async fn until_disk<T, F>(
+        &self,
+        id: &str,
+        mut ask: impl FnMut() -> F,
+    ) -> Result<T, HostError>
+    where
+        F: Future<Output = Result<T, HostError>>,
+    {
+        let mut is_told = false;
+        loop {
+            let error = match ask().await {
+                Err(error) if !self.is_stopping() => error,
+                outcome => return outcome,
+            };
+            if !is_told {
+                let fields = [("id", json!(id)), ("error", json!(error.message))];
+                let text =
+                    "the disk refuses what is to be kept of a job; it is asked until it does";
+                self.log.event(Level::Warn, text, &fields);
+            }
+            is_told = true;
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Whether jobs could be kept now: writes to the disk and waits for it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{OriginalUri, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, Router, get, post};
 use plugin_api::Level;
 use serde_json::json;
@@ -31,7 +31,9 @@ pub(super) fn table() -> Vec<Route> {
         (
             "/api/v1/command/{id}/status",
             GET_PUT,
-            get(objects::command_status).put(objects::set_command_status),
+            get(objects::command_status)
+                .put(objects::set_command_status)
+                .layer(middleware::from_fn(to_its_end)),
         ),
         ("/api/v1/commands", GET, get(objects::commands)),
         ("/api/v1/cluster/statuses", GET, get(objects::statuses)),
@@ -39,7 +41,9 @@ pub(super) fn table() -> Vec<Route> {
         (
             "/api/v1/cluster/{id}/status",
             GET_PUT,
-            get(objects::cluster_status).put(objects::set_cluster_status),
+            get(objects::cluster_status)
+                .put(objects::set_cluster_status)
+                .layer(middleware::from_fn(to_its_end)),
         ),
         (
             "/api/v1/cluster/{id}/health",
@@ -53,8 +57,16 @@ pub(super) fn table() -> Vec<Route> {
             get(objects::clusters_health),
         ),
         ("/api/v1/plugins", GET, get(admin::plugins)),
-        ("/api/v1/plugins/reload", POST, post(admin::reload)),
-        ("/api/v1/plugins/{id}/use", POST, post(admin::use_version)),
+        (
+            "/api/v1/plugins/reload",
+            POST,
+            post(admin::reload).layer(middleware::from_fn(to_its_end)),
+        ),
+        (
+            "/api/v1/plugins/{id}/use",
+            POST,
+            post(admin::use_version).layer(middleware::from_fn(to_its_end)),
+        ),
         ("/livez", GET, get(ready::livez)),
         ("/readyz", GET, get(ready::readyz)),
         ("/metrics", GET, get(admin::metrics)),
@@ -67,6 +79,15 @@ pub(super) fn table() -> Vec<Route> {
 fn zipped() -> CompressionLayer<impl Predicate> {
     let binary = NotForContentType::const_new("application/vnd.apache.");
     CompressionLayer::new().compress_when(DefaultPredicate::new().and(binary))
+}
+
+/// Brings a request that changes something to its end, also where its client hangs up meanwhile: the server drops its future then, and
+/// what it had written would not be what is in force.
+async fn to_its_end(request: Request, next: Next) -> Response {
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => HostError::internal("the request's task panicked").into_response(),
+    }
 }
 
 fn job_routes() -> Vec<Route> {
@@ -90,7 +111,11 @@ fn job_routes() -> Vec<Route> {
         ),
         ("/api/v1/job/{id}/stdout", GET, get(jobs::stdout)),
         ("/api/v1/job/{id}/stderr", GET, get(jobs::stderr)),
-        ("/api/v1/job/{id}/cancel", POST, post(jobs::cancel)),
+        (
+            "/api/v1/job/{id}/cancel",
+            POST,
+            post(jobs::cancel).layer(middleware::from_fn(to_its_end)),
+        ),
         ("/api/v1/jobs", GET, get(jobs::list)),
     ]
 }

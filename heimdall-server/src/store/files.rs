@@ -58,8 +58,9 @@ impl Files {
             File::open(&self.directory)?.sync_all()
         };
         write().map_err(|source| {
-            // A half file is worth nothing, and a full disk needs the room; the error that counts is the first one.
+            // A file that does not count is worth nothing, and a full disk needs the room; the error that counts is the first one.
             let _ = fs::remove_file(&temporary);
+            let _ = fs::remove_file(&path);
             StoreError::file(&path, source)
         })
     }
@@ -75,15 +76,14 @@ impl Files {
         }
     }
 
-    pub(super) fn read(&self, seq: i64) -> Result<StoredResult, StoreError> {
+    /// A result that was stored with so many bytes.
+    pub(super) fn read(&self, seq: i64, stored: i64) -> Result<StoredResult, StoreError> {
         let path = self.path(seq);
-        let open = || {
-            let file = private::open_for_reading(&path)?;
-            let length = file.metadata()?.len();
-            Ok((file, length))
-        };
-        let (file, length) = open().map_err(|source| StoreError::file(&path, source))?;
-        Ok(StoredResult::File(file, length))
+        let file =
+            private::open_for_reading(&path).map_err(|source| StoreError::file(&path, source))?;
+        let stored = u64::try_from(stored).unwrap_or(0);
+        check_length(&path, &file, stored)?;
+        Ok(StoredResult::File(file, stored))
     }
 
     /// Removes a result's file. One that cannot be removed now is swept at the next start.
@@ -122,4 +122,20 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// A file that somebody or the disk has cut is not served as if it were whole.
+pub(super) fn check_length(path: &Path, file: &File, stored: u64) -> Result<(), StoreError> {
+    let about = file.metadata();
+    let found = about
+        .map_err(|source| StoreError::file(path, source))?
+        .len();
+    if found == stored {
+        return Ok(());
+    }
+    Err(StoreError::Damaged {
+        path: path.to_owned(),
+        found,
+        stored,
+    })
 }

@@ -106,6 +106,7 @@ impl LinesFile {
             }),
             Err(source) => {
                 let _ = fs::remove_file(&self.temporary);
+                let _ = fs::remove_file(&self.path);
                 Err(StoreError::file(&self.path, source))
             }
         }
@@ -127,6 +128,7 @@ impl Lines {
             private::open_for_reading(path).map_err(|source| StoreError::file(path, source))?;
         let About { answer, notes } =
             serde_json::from_str(about).map_err(|error| StoreError::Answer(error.to_string()))?;
+        super::files::check_length(path, &file, notes.bytes)?;
         let answer = Answer::parse(answer.get().as_bytes())
             .map_err(|error| StoreError::Answer(error.to_string()))?;
         Ok(Self {

@@ -68,7 +68,7 @@ type Objects = HashMap<(Kind, String), Known>;
 type SeldomWrite = Box<dyn FnOnce(&Connection) -> Result<(), StoreError> + Send>;
 
 enum Order {
-    Put(Put, Ack<()>),
+    Put(Arc<Put>, Ack<()>),
     Delete(Vec<i64>, Ack<()>),
     SyncObjects(Vec<(Kind, String, Status)>, i64, Ack<Objects>),
     SetStatus(Kind, String, Status, i64, Ack<()>),
@@ -175,7 +175,10 @@ impl Writer {
     }
 
     /// Takes its place in the order of puts at once, before the answer is awaited.
-    pub(super) fn put(&self, put: Put) -> impl Future<Output = Result<(), StoreError>> + use<> {
+    pub(super) fn put(
+        &self,
+        put: Arc<Put>,
+    ) -> impl Future<Output = Result<(), StoreError>> + use<> {
         self.order(|ack| Order::Put(put, ack))
     }
 
