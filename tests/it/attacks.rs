@@ -1,6 +1,6 @@
 //! What hostile clients do to a host: each attack says how much memory the host had before and at most, and the host still answers.
 //!
-//! `cargo test -p harness-tests --test it -- attacks:: --nocapture --test-threads 1` shows the figures.
+//! `cargo xtask torture --only attacks` shows the figures of these and of `attacks_wire.rs` and `attacks_files.rs`.
 
 use std::{
     fs,
@@ -24,22 +24,25 @@ const CONFIG: &str = "
 server: {addr: '127.0.0.1:0', SERVER}
 plugin_directory: ./echo
 limits: {LIMITS}
-commands: [{name: echo, plugin: echo, is_sync: true, tags: ['type:echo']}]
+commands:
+- {name: echo, plugin: echo, is_sync: true, tags: ['type:echo']}
+- {name: later, plugin: echo, tags: ['type:later']}
 clusters: [{name: main, tags: ['type:main']}]
 ";
 
 const LONGEST: Duration = Duration::from_secs(120);
 
 /// A host with the echo fixture, under attack.
-struct Target {
-    place: TestHost,
-    host: Serving,
+pub(crate) struct Target {
+    pub(crate) place: TestHost,
+    pub(crate) host: Serving,
     name: &'static str,
     before: u64,
+    began: Instant,
 }
 
 impl Target {
-    fn new(name: &'static str, server: &str, limits: &str) -> Self {
+    pub(crate) fn new(name: &'static str, server: &str, limits: &str) -> Self {
         let config = CONFIG.replace("SERVER", server).replace("LIMITS", limits);
         let place = TestHost::new(&config, "http://127.0.0.1:9");
         let plugins = place.path().join("echo");
@@ -55,20 +58,22 @@ impl Target {
             host,
             name,
             before,
+            began: Instant::now(),
         }
     }
 
     /// A connection on which this was sent.
-    fn send(&self, text: &str) -> TcpStream {
+    pub(crate) fn send(&self, text: impl AsRef<[u8]>) -> TcpStream {
         let address = self.host.url().trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(LONGEST)).unwrap();
-        stream.write_all(text.as_bytes()).unwrap();
+        stream.write_all(text.as_ref()).unwrap();
         stream
     }
 
     /// Says what the attack cost; the host is to answer as ever, and not to have grown by more than this.
-    fn survived(&self, most_growth_mb: u64) {
+    pub(crate) fn survived(&self, most_growth_mb: u64) {
+        let took = self.began.elapsed();
         assert_eq!(self.host.call("GET", "/livez", None, "").status, 200);
         let answer = self
             .host
@@ -78,10 +83,7 @@ impl Target {
             memory(self.host.id(), "VmRSS"),
             memory(self.host.id(), "VmHWM"),
         );
-        eprintln!(
-            "ATTACK {}: {} MB before, {} MB at most, {} MB after",
-            self.name, self.before, most, now
-        );
+        row(self.name, took, self.before, most, now);
         assert!(
             most < self.before + most_growth_mb,
             "{}: {} MB before, {most} MB at most",
@@ -91,8 +93,16 @@ impl Target {
     }
 }
 
+/// A row of the table that `cargo xtask torture --only attacks` prints.
+pub(crate) fn row(name: &str, took: Duration, before: u64, most: u64, after: u64) {
+    eprintln!(
+        "ATTACK | {name} | {:.1} s | {before} MB | {most} MB | {after} MB |",
+        took.as_secs_f64()
+    );
+}
+
 /// A figure of a process's memory, in MB.
-fn memory(process: u32, figure: &str) -> u64 {
+pub(crate) fn memory(process: u32, figure: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status
         .lines()
@@ -102,24 +112,24 @@ fn memory(process: u32, figure: &str) -> u64 {
     kilobytes.parse::<u64>().unwrap() / 1024
 }
 
-fn job(context: &Value) -> String {
+pub(crate) fn job(context: &Value) -> String {
     json!({"command_criteria": ["type:echo"], "cluster_criteria": ["type:main"], "context": context})
         .to_string()
 }
 
-fn post(path: &str, user: &str, body: &str) -> String {
+pub(crate) fn post(path: &str, user: &str, body: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Heimdall-User: {user}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }
 
-fn get(path: &str) -> String {
+pub(crate) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Heimdall-User: a\r\n\r\n")
 }
 
 /// The status of an answer of which no more than the status is read.
-fn status(stream: &mut TcpStream) -> u16 {
+pub(crate) fn status(stream: &mut TcpStream) -> u16 {
     let mut head = [0; 12];
     stream.read_exact(&mut head).unwrap();
     std::str::from_utf8(&head[9..]).unwrap().parse().unwrap()
@@ -361,12 +371,14 @@ fn a_document_of_many_megabytes_ends_in_time() {
         let began = Instant::now();
         let outcome = harness_tests::dynamo().run_job(document.as_bytes(), &call);
         let error = outcome.map(drop).unwrap_err();
-        eprintln!(
-            "ATTACK a document of {} MB with a deadline of 1 s: {} after {:?}; {before} MB before, {} MB at most",
-            document.len() >> 20,
-            error.code,
+        let id = std::process::id();
+        let name = if head.is_empty() { "without" } else { "with" };
+        row(
+            &format!("a document of 200 MB {name} an id, with a deadline of 1 s"),
             began.elapsed(),
-            memory(std::process::id(), "VmHWM")
+            before,
+            memory(id, "VmHWM"),
+            memory(id, "VmRSS"),
         );
         assert!(codes.contains(&error.code.as_str()), "{error}");
     }
