@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use host_harness::cli::Cli;
 
 fn main() -> ExitCode {
+    plugin_host::give_large_blocks_back();
     // The host starts itself again to try plugin libraries.
     if let Some(exit) = plugin_host::child::run_if_asked() {
         return exit;

@@ -58,7 +58,7 @@ pub mod worker;
 pub use ffi::{
     call::{CallOptions, Document, Progress, RowsSink},
     library::{Info, Library, LoadError, LogSink},
-    process::{free_thread_keys, glibc_version},
+    process::{free_thread_keys, give_large_blocks_back, glibc_version},
 };
 pub use load::raise_file_limit;
 pub use probe::ProbeReport;

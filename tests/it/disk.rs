@@ -255,3 +255,42 @@ fn truthful(record: &Value) -> Option<String> {
         || status == "FAILED" && REASONS.iter().any(|reason| error.contains(reason));
     explained.then(|| status.to_owned())
 }
+
+#[test]
+fn a_result_file_that_was_cut_is_not_served() {
+    let engine = Embedded::start().unwrap();
+    engine.load(&tables()).unwrap();
+    let place = TestHost::new(CONFIG, &engine.url());
+    let host = place.serve();
+    // A document in a file, and rows as they came.
+    for query in [1, 2] {
+        let answer = host.call(
+            "POST",
+            "/api/v1/job",
+            Some("a"),
+            &submission("async", query),
+        );
+        let id = answer.json()["id"].as_str().unwrap().to_owned();
+        assert_eq!(host.ended(&id)["status"], "SUCCEEDED");
+        assert!(result(&host, &id).is_some());
+        for name in result_files(&place) {
+            let path = place.path().join("results").join(name);
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+        }
+        let path = format!("/api/v1/job/{id}/result");
+        let reply = host.call("GET", &path, None, "");
+        assert_eq!(
+            reply.status,
+            503,
+            "{:.200}",
+            String::from_utf8_lossy(&reply.body)
+        );
+        assert!(
+            reply.json()["error"]
+                .as_str()
+                .unwrap()
+                .contains("bytes, the result had")
+        );
+    }
+}

@@ -18,6 +18,9 @@ use hyper::Method;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// How long a job may take on a busy machine.
+const END: Duration = Duration::from_secs(120);
+
 /// How long a host may take to come up on a busy machine.
 const START: Duration = Duration::from_secs(60);
 
@@ -198,7 +201,7 @@ impl Serving {
     /// # Panics
     /// Where it does not end in time.
     pub fn ended(&self, id: &str) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + END;
         loop {
             let record = self
                 .call("GET", &format!("/api/v1/job/{id}"), None, "")

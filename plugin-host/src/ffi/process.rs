@@ -36,6 +36,19 @@ pub fn glibc_version() -> Option<&'static str> {
     None
 }
 
+/// Has the C library give blocks of a megabyte and more back to the system as soon as they are freed; to be called before the first
+/// thread starts.
+///
+/// glibc by itself raises that size to the largest block that was ever freed. The buffers of large results then stay in the arena of
+/// each thread that has held one: a host that ran for ten minutes kept 267 MB where 40 MB were in use.
+pub fn give_large_blocks_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it sets a number of the allocator, and no other thread runs yet.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
+    }
+}
+
 /// Makes this process deaf to the signals that operators and terminals send to a host: it ends when the host says so.
 pub(crate) fn ignore_signals_of_the_host() {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {

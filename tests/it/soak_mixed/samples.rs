@@ -108,8 +108,7 @@ fn size(folder: &Path) -> f64 {
 
 /// The median of a figure over a part of the time, from and to in quarters.
 pub(super) fn median(samples: &[Sample], figure: usize, from: usize, to: usize) -> f64 {
-    let quarter = samples.len() as f64 / 4.0;
-    let place = |quarters: usize| ((quarters as f64 * quarter) as usize).min(samples.len());
+    let place = |quarters: usize| samples.len() * quarters / 4;
     let mut values: Vec<f64> = samples[place(from)..place(to)]
         .iter()
         .map(|sample| sample.figures[figure])
