@@ -142,14 +142,22 @@ impl Tally {
         }
     }
 
-    /// Runs those that were late again, one at a time: beside dozens of others a job may just have waited for a processor.
+    /// Runs those that were late again, one at a time and up to three times: beside dozens of others, or on a machine that does other
+    /// things, a job may just have waited for a processor.
     fn repeat_late_ones(&mut self, source: &Source, clean: &Clean) {
         for at in 0..self.overruns.len() {
             let (late, seed) = self.overruns[at];
             if late <= LATE {
                 continue;
             }
-            let alone = one(seed, source, clean).0.overrun.unwrap_or_default();
+            let mut alone = Duration::MAX;
+            for _ in 0..3 {
+                let again = one(seed, source, clean).0.overrun;
+                alone = alone.min(again.unwrap_or_default());
+                if alone <= LATE {
+                    break;
+                }
+            }
             println!("seed {seed}: {late:?} late beside others, {alone:?} alone");
             self.overruns[at].0 = alone;
             if alone > LATE {

@@ -101,8 +101,13 @@ fn succeeded(plan: &Plan, ran: &Ran, answer: &[u8], clean: &Clean) -> Result<Ver
     }
     figures_are_right(plan, ran, rows.len(), &stats)?;
     let token = stats["next_token"].as_str().map(str::to_owned);
-    let one_segment = stats["segments"] == json!(1);
-    demand(token.is_some() == (!is_whole && one_segment), || {
+    // Of several segments no more than one may have been begun, and the rest is then not to be said with a token.
+    let fits = match (is_whole, plan.segmented) {
+        (true, _) => token.is_none(),
+        (false, false) => token.is_some(),
+        (false, true) => token.is_none() || stats["segments"] == json!(1),
+    };
+    demand(fits, || {
         format!("next_token and truncated do not fit: {stats}")
     })?;
     Ok(Verdict {
