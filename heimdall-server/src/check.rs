@@ -66,18 +66,13 @@ pub enum CheckError {
 pub fn run(options: &CheckOptions, default_plugin_dir: &Path) -> Result<ExitCode, CheckError> {
     let config = Config::load(&options.config)?;
     let log = Arc::new(Log::stderr(options.log_format, options.log_level.clone()));
-    let directory = options
-        .plugin_dir
-        .as_deref()
-        .or(config.plugin_directory.as_deref())
-        .unwrap_or(default_plugin_dir);
-    let plugins = plugins::open(
-        directory,
-        &config.trusted_directories,
-        &config.isolation(),
+    let registry = config.registry_options(
+        options.plugin_dir.as_deref(),
+        default_plugin_dir,
         log.sink(),
-    )
-    .map_err(|error| CheckError::Plugins(format!("{error}; {}", error.hint())))?;
+    );
+    let plugins = plugins::open(registry, &config.isolation())
+        .map_err(|error| CheckError::Plugins(format!("{error}; {}", error.hint())))?;
     let fine = check(&config, &plugins, options.health, &mut io::stdout().lock());
     plugins.close(Duration::from_secs(5));
     Ok(if fine? {

@@ -3,13 +3,12 @@
 //! In: a plugin's name and a version requirement. Out: a lease on one version, which runs jobs. Nothing here opens a library.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use plugin_api::{Error, ErrorCode};
-use plugin_host::{CallOptions, Document, LogSink};
+use plugin_host::{CallOptions, Document};
 use semver::{Version, VersionReq};
 use serde::Serialize;
 use serde_json::Value;
@@ -141,15 +140,9 @@ pub trait Lease: Send + Sync {
 /// # Errors
 /// The directory cannot be read or trusted; a library in it that is refused is no error.
 pub fn open(
-    directory: impl Into<PathBuf>,
-    trusted_directories: &[PathBuf],
+    mut options: RegistryOptions,
     isolation: &Isolation,
-    log: LogSink,
 ) -> Result<Arc<dyn Plugins>, RegistryError> {
-    let mut options = RegistryOptions::new(directory, log);
-    options
-        .trusted_directories
-        .extend_from_slice(trusted_directories);
     options.names = Names::AllBut(isolation.only_isolated.clone());
     let plugins = Registries {
         in_process: Registry::open(options.clone())?,

@@ -10,7 +10,8 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use heimdall_server::{check, serve};
+use heimdall_server::{check, config::Config, serve};
+use plugin_host::{LogSink, RegistryOptions};
 use results::visible_lines;
 
 use crate::{client, explain, help, inspect, lift, pages, run};
@@ -69,6 +70,9 @@ struct PluginsArgs {
     /// Where the plugin libraries lie [default: plugins/ beside the executable, else its own folder]
     #[arg(long, value_name = "DIR")]
     plugin_dir: Option<PathBuf>,
+    /// The host's YAML config: its plugin_directory, trusted_directories and plugin_public_key hold
+    #[arg(short = 'c', long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How the list is written [default: a table on a terminal, else JSON]
     #[arg(long, value_enum)]
     format: Option<ListFormat>,
@@ -89,10 +93,12 @@ fn ended<E: std::fmt::Display>(outcome: Result<ExitCode, E>) -> ExitCode {
 }
 
 fn list_plugins(args: &PluginsArgs) -> Exit {
-    let directory = args.plugin_dir.clone().unwrap_or_else(default_plugin_dir);
     let on_terminal = stdout().is_terminal();
-    let written = plugin_host::inspect::survey(directory, Arc::new(|_, _, _| {}))
-        .map_err(|error| format!("{error}; {}", error.hint()))
+    let written = asked_registry(args.plugin_dir.as_deref(), args.config.as_deref())
+        .and_then(|options| {
+            plugin_host::inspect::survey(options)
+                .map_err(|error| format!("{error}; {}", error.hint()))
+        })
         .and_then(|rows| {
             let mut out = stdout().lock();
             let written = if args.format.unwrap_or(if on_terminal {
@@ -172,6 +178,32 @@ impl Cli {
             Command::Man(args) => ended(pages::man(&args).map(|()| Exit::Done.into())),
         }
     }
+}
+
+/// How the plugin directory is opened, by a config where there is one.
+pub(crate) fn registry_options(
+    plugin_dir: Option<&Path>,
+    config: Option<&Config>,
+    log: LogSink,
+) -> RegistryOptions {
+    match config {
+        Some(config) => config.registry_options(plugin_dir, &default_plugin_dir(), log),
+        None => RegistryOptions::new(
+            plugin_dir.map_or_else(default_plugin_dir, Path::to_owned),
+            log,
+        ),
+    }
+}
+
+/// The same for a command that only looks: the config is read, and nothing is logged.
+pub(crate) fn asked_registry(
+    plugin_dir: Option<&Path>,
+    config: Option<&Path>,
+) -> Result<RegistryOptions, String> {
+    let config = config.map(Config::load).transpose();
+    let config = config.map_err(|error| error.to_string())?;
+    let silent = Arc::new(|_, _: &str, _: &str| {});
+    Ok(registry_options(plugin_dir, config.as_ref(), silent))
 }
 
 /// Where plugins lie if nobody says: `plugins/` beside the executable, else the executable's own folder.

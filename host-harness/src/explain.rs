@@ -1,12 +1,10 @@
 //! `host-harness explain`: what an error code means and who can do something about it, or what a statement would read.
 
-use std::path::Path;
-
 use clap::Args;
 use plugin_api::ErrorInfo;
 
 use crate::{
-    cli::{Exit, default_plugin_dir},
+    cli::{Exit, asked_registry},
     run::{self, JobArgs, RunArgs, statement},
 };
 
@@ -21,34 +19,43 @@ pub struct ExplainArgs {
 }
 
 /// The codes that the plugins of a directory say they have, and the standard ones that none of them mentions.
-fn known_codes(plugin_dir: Option<&Path>) -> Vec<ErrorInfo> {
-    let directory = plugin_dir.map_or_else(default_plugin_dir, Path::to_owned);
+fn known_codes(job: &JobArgs) -> Result<Vec<ErrorInfo>, String> {
+    let target = &job.target;
+    let options = asked_registry(target.plugin_dir.as_deref(), target.config.as_deref())?;
     // Without a readable directory the standard codes remain.
-    let mut known = plugin_host::inspect::error_codes(&directory).unwrap_or_default();
+    let mut known = plugin_host::inspect::error_codes(&options).unwrap_or_default();
     for info in ErrorInfo::STANDARD {
         if known.iter().all(|known| known.code != info.code) {
             known.push(info.clone());
         }
     }
-    known
+    Ok(known)
 }
 
 /// Explains.
 #[must_use]
 pub fn run(args: ExplainArgs) -> Exit {
-    let Some(asked) = args.asked else {
-        for info in known_codes(args.job.target.plugin_dir.as_deref()) {
-            println!("{:<18} {}", info.code.as_str(), info.meaning);
+    if let Some(asked) = &args.asked {
+        let explained = statement::is_select(asked).then(|| format!("EXPLAIN {asked}"));
+        if explained.is_some() || statement::is_statement(asked) {
+            let statement = explained.unwrap_or_else(|| asked.clone());
+            return run::run(&RunArgs::of_statement(statement, args.job));
         }
-        return Exit::Done;
+    }
+    let known = match known_codes(&args.job) {
+        Ok(known) => known,
+        Err(message) => {
+            eprintln!("error: {message}");
+            return Exit::Usage;
+        }
     };
-    if statement::is_select(&asked) {
-        return run::run(&RunArgs::of_statement(format!("EXPLAIN {asked}"), args.job));
+    if let Some(asked) = &args.asked {
+        return explain_code(asked, &known);
     }
-    if statement::is_statement(&asked) {
-        return run::run(&RunArgs::of_statement(asked, args.job));
+    for info in known {
+        println!("{:<18} {}", info.code.as_str(), info.meaning);
     }
-    explain_code(&asked, &known_codes(args.job.target.plugin_dir.as_deref()))
+    Exit::Done
 }
 
 fn explain_code(asked: &str, known: &[ErrorInfo]) -> Exit {

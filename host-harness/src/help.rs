@@ -73,8 +73,9 @@ pub(crate) const PLUGINS: &str = "\
 Examples:
   host-harness plugins
   host-harness plugins --plugin-dir plugins --format json | jq '.[].version'
+  host-harness plugins --config host.yaml
 
-Exit status: 0 done; 2 wrong usage, or a directory that cannot be read.";
+Exit status: 0 done; 2 wrong usage, or a config or a directory that cannot be read.";
 
 pub(crate) const PROBE: &str = "\
 Example:

@@ -24,7 +24,7 @@ use plugin_host::{CallOptions, Document, Lease, Registry, RegistryOptions};
 
 use heimdall_server::error::{Code, HostError};
 
-use crate::cli::{Exit, default_plugin_dir};
+use crate::cli::{Exit, registry_options};
 pub(crate) use args::JobArgs;
 pub use args::RunArgs;
 use document::Routed;
@@ -94,19 +94,16 @@ fn run_job(args: &RunArgs, report: &Report) -> Result<Exit, RunError> {
 }
 
 fn open_registry(args: &RunArgs, job: &Routed, report: &Report) -> Result<Arc<Registry>, RunError> {
-    let directory = args
-        .job
-        .target
-        .plugin_dir
-        .clone()
-        .or_else(|| job.plugin_directory.clone())
-        .unwrap_or_else(default_plugin_dir);
-    let options = RegistryOptions {
+    let options = registry_options(
+        args.job.target.plugin_dir.as_deref(),
+        job.config.as_deref(),
+        report.log_sink(),
+    );
+    Registry::open(RegistryOptions {
         watch: false,
-        trusted_directories: job.trusted_directories.clone(),
-        ..RegistryOptions::new(directory, report.log_sink())
-    };
-    Registry::open(options).map_err(|error| RunError::Usage(error.to_string()))
+        ..options
+    })
+    .map_err(|error| RunError::Usage(error.to_string()))
 }
 
 fn lease(registry: &Arc<Registry>, job: &Routed) -> Result<Arc<Lease>, RunError> {

@@ -10,12 +10,11 @@ use plugin_api::ErrorInfo;
 use serde::Serialize;
 
 use crate::{
-    LogSink,
     probe::{self, ProbeReport},
     refusal::Refusal,
     registry::{PluginState, PluginStatus, Registry, RegistryError, RegistryOptions},
     residue::Residue,
-    verify::{self, Copies, elf},
+    verify::{self, Copies, Sums, VerifiedCopy, elf},
 };
 
 /// Whether one file would be accepted as a plugin, as one JSON object says it.
@@ -45,9 +44,7 @@ pub fn file(file: &Path) -> io::Result<Verdict> {
     let outcome = (|| {
         let taken = verify::take(file, &copies, &options.trusted_directories)?;
         sha256 = Some(taken.digest.to_string());
-        elf::check(&taken.copy)?;
-        probe::run(&options.probe, &taken.copy, options.probe_limit)
-            .map_err(|failure| failure.refusal)
+        try_out(&taken, &options)
     })();
     copies.remove();
     let ok = outcome.is_ok();
@@ -64,28 +61,38 @@ pub fn file(file: &Path) -> io::Result<Verdict> {
     })
 }
 
+fn try_out(taken: &VerifiedCopy, options: &RegistryOptions) -> Result<ProbeReport, Refusal> {
+    elf::check(&taken.copy)?;
+    probe::run(&options.probe, &taken.copy, options.probe_limit).map_err(|failure| failure.refusal)
+}
+
 /// What the accepted libraries of a directory say of their error codes, each code once. A library that is rejected is left out.
 ///
 /// # Errors
-/// If the directory cannot be read, or no private copy can be made.
-pub fn error_codes(plugin_dir: &Path) -> io::Result<Vec<ErrorInfo>> {
+/// If the directory cannot be read or trusted, or no private copy can be made.
+pub fn error_codes(options: &RegistryOptions) -> io::Result<Vec<ErrorInfo>> {
+    let trusted = &options.trusted_directories;
+    let dir = verify::directory(&options.plugin_dir, trusted).map_err(io::Error::other)?;
+    let sums = Sums::read(&dir, trusted, options.public_key.as_ref());
+    let copies = Copies::make(&options.copies_in)?;
     let mut known: Vec<ErrorInfo> = Vec::new();
-    for entry in std::fs::read_dir(plugin_dir)? {
+    for entry in std::fs::read_dir(&dir)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with('.') || !name.ends_with(".so") {
             continue;
         }
-        for info in file(&path)?
-            .report
-            .into_iter()
-            .flat_map(|report| report.errors)
-        {
+        let report = verify::take(&path, &copies, trusted).and_then(|taken| {
+            sums.check(&name, &taken.digest)?;
+            try_out(&taken, options)
+        });
+        for info in report.into_iter().flat_map(|report| report.errors) {
             if known.iter().all(|known| known.code != info.code) {
                 known.push(info);
             }
         }
     }
+    copies.remove();
     Ok(known)
 }
 
@@ -103,10 +110,10 @@ pub struct PluginRow {
 ///
 /// # Errors
 /// See [`Registry::open`].
-pub fn survey(plugin_dir: PathBuf, log: LogSink) -> Result<Vec<PluginRow>, RegistryError> {
+pub fn survey(options: RegistryOptions) -> Result<Vec<PluginRow>, RegistryError> {
     let registry = Registry::open(RegistryOptions {
         watch: false,
-        ..RegistryOptions::new(plugin_dir, log)
+        ..options
     })?;
     let rows = registry.list();
     registry.close(Duration::ZERO);

@@ -19,6 +19,8 @@ pub enum RefusalCode {
     NotListed,
     /// The file is not the one that `SHA256SUMS` lists. Operator: copy it again, or renew the list.
     WrongDigest,
+    /// The host has a public key, and `SHA256SUMS` does not carry its signature. Operator: sign the list, or correct the key.
+    NotSigned,
     /// The file is no shared library. Operator: the file.
     NotALibrary,
     /// The file ends before its own headers say. Operator: copy it again.
@@ -85,6 +87,7 @@ impl RefusalCode {
             | Code::Untrusted
             | Code::NotListed
             | Code::WrongDigest
+            | Code::NotSigned
             // What the machine lacks can be installed.
             | Code::GlibcTooOld
             | Code::LoadFailed

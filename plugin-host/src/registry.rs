@@ -27,7 +27,7 @@ use plugin_api::Level;
 
 use crate::{
     LogSink,
-    verify::{Copies, DirectoryError},
+    verify::{Copies, DirectoryError, PublicKey},
     worker::WorkerOptions,
 };
 pub use lease::Lease;
@@ -42,6 +42,8 @@ pub struct RegistryOptions {
     pub plugin_dir: PathBuf,
     /// Mount points whose owner and mode are not looked at, nor those of what is above them.
     pub trusted_directories: Vec<PathBuf>,
+    /// Whose signature `SHA256SUMS` must carry; `None`: an unsigned list, or none at all, will do.
+    pub public_key: Option<PublicKey>,
     /// How long jobs of a retired version may run on before they are cancelled; and how long a version that stands by stays open
     /// without a job.
     pub drain: Duration,
@@ -109,6 +111,7 @@ impl RegistryOptions {
         Self {
             plugin_dir: plugin_dir.into(),
             trusted_directories: Vec::new(),
+            public_key: None,
             drain: Duration::from_secs(30),
             log,
             watch: true,

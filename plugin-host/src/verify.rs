@@ -4,10 +4,12 @@
 //! and owner, mode and bytes are all taken from that one handle, so that nothing can be put in its place between check and use.
 //! Nothing here loads or runs anything.
 //!
-//! `trust` owner and mode · `sums` the `SHA256SUMS` file · `copies` the private directory · `elf` the structure of the bytes.
+//! `trust` owner and mode · `sums` the `SHA256SUMS` file · `signature` of that file · `copies` the private directory · `elf` the
+//! structure of the bytes.
 
 mod copies;
 pub(crate) mod elf;
+mod signature;
 mod sums;
 mod trust;
 
@@ -30,6 +32,7 @@ use rustix::fs::OFlags;
 use crate::refusal::{Refusal, RefusalCode};
 
 pub(crate) use copies::Copies;
+pub use signature::{NotAKey, PublicKey};
 pub(crate) use sums::Sums;
 pub use trust::check_above;
 
@@ -68,7 +71,7 @@ impl FromStr for Digest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileFingerprint {
     file: Option<Stamp>,
-    sums: Option<Stamp>,
+    sums: sums::ListFingerprint,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +102,7 @@ impl FileFingerprint {
     pub(crate) fn at(path: &Path, sums: &Sums) -> Self {
         Self {
             file: fs::metadata(path).ok().map(|meta| Stamp::of(&meta)),
-            sums: sums.stamp.clone(),
+            sums: sums.fingerprint.clone(),
         }
     }
 

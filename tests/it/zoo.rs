@@ -6,6 +6,7 @@
 )]
 
 mod builds;
+mod signatures;
 mod trust;
 
 use std::{fs, path::Path, process::Command, time::Duration};

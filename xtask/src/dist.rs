@@ -3,6 +3,7 @@
 mod archive;
 mod check;
 mod packages;
+mod reproducible;
 
 use std::{
     fs,
@@ -10,19 +11,25 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use sha2::{Digest, Sha256};
 
 use crate::tasks::{cargo, root, run, target};
 
 /// Builds for release and lays out `dist/`; checks it; packs it below `target/dist/`.
-pub(crate) fn dist() -> anyhow::Result<()> {
-    run(&mut release_build())?;
+pub(crate) fn dist(args: &[String]) -> anyhow::Result<()> {
+    let key = match args {
+        [] => None,
+        [flag] if flag == "--check-reproducible" => return reproducible::check(),
+        [flag, key] if flag == "--sign" => Some(Path::new(key)),
+        _ => bail!("dist takes --sign KEY or --check-reproducible, not {args:?}"),
+    };
+    run(&mut release_build(root()))?;
     let dist = root().join("dist");
     if dist.exists() {
         fs::remove_dir_all(&dist)?;
     }
-    lay_out(&dist)?;
+    lay_out(&dist, key)?;
     println!("{}", dist.display());
     for file in ["host-harness", "plugins/libdynamo_plugin.so"] {
         let (major, minor) = check::glibc(&dist.join(file))?;
@@ -43,13 +50,14 @@ pub(crate) fn dist() -> anyhow::Result<()> {
 }
 
 /// A release build that holds no path of this machine, so that the same sources give the same bytes in another folder.
-fn release_build() -> Command {
+fn release_build(root: &Path) -> Command {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
         .unwrap_or_default();
-    let (root, home) = (root().display(), home.display());
     let mut build = cargo(&["build", "--release", "--locked"]);
+    build.current_dir(root);
+    let (root, home) = (root.display(), home.display());
     build
         .env(
             "RUSTFLAGS",
@@ -63,7 +71,7 @@ fn release_build() -> Command {
 }
 
 /// Host, `plugins/`, header, documents, examples, packaging, man pages, completions, licences, bill of materials, digests.
-fn lay_out(dist: &Path) -> anyhow::Result<()> {
+fn lay_out(dist: &Path, key: Option<&Path>) -> anyhow::Result<()> {
     let built = target().join("release");
     for (from, to) in [
         (built.join("host-harness"), "host-harness"),
@@ -91,8 +99,24 @@ fn lay_out(dist: &Path) -> anyhow::Result<()> {
     generated(dist)?;
     packages::write(dist)?;
     // The host refuses a library that this file, where it lies beside it, does not list.
-    write_digests(&dist.join("plugins"))?;
-    write_digests(dist)
+    for folder in [&dist.join("plugins"), dist] {
+        write_digests(folder)?;
+        if let Some(key) = key {
+            sign(folder, key)?;
+        }
+    }
+    Ok(())
+}
+
+/// Signs the list of a folder, as `plugin_public_key` of a host asks for it. minisign asks for the key's password.
+fn sign(folder: &Path, key: &Path) -> anyhow::Result<()> {
+    let comment = format!("heimdall-host {}", archive::VERSION);
+    run(Command::new("minisign")
+        .arg("-S")
+        .arg("-s")
+        .arg(key)
+        .args(["-t", &comment, "-m"])
+        .arg(folder.join("SHA256SUMS")))
 }
 
 /// Completions and man pages, which the host makes from the definitions of its own command line.
@@ -153,14 +177,17 @@ fn write_digests(folder: &Path) -> anyhow::Result<()> {
         if name == "SHA256SUMS" {
             continue;
         }
-        let digest: String = Sha256::digest(fs::read(&file)?)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        sums.push_str(&format!("{digest}  {name}\n"));
+        sums.push_str(&format!("{}  {name}\n", digest(&file)?));
     }
     fs::write(folder.join("SHA256SUMS"), sums)?;
     Ok(())
+}
+
+/// A file's SHA-256 in hexadecimal digits.
+fn digest(file: &Path) -> anyhow::Result<String> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let digest = Sha256::digest(bytes);
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {

@@ -21,7 +21,9 @@ usage: cargo xtask COMMAND
                 --costs where nothing is named; --write: into docs/BENCHMARKS.md
   torture [--minutes N] [--only NAME] [--seed N] [--list]
                 what the product survives, at full length, with figures; each part for at most N minutes; one part; one seed again
-  dist          a folder dist/ to install from
+  dist [--sign KEY] [--check-reproducible]
+                a folder dist/ to install from, its lists of digests signed with a minisign key; or whether a second build in another
+                folder gives the same bytes
   new-plugin NAME   a folder NAME/ with a plugin to begin from
 ";
 
@@ -36,7 +38,7 @@ fn main() -> ExitCode {
         Some(("lint", [])) => tasks::lint(),
         Some(("bench", rest)) => bench::bench(rest),
         Some(("torture", rest)) => torture::torture(rest),
-        Some(("dist", [])) => dist::dist(),
+        Some(("dist", rest)) => dist::dist(rest),
         Some(("new-plugin", [name])) => new_plugin::new_plugin(name),
         Some(("help" | "--help" | "-h", _)) => {
             print!("{USAGE}");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use console::WebUi;
+use plugin_host::{LogSink, RegistryOptions, verify::PublicKey};
 
 use super::fields::{Fields, Findings, Keys};
 use super::objects::{self, Cluster, Command};
@@ -20,6 +21,8 @@ pub struct Config {
     pub plugin_directory: Option<PathBuf>,
     /// `trusted_directories`: mount points whose owner and mode are not looked at, nor those of what is above them.
     pub trusted_directories: Vec<PathBuf>,
+    /// `plugin_public_key`: whose signature the plugin directory's list of digests must carry; `None`: none is asked for.
+    pub plugin_public_key: Option<PublicKey>,
     /// `jobs_directory`: where the job store lies.
     pub jobs_directory: PathBuf,
     /// `result_directory`: where large results lie.
@@ -47,6 +50,22 @@ pub struct Config {
 }
 
 impl Config {
+    /// How the plugin directory is opened: the one that is `given` on the command line, else the file's, else `default`.
+    #[must_use]
+    pub fn registry_options(
+        &self,
+        given: Option<&Path>,
+        default: &Path,
+        log: LogSink,
+    ) -> RegistryOptions {
+        let directory = given.or(self.plugin_directory.as_deref());
+        RegistryOptions {
+            trusted_directories: self.trusted_directories.clone(),
+            public_key: self.plugin_public_key.clone(),
+            ..RegistryOptions::new(directory.unwrap_or(default), log)
+        }
+    }
+
     /// Which plugins run in worker processes.
     #[must_use]
     pub fn isolation(&self) -> Isolation {
@@ -146,6 +165,14 @@ impl Config {
                 self.plugin_directory != other.plugin_directory,
             ),
             (
+                "plugin_public_key",
+                self.plugin_public_key != other.plugin_public_key,
+            ),
+            (
+                "trusted_directories",
+                self.trusted_directories != other.trusted_directories,
+            ),
+            (
                 "jobs_directory",
                 self.jobs_directory != other.jobs_directory,
             ),
@@ -183,6 +210,7 @@ const ROOT: Keys = Keys {
         "jobs_directory",
         "result_directory",
         "plugin_directory",
+        "plugin_public_key",
         "trusted_directories",
         "pool",
         "auth",
@@ -299,6 +327,7 @@ pub(super) fn read(path: &Path, root: &Node) -> Result<Config, Vec<Problem>> {
         path: path.to_owned(),
         plugin_directory,
         trusted_directories,
+        plugin_public_key: plugin_public_key(&mut fields),
         jobs_directory,
         result_directory,
         server: server(&mut fields),
@@ -341,6 +370,19 @@ fn trusted_directories(root: &mut Fields<'_>) -> Vec<PathBuf> {
         }
     }
     directories
+}
+
+fn plugin_public_key(root: &mut Fields<'_>) -> Option<PublicKey> {
+    let text = root.text("plugin_public_key")?;
+    let key = text.parse();
+    if let Err(error) = &key {
+        let line = root.node("plugin_public_key").map_or(1, |node| node.line);
+        root.problem(
+            Problem::new(line, format!("plugin_public_key: '{text}': {error}"))
+                .hint("the second line of the .pub file that `minisign -G` made"),
+        );
+    }
+    key.ok()
 }
 
 /// A number of seconds; 0, as in Heimdall, is the same as absent.

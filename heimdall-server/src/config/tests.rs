@@ -218,6 +218,12 @@ fn mistakes_are_told_with_line_and_hint() {
             "both 'addr' and 'address'",
             "keep one",
         ),
+        (
+            "plugin_public_key: minisign.pub",
+            1,
+            "'minisign.pub': it is no minisign public key",
+            "second line of the .pub file",
+        ),
         ("- a", 1, "the configuration must be a mapping", ""),
     ] {
         let problems = parse(text).unwrap_err();
@@ -269,4 +275,24 @@ fn trusted_directories_are_absolute_paths() {
             && problems[0].line == 4,
         "{problems:?}"
     );
+}
+
+#[test]
+fn what_the_file_says_of_plugins_reaches_the_registry() {
+    let key = "RWREnb7wqc2YX6zYUfUwkOm9h2bH+VzBT5d0JvukZ2E3U6lPxZo87SXm";
+    let config = parse(&format!(
+        "{COMMAND}plugin_directory: /srv/plugins\nplugin_public_key: {key}\ntrusted_directories: [/srv]\n"
+    ))
+    .unwrap();
+    let options = |given: Option<&str>| {
+        let log = std::sync::Arc::new(|_, _: &str, _: &str| {});
+        config.registry_options(given.map(Path::new), Path::new("/default"), log)
+    };
+    assert_eq!(options(None).plugin_dir, Path::new("/srv/plugins"));
+    assert_eq!(options(Some("/given")).plugin_dir, Path::new("/given"));
+    assert_eq!(
+        options(None).public_key.map(|key| key.to_string()),
+        Some(key.to_owned())
+    );
+    assert_eq!(options(None).trusted_directories, [Path::new("/srv")]);
 }

@@ -125,18 +125,13 @@ pub fn run(options: &ServeOptions, default_plugin_dir: &Path) -> Result<ExitCode
     for note in store.notes() {
         log.event(Level::Warn, note, &[]);
     }
-    let directory = options
-        .plugin_dir
-        .as_deref()
-        .or(config.plugin_directory.as_deref())
-        .unwrap_or(default_plugin_dir);
-    let plugins = plugins::open(
-        directory,
-        &config.trusted_directories,
-        &config.isolation(),
+    let registry = config.registry_options(
+        options.plugin_dir.as_deref(),
+        default_plugin_dir,
         log.sink(),
-    )
-    .map_err(|error| ServeError::Plugins(format!("{error}; {}", error.hint())))?;
+    );
+    let plugins = plugins::open(registry, &config.isolation())
+        .map_err(|error| ServeError::Plugins(format!("{error}; {}", error.hint())))?;
     restore_pins(&store, &plugins, &log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -501,7 +496,7 @@ fn warn(app: &Shared, config: &Config) {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) async fn app_of(host: &crate::testing::Host) -> Shared {
     let authenticator = Authenticator::new(&host.config.auth, &host.config.server)
         .expect("the test's tokens are readable");

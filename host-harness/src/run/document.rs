@@ -1,9 +1,6 @@
 //! The job document that the plugin gets: a submission that is routed by a config, or pointed at a cluster by options.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
 use serde_json::value::to_raw_value;
 
@@ -34,10 +31,8 @@ pub(crate) struct Routed {
     pub(crate) plugin: String,
     /// Which versions of it may.
     pub(crate) plugin_version: Option<semver::VersionReq>,
-    /// Where the config says that libraries lie.
-    pub(crate) plugin_directory: Option<PathBuf>,
-    /// Mount points that the config says are taken as they are.
-    pub(crate) trusted_directories: Vec<PathBuf>,
+    /// The config that routed it, which also says where libraries lie and whose they must be.
+    pub(crate) config: Option<Box<Config>>,
     /// The statement, where the document has one.
     pub(crate) query: Option<String>,
 }
@@ -50,8 +45,7 @@ impl Routed {
             id,
             plugin,
             plugin_version: None,
-            plugin_directory: None,
-            trusted_directories: Vec::new(),
+            config: None,
         }
     }
 
@@ -219,8 +213,7 @@ pub(crate) fn route_job(
     .to_json();
     Ok(Routed {
         plugin_version: command.command.plugin_version.clone(),
-        plugin_directory: config.plugin_directory.clone(),
-        trusted_directories: config.trusted_directories.clone(),
+        config: Some(Box::new(config.clone())),
         ..Routed::new(document, id, command.command.plugin.clone())
     })
 }

@@ -64,7 +64,11 @@ impl Core {
             path: dir.clone(),
             source,
         };
-        let sums = Sums::read(&dir, &self.options.trusted_directories);
+        let sums = Sums::read(
+            &dir,
+            &self.options.trusted_directories,
+            self.options.public_key.as_ref(),
+        );
         let present = list(&dir, &sums).map_err(unreadable)?;
         let names: Vec<String> = present.iter().map(|(name, _)| name.clone()).collect();
         let fresh = self.fresh(present, asked);

@@ -1,4 +1,5 @@
-//! The `SHA256SUMS` file of the plugin directory: where it lies, only what it lists is taken.
+//! The `SHA256SUMS` file of the plugin directory: where it lies, only what it lists is taken; where the operator has a key, only what
+//! a list with that key's signature lists.
 
 use std::{
     collections::HashMap,
@@ -7,32 +8,52 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Digest, Stamp, open, trusted};
+use super::{
+    Digest, Stamp, open,
+    signature::{self, PublicKey},
+    trusted, unreadable,
+};
 use crate::refusal::{Refusal, RefusalCode};
 
 const NAME: &str = "SHA256SUMS";
+const SIGNATURE: &str = "SHA256SUMS.minisig";
+
+/// The longest list or signature that is read: some hundred thousand lines.
+const MAX_BYTES: u64 = 1 << 24;
 
 /// What the list says.
 pub(crate) struct Sums {
     list: Result<Option<HashMap<String, Digest>>, Refusal>,
-    /// What the file looks like; `None` where there is none.
-    pub(super) stamp: Option<Stamp>,
+    pub(super) fingerprint: ListFingerprint,
+}
+
+/// What the list and its signature look like; `None` where there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ListFingerprint {
+    list: Option<Stamp>,
+    signature: Option<Stamp>,
 }
 
 impl Sums {
-    pub(crate) fn read(dir: &Path, trusted_directories: &[PathBuf]) -> Self {
-        let path = dir.join(NAME);
-        // A broken link is a list that cannot be read, not the lack of one.
-        if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            return Self {
-                list: Ok(None),
-                stamp: None,
-            };
-        }
-        Self {
-            list: read(&path, trusted_directories).map(Some),
-            stamp: fs::metadata(&path).ok().map(|meta| Stamp::of(&meta)),
-        }
+    /// Reads the list of a directory. With a key it must be there, signed by that key.
+    pub(crate) fn read(
+        dir: &Path,
+        trusted_directories: &[PathBuf],
+        key: Option<&PublicKey>,
+    ) -> Self {
+        let (list, signature) = (dir.join(NAME), dir.join(SIGNATURE));
+        let stamp = |path| fs::metadata(path).ok().map(|meta| Stamp::of(&meta));
+        // Before the bytes, so that a change while they are read is seen at the next look.
+        let fingerprint = ListFingerprint {
+            list: stamp(&list),
+            signature: key.and_then(|_| stamp(&signature)),
+        };
+        let list = match key {
+            Some(key) => signed(&list, &signature, trusted_directories, key).map(Some),
+            None if is_missing(&list) => Ok(None),
+            None => read(&list, trusted_directories).map(|text| Some(parse(&text))),
+        };
+        Self { list, fingerprint }
     }
 
     /// Whether a file of that name may have that digest.
@@ -50,26 +71,71 @@ impl Sums {
             None => Err(Refusal::new(
                 RefusalCode::NotListed,
                 format!("{NAME} in the plugin directory does not list it"),
-                format!("add it with `sha256sum {name} >> {NAME}`"),
+                format!(
+                    "add it with `sha256sum {name} >> {NAME}`; a host with a plugin_public_key wants the list signed again"
+                ),
             )),
         }
     }
 }
 
-fn read(path: &Path, trusted_directories: &[PathBuf]) -> Result<HashMap<String, Digest>, Refusal> {
+/// A broken link is a list that cannot be read, not the lack of one.
+fn is_missing(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// The list, if the key's owner signed it. What is parsed are the very bytes whose signature was checked.
+fn signed(
+    list: &Path,
+    signature: &Path,
+    trusted_directories: &[PathBuf],
+    key: &PublicKey,
+) -> Result<HashMap<String, Digest>, Refusal> {
+    let not_signed = |reason: String| {
+        Refusal::new(
+            RefusalCode::NotSigned,
+            format!("plugin_public_key asks for a signed list of digests, but {reason}"),
+            format!(
+                "sign the list with `minisign -S -m {NAME}` and the key that the host knows, or correct plugin_public_key"
+            ),
+        )
+    };
+    for (path, name) in [(list, NAME), (signature, SIGNATURE)] {
+        if is_missing(path) {
+            return Err(not_signed(format!(
+                "there is no {name} in the plugin directory"
+            )));
+        }
+    }
+    let text = read(list, trusted_directories)?;
+    let signature = read(signature, trusted_directories)?;
+    signature::verify(key, text.as_bytes(), &signature)
+        .map_err(|reason| not_signed(format!("{SIGNATURE} does not prove it: {reason}")))?;
+    Ok(parse(&text))
+}
+
+/// The text of a list or a signature, if nobody else could have written it.
+fn read(path: &Path, trusted_directories: &[PathBuf]) -> Result<String, Refusal> {
+    let name = path.file_name().unwrap_or_default().display();
     let of_the_list = |refusal: Refusal| Refusal {
-        message: format!("{NAME} in the plugin directory cannot be used: {refusal}"),
+        message: format!("{name} in the plugin directory cannot be used: {refusal}"),
         ..refusal
     };
     let mut file = open(path).map_err(of_the_list)?;
     let meta = file
         .metadata()
-        .map_err(|error| of_the_list(super::unreadable(&error)))?;
+        .map_err(|error| of_the_list(unreadable(&error)))?;
     trusted(&file, &meta, trusted_directories).map_err(of_the_list)?;
+    if meta.len() > MAX_BYTES {
+        let error = io::Error::other(format!("it has more than {MAX_BYTES} bytes"));
+        return Err(of_the_list(unreadable(&error)));
+    }
     let mut text = String::new();
-    file.read_to_string(&mut text)
-        .map_err(|error| of_the_list(super::unreadable(&error)))?;
-    Ok(parse(&text))
+    (&mut file)
+        .take(MAX_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|error| of_the_list(unreadable(&error)))?;
+    Ok(text)
 }
 
 /// Lines as `sha256sum` writes them: a digest, a space, a space or `*`, a name. Other lines list nothing.

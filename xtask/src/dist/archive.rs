@@ -111,6 +111,14 @@ fn lay_out(dist: &Path, tree: &Path) -> anyhow::Result<()> {
     ] {
         copy(&from, &tree.join(to))?;
     }
+    let signature = "SHA256SUMS.minisig";
+    let signed = dist.join("plugins").join(signature);
+    if signed.exists() {
+        copy(
+            &signed,
+            &tree.join("usr/lib/heimdall/plugins").join(signature),
+        )?;
+    }
     copy_tree(
         &dist.join("docs"),
         &tree.join("usr/share/doc/heimdall-host/docs"),
