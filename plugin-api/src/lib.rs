@@ -36,6 +36,7 @@ mod nearest;
 mod panic;
 mod slot;
 mod start;
+mod sync;
 
 use std::time::Duration;
 

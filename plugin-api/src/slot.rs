@@ -4,7 +4,7 @@
 //! only find an empty slot, never freed memory.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,6 +14,7 @@ use crate::{
     json::{self, OutOfTime},
     panic::guard,
     start::Done,
+    sync::{Condvar, Mutex, MutexGuard},
 };
 
 /// How long `plugin_close` waits for jobs that it has cancelled before it reports them instead of hanging the host.
@@ -399,6 +400,8 @@ fn jobs_left(left: usize) -> Error {
     .hint("the plugin stays loaded and closed to new jobs; close it again later")
 }
 
-#[cfg(test)]
+#[cfg(all(test, shuttle))]
+mod model;
+#[cfg(all(test, not(shuttle)))]
 #[expect(unsafe_code, reason = "the callbacks of a host in C")]
 mod tests;

@@ -1,3 +1,4 @@
+mod histories;
 mod lists;
 mod private;
 

@@ -136,4 +136,125 @@ mod tests {
             "semver's order, pre-releases included",
         );
     }
+
+    /// What an operator or a copy does to a directory.
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// A file gets a library: which name and version it carries.
+        Put(u8, usize),
+        Remove(u8),
+        Pin(usize),
+        Unpin(usize),
+    }
+
+    /// Libraries that may come: two plugins, versions with a pre-release, and one version in two builds.
+    const LIBRARIES: [(&str, &str); 8] = [
+        ("echo", "1.0.0"),
+        ("echo", "2.0.0-rc.1"),
+        ("echo", "2.0.0"),
+        ("echo", "2.0.0"),
+        ("echo", "10.0.0"),
+        ("dynamo", "1.0.0"),
+        ("dynamo", "1.1.0"),
+        ("dynamo", "1.1.0"),
+    ];
+
+    /// The same rules, said in another way: of one name, by asking for each thing that may serve whether anything beats it.
+    fn model(
+        name: &str,
+        files: &BTreeMap<u8, (usize, u64)>,
+        memory: &[usize],
+        pin: Option<&semver::Version>,
+    ) -> Option<Vec<usize>> {
+        let version = |library: usize| semver::Version::parse(LIBRARIES[library].1).unwrap();
+        let of_name = |library: &usize| LIBRARIES[*library].0 == name;
+        let here: Vec<(usize, u64)> = files
+            .values()
+            .copied()
+            .filter(|(library, _)| of_name(library))
+            .collect();
+        if here.is_empty() {
+            return None;
+        }
+        let newest_file_of = |wanted: &semver::Version| {
+            let same = here
+                .iter()
+                .filter(|(library, _)| version(*library) == *wanted);
+            same.max_by_key(|(_, arrived)| *arrived)
+                .map(|(library, _)| *library)
+        };
+        let mut versions: Vec<semver::Version> =
+            here.iter().map(|(library, _)| version(*library)).collect();
+        versions.sort();
+        versions.dedup();
+        versions.reverse();
+        let mut serving: Vec<usize> = versions.iter().filter_map(newest_file_of).collect();
+        if let Some(pin) = pin {
+            let loaded_last = memory
+                .iter()
+                .rev()
+                .find(|library| of_name(library) && version(**library) == *pin);
+            if let Some(first) = newest_file_of(pin).or(loaded_last.copied()) {
+                serving.retain(|library| *library != first);
+                serving.insert(0, first);
+            }
+        }
+        Some(serving)
+    }
+
+    fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
+        use proptest::prelude::*;
+        let library = || 0..LIBRARIES.len();
+        let step = prop_oneof![
+            4 => (0..5_u8, library()).prop_map(|(file, library)| Step::Put(file, library)),
+            2 => (0..5_u8).prop_map(Step::Remove),
+            2 => library().prop_map(Step::Pin),
+            1 => library().prop_map(Step::Unpin),
+        ];
+        prop::collection::vec(step, 1..40)
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: cases(), failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn over_any_history_what_serves_is_what_the_model_says(history in steps()) {
+            let versions: Vec<semver::Version> = LIBRARIES.iter().map(|(_, version)| version.parse().unwrap()).collect();
+            let (mut files, mut memory, mut pins) = (BTreeMap::new(), Vec::new(), HashMap::new());
+            for (arrived, step) in (0..).zip(history) {
+                match step {
+                    Step::Put(file, library) => {
+                        files.insert(file, (library, arrived));
+                        if !memory.contains(&library) {
+                            memory.push(library);
+                        }
+                    }
+                    Step::Remove(file) => drop(files.remove(&file)),
+                    Step::Pin(library) => drop(pins.insert(LIBRARIES[library].0.to_owned(), versions[library].clone())),
+                    Step::Unpin(library) => drop(pins.remove(LIBRARIES[library].0)),
+                }
+                let candidate = |index: usize, arrived| Candidate {
+                    index,
+                    name: LIBRARIES[index].0,
+                    version: &versions[index],
+                    arrived,
+                };
+                let backed: Vec<_> = files.values().map(|&(library, arrived)| candidate(library, arrived)).collect();
+                let loaded: Vec<_> = (0..).zip(&memory).map(|(order, &library)| candidate(library, order)).collect();
+                let serving = decide(&backed, &loaded, &pins);
+                for name in ["echo", "dynamo"] {
+                    proptest::prop_assert_eq!(
+                        serving.get(name).cloned(),
+                        model(name, &files, &memory, pins.get(name)),
+                        "{} after {:?}", name, files
+                    );
+                }
+            }
+        }
+    }
+
+    /// Histories to try; `HISTORIES` sets another number.
+    fn cases() -> u32 {
+        std::env::var("HISTORIES").map_or(256, |text| text.parse().expect("HISTORIES is a number"))
+    }
 }
