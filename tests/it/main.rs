@@ -55,6 +55,7 @@ mod statements;
 mod stopping;
 mod swap;
 mod terminal;
+mod upgrades;
 mod waiting;
 mod wrong_requests;
 mod zoo;

@@ -5,7 +5,7 @@
     reason = "a helper that fails fails the test that called it"
 )]
 
-mod builds;
+pub(crate) mod builds;
 mod signatures;
 mod trust;
 

@@ -84,6 +84,14 @@ impl TestHost {
         self.start(command)
     }
 
+    /// As [`TestHost::serve`], by another build of the host.
+    ///
+    /// # Panics
+    /// As [`TestHost::serve`].
+    pub fn serve_by(&self, host: &Path) -> Serving {
+        self.start(Command::new(host))
+    }
+
     /// As [`TestHost::serve`], on one core alone where `taskset` is at hand.
     ///
     /// # Panics

@@ -57,10 +57,10 @@ fn a_plugin_built_with_another_toolchain_answers() {
 }
 
 /// The last commit of the release with ABI 1.0.
-const ABI_1_0: &str = "cd38c7f";
+pub(crate) const ABI_1_0: &str = "cd38c7f";
 
 /// The sources of a commit, and where they are built; `None` where they are not at hand (no git, or a shallow clone).
-fn sources(commit: &str, folder: &str) -> Option<(PathBuf, PathBuf)> {
+pub(crate) fn sources(commit: &str, folder: &str) -> Option<(PathBuf, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let target = harness_tests::built().parent().unwrap().join(folder);
     let checkout = target.join("checkout");
@@ -89,7 +89,7 @@ fn sources(commit: &str, folder: &str) -> Option<(PathBuf, PathBuf)> {
 }
 
 /// Builds a package there.
-fn build(folder: &Path, package: &str, target: &Path) {
+pub(crate) fn build(folder: &Path, package: &str, target: &Path) {
     let built = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--package", package, "--target-dir"])
         .arg(target)
