@@ -16,6 +16,9 @@ pub mod decode;
 mod describe;
 mod explain;
 mod failure;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod job;
 mod page_size;
 mod pages;

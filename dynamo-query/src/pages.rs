@@ -45,6 +45,8 @@ use crate::{
 };
 
 use figures::{Cost, Figures, UsedUp};
+#[cfg(any(test, fuzzing))]
+pub(crate) use token::fuzz as fuzz_token;
 use token::{Binding, Place};
 
 /// The pages of one job: what was read, and how.

@@ -21,6 +21,7 @@ pub mod recover;
 pub mod route;
 pub mod serve;
 pub mod store;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code, reason = "the tests use all of it"))]
 mod testing;
 pub mod trace;

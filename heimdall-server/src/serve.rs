@@ -10,6 +10,9 @@ mod buffers;
 mod connections;
 mod fallback;
 mod format;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod jobs;
 mod links;
 mod listen;

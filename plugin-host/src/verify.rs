@@ -9,6 +9,9 @@
 
 mod copies;
 pub(crate) mod elf;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod signature;
 mod sums;
 mod trust;

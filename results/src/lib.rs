@@ -43,6 +43,9 @@ mod digits;
 mod document;
 mod error;
 mod format;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ipc;
 mod json;
 mod lines;

@@ -1,13 +1,17 @@
 //! `cargo xtask torture`: the tests that try to break the product, at full length.
 //!
 //! A part is a test of the integration binary, which runs in short form in `cargo xtask test`, and the variable that sets its length.
-//! A new part is a line of [`PARTS`] and a test that asks `harness_tests::torture` for its turns.
+//! A new part is a line of [`PARTS`] and a test that asks `harness_tests::torture` for its turns. What other tools do is in [`tools`].
+
+mod tools;
 
 use std::{env, str::FromStr, time::Instant};
 
 use anyhow::{Context, bail, ensure};
 
 use crate::tasks::{build, cargo, run, target, without_account};
+
+use tools::{TOOLS, Tool};
 
 struct Part {
     /// What `--only` calls it; several lines may have one name.
@@ -43,6 +47,18 @@ const PARTS: &[Part] = &[
         what: "a disk that is full, read-only, fails to sync or to write for a while, or writes half; SIGKILL in the middle of it",
         test: "disk::a_disk_that_fails_for_a_while_costs_no_accepted_job_and_tears_no_result",
         length: ("DISK_ROUNDS", "200"),
+    },
+    Part {
+        name: "upgrades",
+        what: "the release before this one: its host and plugin with today's, in every combination",
+        test: "upgrades::either_host_reads_with_either_plugin_what_the_others_read",
+        length: ("UPGRADES", "1"),
+    },
+    Part {
+        name: "upgrades",
+        what: "the release before this one: its store under today's host, and back",
+        test: "upgrades::a_store_goes_on_under_the_new_host_and_is_refused_whole_by_the_old_one",
+        length: ("UPGRADES", "1"),
     },
     Part {
         name: "kill",
@@ -93,41 +109,54 @@ fn value<T: FromStr>(flag: &str, value: Option<&String>) -> anyhow::Result<T> {
 
 pub(crate) fn torture(args: &[String]) -> anyhow::Result<()> {
     let options = Options::read(args)?;
-    let wanted = |part: &&Part| options.only.as_ref().is_none_or(|name| name == part.name);
-    let parts: Vec<&Part> = PARTS.iter().filter(wanted).collect();
-    if options.list || parts.is_empty() {
+    let wanted = |name: &str| options.only.as_ref().is_none_or(|only| only == name);
+    let parts: Vec<&Part> = PARTS.iter().filter(|part| wanted(part.name)).collect();
+    let tools: Vec<&Tool> = TOOLS.iter().filter(|tool| wanted(tool.name)).collect();
+    if options.list || (parts.is_empty() && tools.is_empty()) {
         for part in PARTS {
             println!(
                 "{:<10} {} ({}={})",
                 part.name, part.what, part.length.0, part.length.1
             );
         }
+        for tool in TOOLS {
+            println!("{:<10} {}", tool.name, tool.what);
+        }
         ensure!(options.list, "--only names no part of this list");
         return Ok(());
     }
-    build()?;
-    run(&mut std::process::Command::new(
-        target().join("debug/engines-install"),
-    ))?;
+    if !parts.is_empty() {
+        build()?;
+        run(&mut std::process::Command::new(
+            target().join("debug/engines-install"),
+        ))?;
+    }
     let mut failed = Vec::new();
     for part in parts {
-        eprintln!("torture: {}: {}", part.name, part.what);
-        let begun = Instant::now();
-        let outcome = one(part, &options);
-        let seconds = begun.elapsed().as_secs();
-        match outcome {
-            Ok(()) => eprintln!("torture: {}: passed after {seconds} s", part.name),
-            Err(error) => {
-                eprintln!(
-                    "torture: {}: FAILED after {seconds} s: {error:#}",
-                    part.name
-                );
-                failed.push(part.test);
-            }
+        if !told(part.name, part.what, || one(part, &options)) {
+            failed.push(part.test);
+        }
+    }
+    for tool in tools {
+        if !told(tool.name, tool.what, || tool.run(options.minutes)) {
+            failed.push(tool.name);
         }
     }
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
+}
+
+/// Runs a part and says how it went; whether it passed.
+fn told(name: &str, what: &str, run: impl FnOnce() -> anyhow::Result<()>) -> bool {
+    eprintln!("torture: {name}: {what}");
+    let begun = Instant::now();
+    let outcome = run();
+    let seconds = begun.elapsed().as_secs();
+    match &outcome {
+        Ok(()) => eprintln!("torture: {name}: passed after {seconds} s"),
+        Err(error) => eprintln!("torture: {name}: FAILED after {seconds} s: {error:#}"),
+    }
+    outcome.is_ok()
 }
 
 fn one(part: &Part, options: &Options) -> anyhow::Result<()> {

@@ -102,6 +102,23 @@ impl Binding {
     }
 }
 
+/// For `cargo fuzz`: see [`crate::fuzzing::next_token`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let (ours, others) = (Binding([7; DIGEST_BYTES]), Binding([8; DIGEST_BYTES]));
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        assert!(ours.read(text).is_err(), "nobody made {text:?} of ours");
+    }
+    let mut body = [&[VERSION], &ours.0[..], bytes].concat();
+    body.extend_from_slice(&crc32fast::hash(&body).to_be_bytes());
+    let token = BASE64_URL_SAFE_NO_PAD.encode(&body);
+    let Ok(place) = ours.read(&token) else { return };
+    assert!(others.read(&token).is_err());
+    if let Some(written) = ours.write(&place) {
+        assert_eq!(ours.read(&written).as_ref(), Ok(&place));
+    }
+}
+
 fn damaged() -> Error {
     refused("context.next_token is damaged")
 }

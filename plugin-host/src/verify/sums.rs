@@ -150,6 +150,27 @@ fn parse(text: &str) -> HashMap<String, Digest> {
         .collect()
 }
 
+/// For `cargo fuzz`: a list lists what its lines say, and no signature but the key owner's is taken for one.
+#[cfg(any(test, fuzzing))]
+pub fn fuzz(text: &str) {
+    const KEY: &str = "RWREnb7wqc2YX6zYUfUwkOm9h2bH+VzBT5d0JvukZ2E3U6lPxZo87SXm";
+    let list = parse(text);
+    let written: String = list
+        .iter()
+        .map(|(name, digest)| format!("{digest} *{name}\n"))
+        .collect();
+    for (name, digest) in parse(&written) {
+        assert_eq!(list.get(&name), Some(&digest), "{text:?}");
+    }
+    for line in text.lines() {
+        assert!(parse(line).len() <= 1, "{line:?}");
+    }
+    let key: PublicKey = KEY.parse().expect("it is a key");
+    let (list, signature) = text.split_once('\0').unwrap_or(("", text));
+    assert!(signature::verify(&key, list.as_bytes(), signature).is_err());
+    let _ = text.parse::<PublicKey>();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
