@@ -67,7 +67,7 @@ impl ScanRequest {
     }
 
     /// The same without a look at ORDER BY and limit.
-    fn translate(
+    pub(crate) fn translate(
         statement: &Statement,
         analysis: &Analysis,
         parameters: &[AttributeValue],

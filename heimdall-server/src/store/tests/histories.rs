@@ -161,7 +161,7 @@ impl History {
         kept.unsure = None;
         kept.outcome = Some(outcome);
         let bytes = (outcome != Outcome::Failed).then(|| bytes_of(seq, outcome));
-        let in_file = bytes.as_ref().is_some_and(Store::wants_file);
+        let in_file = bytes.as_ref().is_some_and(|bytes| Store::wants_file(bytes));
         assert_eq!(in_file, outcome == Outcome::Large);
         if let Some(bytes) = bytes.as_ref().filter(|_| in_file) {
             self.store.write_result_file(seq, bytes).unwrap();
