@@ -19,7 +19,7 @@ use crate::document::JobDocument;
 use crate::health::Checker;
 use crate::job::raw;
 use crate::log::{Levels, Log, LogFormat};
-use crate::plugins::{self, Lease, Plugins};
+use crate::plugins::{self, Lease, OpenError, Plugins};
 use crate::route;
 
 /// What `check` is started with.
@@ -52,8 +52,8 @@ pub enum CheckError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The plugins cannot be opened.
-    #[error("{0}")]
-    Plugins(String),
+    #[error(transparent)]
+    Plugins(#[from] OpenError),
     /// Standard output or the system refuses.
     #[error("cannot write what was found: {0}")]
     Io(#[from] io::Error),
@@ -71,8 +71,7 @@ pub fn run(options: &CheckOptions, default_plugin_dir: &Path) -> Result<ExitCode
         default_plugin_dir,
         log.sink(),
     );
-    let plugins = plugins::open(registry, &config.isolation())
-        .map_err(|error| CheckError::Plugins(format!("{error}; {}", error.hint())))?;
+    let plugins = plugins::open(registry, &config.isolation())?;
     let fine = check(&config, &plugins, options.health, &mut io::stdout().lock());
     plugins.close(Duration::from_secs(5));
     Ok(if fine? {

@@ -2,8 +2,8 @@
 //!
 //! In: a plugin's name and a version requirement. Out: a lease on one version, which runs jobs. Nothing here opens a library.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -135,19 +135,26 @@ pub trait Lease: Send + Sync {
     fn check_health(&self, cluster: &[u8], call: &CallOptions) -> Result<Document, Error>;
 }
 
-/// Opens the plugins of a directory, each where the commands want it.
+/// Why the plugins of a host cannot be opened, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; {hint}", hint = .0.hint())]
+pub struct OpenError(#[from] RegistryError);
+
+/// Opens the plugins of a configuration, each where the commands want it. `plugin_dir` wins over the configuration's directory, and
+/// `default` counts where neither is named.
 ///
 /// # Errors
 /// The directory cannot be read or trusted; a library in it that is refused is no error.
 pub fn open(
     mut options: RegistryOptions,
     isolation: &Isolation,
-) -> Result<Arc<dyn Plugins>, RegistryError> {
+) -> Result<Arc<dyn Plugins>, OpenError> {
     options.names = Names::AllBut(isolation.only_isolated.clone());
     let plugins = Registries {
         in_process: Registry::open(options.clone())?,
         options,
         workers: Mutex::default(),
+        pins: Mutex::default(),
     };
     plugins.open_workers(isolation)?;
     Ok(Arc::new(plugins))
@@ -159,12 +166,18 @@ struct Registries {
     in_process: Arc<Registry>,
     /// Opened when the first command asks for it.
     workers: Mutex<Option<Arc<Registry>>>,
+    /// The versions that operators chose, for the place that a plugin comes to next.
+    pins: Mutex<BTreeMap<String, Version>>,
 }
 
 impl Registries {
     fn workers(&self) -> Option<Arc<Registry>> {
         let workers = self.workers.lock();
         workers.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn pins(&self) -> MutexGuard<'_, BTreeMap<String, Version>> {
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn all(&self) -> impl Iterator<Item = Arc<Registry>> {
@@ -186,6 +199,7 @@ impl Registries {
     fn open_workers(&self, isolation: &Isolation) -> Result<(), RegistryError> {
         let names = Names::Only(isolation.isolated.clone());
         if let Some(workers) = self.workers() {
+            workers.restore_pins(self.pins().clone());
             return workers.serve(names);
         }
         if isolation.isolated.is_empty() {
@@ -198,6 +212,7 @@ impl Registries {
             names,
             ..self.options.clone()
         })?;
+        workers.restore_pins(self.pins().clone());
         *self.workers.lock().unwrap_or_else(PoisonError::into_inner) = Some(workers);
         Ok(())
     }
@@ -250,6 +265,7 @@ impl Plugins for Registries {
         self.open_workers(isolation)
             .and_then(|()| {
                 let names = Names::AllBut(isolation.only_isolated.clone());
+                self.in_process.restore_pins(self.pins().clone());
                 self.in_process.serve(names)
             })
             .map_err(|error| not_read(&error))
@@ -289,10 +305,17 @@ impl Plugins for Registries {
             };
         }
         outcome.unwrap_or(Ok(())).map_err(refused)?;
+        let mut pins = self.pins();
+        match version {
+            Some(version) => pins.insert(plugin.to_owned(), version.clone()),
+            None => pins.remove(plugin),
+        };
+        drop(pins);
         Ok(self.list())
     }
 
     fn restore_pins(&self, pins: Vec<(String, Version)>) {
+        self.pins().extend(pins.iter().cloned());
         for registry in self.all() {
             registry.restore_pins(pins.clone());
         }

@@ -22,6 +22,7 @@ mod paths;
 mod pipe;
 mod query;
 mod ready;
+mod reload;
 mod result;
 mod routes;
 mod site;

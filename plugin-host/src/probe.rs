@@ -7,11 +7,12 @@
 pub(crate) mod child;
 
 use std::{
+    collections::HashMap,
     io::{self, BufRead, BufReader, Read},
     os::unix::process::{CommandExt, ExitStatusExt},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -19,7 +20,10 @@ use std::{
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use serde::{Deserialize, Serialize};
 
-use crate::refusal::{Refusal, RefusalCode};
+use crate::{
+    refusal::{Refusal, RefusalCode},
+    verify::Digest,
+};
 
 /// How much of the child's output is kept.
 const MAX_OUTPUT: u64 = 1 << 20;
@@ -95,6 +99,37 @@ enum Line {
     Says(String, String),
     Passed(ProbeReport),
     Refused(Refusal),
+}
+
+/// What probes have told of files, by their bytes. Clones are the same memory.
+#[derive(Debug, Clone, Default)]
+pub struct Probed(Arc<Mutex<HashMap<Digest, Told>>>);
+
+/// What is known of one file. Whoever asks while it is being tried waits.
+type Told = Arc<Mutex<Option<Result<ProbeReport, ProbeFailure>>>>;
+
+impl Probed {
+    /// What is known of a file, or what `probe` tells of it now. A failure that does not lie in the bytes is forgotten again.
+    pub(crate) fn once(
+        &self,
+        digest: Digest,
+        probe: impl FnOnce() -> Result<ProbeReport, ProbeFailure>,
+    ) -> Result<ProbeReport, ProbeFailure> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = Arc::clone(known.entry(digest).or_default());
+        drop(known);
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(told) = &*told {
+            return told.clone();
+        }
+        let outcome = probe();
+        let lasts = match &outcome {
+            Ok(_) => true,
+            Err(failure) => failure.refusal.code.lies_in_the_bytes(),
+        };
+        *told = lasts.then(|| outcome.clone());
+        outcome
+    }
 }
 
 /// Tries the library at `copy` in a child process of `program` (see [`crate::child`]).
@@ -333,6 +368,32 @@ mod tests {
             assert_eq!(failure.refusal.message, format!("the library {expected}"));
             assert!(failure.refusal.code.lies_in_the_bytes());
         }
+    }
+
+    #[test]
+    fn a_file_is_tried_once_and_again_only_where_the_failure_may_pass() {
+        let [good, bad] = ["a", "b"].map(|digit| digit.repeat(64).parse::<Digest>().unwrap());
+        let report = ProbeReport {
+            name: "echo".to_owned(),
+            version: "1.0.0".to_owned(),
+            features: Vec::new(),
+            errors: Vec::new(),
+            thread_keys: None,
+            threads_left: 0,
+        };
+        let probed = Probed::default();
+        let never = || panic!("it was tried already");
+        assert!(
+            probed
+                .once(good, || Err(unavailable("is gone").into()))
+                .is_err()
+        );
+        let shared = probed.clone();
+        assert_eq!(shared.once(good, || Ok(report.clone())), Ok(report.clone()));
+        assert_eq!(probed.once(good, never), Ok(report));
+        let crash = || Err(died(Step::Open, None, ExitStatus::from_raw(6)).into());
+        assert!(probed.once(bad, crash).is_err());
+        assert!(shared.once(bad, never).is_err());
     }
 
     #[test]

@@ -25,6 +25,7 @@ use std::{
 
 use plugin_api::Level;
 
+pub use crate::probe::Probed;
 use crate::{
     LogSink,
     verify::{Copies, DirectoryError, PublicKey},
@@ -59,6 +60,8 @@ pub struct RegistryOptions {
     pub probe: PathBuf,
     /// How long a probe may take.
     pub probe_limit: Duration,
+    /// What probes have told; registries that share it try a file once, not once each.
+    pub probed: Probed,
     /// The number of thread keys of the process that must be free before a library is loaded.
     pub key_floor: usize,
     /// Where the private directory of copies is made; it must allow execution.
@@ -121,6 +124,7 @@ impl RegistryOptions {
             probe: PathBuf::from("/proc/self/exe"),
             // Short enough that a hanging library does not keep a good one waiting beyond 5 seconds.
             probe_limit: Duration::from_secs(4),
+            probed: Probed::default(),
             key_floor: 64,
             copies_in: std::env::temp_dir(),
             isolation: IsolationMode::InProcess,

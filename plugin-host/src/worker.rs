@@ -38,9 +38,8 @@ const START: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(500);
 /// How long a worker may take to end once its plugin is closed.
 const END: Duration = Duration::from_secs(10);
-/// The pause after the second death in a row; doubled for each further one.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How many times the first pause the longest one is.
+const LONGEST_PAUSE: u32 = 60;
 /// A worker that lived so long is no longer one that keeps dying.
 const STABLE: Duration = Duration::from_secs(60);
 
@@ -53,10 +52,12 @@ pub struct WorkerOptions {
     pub memory_bytes: Option<u64>,
     /// How long a job may go on after its deadline, or after it was asked to stop, before its worker is killed.
     pub overtime: Duration,
+    /// The pause before the next start after the second death in a row; doubled for each further one, to at most 60 times.
+    pub pause: Duration,
 }
 
 impl WorkerOptions {
-    /// The defaults: this very program, no bound on memory, ten seconds of overtime.
+    /// The defaults: this very program, no bound on memory, ten seconds of overtime, a second's pause.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -64,6 +65,7 @@ impl WorkerOptions {
             program: PathBuf::from("/proc/self/exe"),
             memory_bytes: None,
             overtime: Duration::from_secs(10),
+            pause: Duration::from_secs(1),
         }
     }
 }
@@ -247,7 +249,7 @@ impl Worker {
                 "host::worker",
                 &format!("the worker of {} {end}", self.label),
             );
-            life.died(process.age() >= STABLE);
+            life.died(process.age() >= STABLE, self.options.pause);
         }
         if let Some(left) = life
             .not_before
@@ -262,7 +264,7 @@ impl Worker {
                 Ok(process)
             }
             Err(error) => {
-                life.died(false);
+                life.died(false, self.options.pause);
                 Err(error)
             }
         }
@@ -397,11 +399,11 @@ impl Worker {
 }
 
 impl Life {
-    fn died(&mut self, stable: bool) {
+    fn died(&mut self, stable: bool, pause: Duration) {
         self.deaths = if stable { 1 } else { self.deaths + 1 };
         let doublings = self.deaths.saturating_sub(2).min(16);
-        self.not_before = (self.deaths > 1)
-            .then(|| Instant::now() + (FIRST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE));
+        let times = LONGEST_PAUSE.min(1 << doublings);
+        self.not_before = (self.deaths > 1).then(|| Instant::now() + pause * times);
     }
 }
 

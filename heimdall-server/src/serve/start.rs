@@ -9,7 +9,7 @@ use plugin_api::Level;
 use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -19,20 +19,20 @@ use super::links::Links;
 use super::listen::{self, BindAddress, Bounds};
 use super::pipe;
 use super::ready::Readiness;
+use super::reload;
 use super::stop::{self, End};
-use super::tokens::{self, TokenError, Tokens};
+use super::tokens::{self, TokenError};
 use super::turns::Turns;
 use super::{App, Shared, routes};
 use crate::catalog::Catalog;
 use crate::config::{Config, ConfigError, Limits};
 use crate::dispatch::{Dispatch, Parts};
-use crate::error::HostError;
 use crate::health::Checker;
 use crate::janitor;
 use crate::job::now;
 use crate::log::{Levels, Log, LogFormat};
 use crate::metrics::Metrics;
-use crate::plugins::{self, Need, Plugins};
+use crate::plugins::{self, Need, OpenError, Plugins};
 use crate::recover;
 use crate::store::{Store, StoreError};
 
@@ -79,8 +79,8 @@ pub enum ServeError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The plugins cannot be opened.
-    #[error("{0}")]
-    Plugins(String),
+    #[error(transparent)]
+    Plugins(#[from] OpenError),
     /// The system refuses threads or signals.
     #[error("the system refuses what a server needs: {0}")]
     System(#[from] std::io::Error),
@@ -130,8 +130,7 @@ pub fn run(options: &ServeOptions, default_plugin_dir: &Path) -> Result<ExitCode
         default_plugin_dir,
         log.sink(),
     );
-    let plugins = plugins::open(registry, &config.isolation())
-        .map_err(|error| ServeError::Plugins(format!("{error}; {}", error.hint())))?;
+    let plugins = plugins::open(registry, &config.isolation())?;
     restore_pins(&store, &plugins, &log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -233,8 +232,8 @@ async fn live(
         config.retention,
         Arc::clone(&log),
     ));
-    warn(&app, &config);
-    tokio::spawn(reload_on(hangup, config.clone(), Arc::clone(&app)));
+    reload::warn(&app, &config);
+    tokio::spawn(reload::reload_on(hangup, config.clone(), Arc::clone(&app)));
     if let Some(note) = &address.note {
         log.event(Level::Warn, note, &[]);
     }
@@ -378,122 +377,6 @@ fn connections(wanted: usize, log: &Log) -> usize {
 
 fn turns() -> Turns {
     Turns::new(std::thread::available_parallelism().map_or(1, usize::from))
-}
-
-/// SIGHUP: commands, clusters and tokens are read again, and the plugin directory is looked at again.
-async fn reload_on(mut hangup: Signal, started_with: Config, app: Shared) {
-    while hangup.recv().await.is_some() {
-        stop::tell_reloading();
-        let outcome = reload(&started_with.path, &app).await;
-        app.metrics.reloaded(outcome.is_ok());
-        let mut isolation = None;
-        match outcome {
-            Ok(config) => {
-                isolation = Some(config.isolation());
-                let fields = [
-                    ("commands", json!(config.commands.len())),
-                    ("clusters", json!(config.clusters.len())),
-                ];
-                app.log.event(
-                    Level::Info,
-                    "configuration read again; its commands, clusters and tokens are in force",
-                    &fields,
-                );
-                let fixed = config.fixed_settings_unlike(&started_with);
-                if !fixed.is_empty() {
-                    let message = "the configuration has changes that only a restart puts in force";
-                    app.log
-                        .event(Level::Warn, message, &[("settings", json!(fixed))]);
-                }
-                warn(&app, &config);
-            }
-            Err(error) => {
-                let message = "configuration not taken; the commands, clusters and tokens before it stay in force";
-                app.log.event(
-                    Level::Error,
-                    message,
-                    &[("error", json!(error.to_string()))],
-                );
-            }
-        }
-        let plugins = Arc::clone(&app.plugins);
-        let report = tokio::task::spawn_blocking(move || {
-            if let Some(isolation) = isolation {
-                plugins.isolate(&isolation)?;
-            }
-            plugins.reload()
-        })
-        .await;
-        match report.unwrap_or_else(|_| Err(HostError::internal("the reload panicked"))) {
-            Ok(report) => {
-                let fields = ["loaded", "retired", "refused"].map(|key| (key, report[key].clone()));
-                app.log
-                    .event(Level::Info, "plugins looked at again", &fields);
-            }
-            Err(error) => app.log.event(
-                Level::Error,
-                "plugins not looked at again",
-                &[("error", json!(error.message))],
-            ),
-        }
-        stop::tell_manager(&[NotifyState::Ready]);
-    }
-}
-
-/// All of it is taken or nothing.
-async fn reload(path: &Path, app: &Shared) -> Result<Config, ServeError> {
-    let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || -> Result<_, ServeError> {
-        let config = Config::load(&path)?;
-        let tokens = Tokens::load(&config.auth)?;
-        Ok((config, tokens))
-    });
-    let (config, tokens) = read
-        .await
-        .map_err(|_| ServeError::Plugins("the reader panicked".to_owned()))??;
-    app.authenticator.may_take(&tokens)?;
-    let _turn = app.changing.lock().await;
-    let now = now();
-    let known = app.store.sync_objects(&config, now).await?;
-    app.authenticator.take(tokens);
-    app.dispatch.set_catalog(Catalog::new(&config, &known, now));
-    Ok(config)
-}
-
-/// Says what will not work, before a job finds out.
-fn warn(app: &Shared, config: &Config) {
-    for id in app.dispatch.commands_without_plugin().ids {
-        let command = config
-            .commands
-            .iter()
-            .find(|command| command.object.id == id);
-        let version = command.and_then(|command| command.plugin_version.as_ref());
-        let fields = [
-            ("command", json!(id)),
-            ("plugin", json!(command.map(|command| &command.plugin))),
-            ("plugin_version", json!(version.map(ToString::to_string))),
-        ];
-        let message =
-            "no loaded version of its plugin fits a command; its jobs fail with PLUGIN_UNAVAILABLE";
-        app.log.event(Level::Warn, message, &fields);
-    }
-    match app.store.free_bytes() {
-        Ok(free) if free < config.limits.min_free => {
-            let fields = [
-                ("free_bytes", json!(free)),
-                ("min_free_bytes", json!(config.limits.min_free)),
-            ];
-            let message =
-                "the disk of jobs or results is full; new jobs are refused until it has room";
-            app.log.event(Level::Warn, message, &fields);
-        }
-        Ok(_) => {}
-        Err(error) => {
-            let fields = [("error", json!(error.to_string()))];
-            let message = "the room on the disk of jobs or results is not known";
-            app.log.event(Level::Warn, message, &fields);
-        }
-    }
 }
 
 #[cfg(any(test, fuzzing))]

@@ -193,11 +193,9 @@ impl Core {
             drop(state);
             elf::check(&changing.copy)?;
             load::ensure_files(FILE_FLOOR)?;
-            let report = probe::run(
-                &self.options.probe,
-                &changing.copy,
-                self.options.probe_limit,
-            )?;
+            let report = self.options.probed.once(changing.digest, || {
+                probe::run(&self.options.probe, &changing.copy, self.options.probe_limit)
+            })?;
             if !self.lock().names.includes(&report.name) {
                 return Ok(Found::LeftOut(report.name));
             }
