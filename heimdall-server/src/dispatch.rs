@@ -370,6 +370,7 @@ impl Dispatch {
             updated_at: now,
             attempts: 0,
             traceparent: None,
+            rows: None,
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! In: the body of a submission. Out: a [`Job`] and its JSON in the shapes of the interface. No I/O.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -140,6 +141,8 @@ pub struct Job {
     pub attempts: i64,
     /// The trace that the submission belongs to, as W3C's `traceparent` says it.
     pub traceparent: Option<String>,
+    /// The rows of its result, where it has one that tells them.
+    pub rows: Option<u64>,
 }
 
 /// The pair that a job was routed to, by the names it had then.
@@ -351,6 +354,26 @@ struct Body<'a> {
     traceparent: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_attributes: Option<Attributes<'a>>,
+}
+
+/// What Heimdall's own UI shows of a job beside what every job has, under these very labels.
+#[derive(Serialize)]
+struct Attributes<'a> {
+    #[serde(rename = "Result", skip_serializing_if = "Option::is_none")]
+    result: Option<Attribute<'a>>,
+    #[serde(rename = "Rows", skip_serializing_if = "Option::is_none")]
+    rows: Option<Attribute<'a>>,
+    #[serde(rename = "Plugin")]
+    plugin: Attribute<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", content = "value", rename_all = "lowercase")]
+enum Attribute<'a> {
+    Link(Cow<'a, str>),
+    Text(Cow<'a, str>),
 }
 
 #[derive(Serialize)]
@@ -422,8 +445,23 @@ impl Job {
                 pages,
                 wire_bytes,
             }),
+            job_attributes: self.attributes().filter(|_| record),
         };
         serde_json::to_writer(into, &body).expect("text, numbers and JSON always serialize");
+    }
+
+    /// `None` until a version has run it.
+    fn attributes(&self) -> Option<Attributes<'_>> {
+        let version = self.plugin_version.as_deref()?;
+        let succeeded = self.status == JobStatus::Succeeded;
+        let link = || Attribute::Link(format!("/api/v1/job/{}/result", self.id).into());
+        Some(Attributes {
+            result: succeeded.then(link),
+            rows: self
+                .rows
+                .map(|rows| Attribute::Text(rows.to_string().into())),
+            plugin: Attribute::Text(format!("{} {version}", self.route.plugin).into()),
+        })
     }
 }
 

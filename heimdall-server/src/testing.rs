@@ -398,6 +398,7 @@ pub(crate) fn job_for(store: &Store, command: &str, query: &str) -> Job {
         updated_at: 1,
         attempts: 0,
         traceparent: None,
+        rows: None,
         id,
     }
 }

@@ -185,7 +185,10 @@ impl Dispatch {
         let stderr = self.log.end_job(&active.id);
         let (outcome, in_file) = self.write_large(active, outcome);
         let mut left = (None, None);
-        let job = active.end(|job, asked| left = settle(job, asked, outcome))?;
+        let job = active.end(|job, asked| {
+            left = settle(job, asked, outcome);
+            job.rows = left.0.as_ref().and(stats.rows);
+        })?;
         let (kept, error) = left;
         if in_file && kept.is_none() {
             self.store.remove_result_file(job.seq);

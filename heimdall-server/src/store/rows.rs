@@ -13,16 +13,17 @@ use crate::job::{Job, JobStatus, Route, is_system_tag};
 /// The columns that [`read`] expects, in its order.
 pub(super) const COLUMNS: &str = "seq, id, name, version, description, user, tags, context, command_criteria, cluster_criteria, is_sync, \
     command_id, command_name, cluster_id, cluster_name, plugin, status, error, error_document, plugin_version, canceled_by, \
-    created_at, updated_at, attempts, traceparent";
+    created_at, updated_at, attempts, traceparent, result_rows";
 
 /// What a job decides once is written once; the rest follows each put.
 const UPSERT: &str = "
 INSERT INTO jobs (seq, id, name, version, description, user, tags, context, command_criteria, cluster_criteria, is_sync,
     command_id, command_name, cluster_id, cluster_name, plugin, status, error, error_document, plugin_version, canceled_by,
-    created_at, updated_at, attempts, result_bytes, traceparent)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)
+    created_at, updated_at, attempts, result_bytes, traceparent, result_rows)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26,
+    ?27)
 ON CONFLICT (seq) DO UPDATE SET status = ?17, error = ?18, error_document = ?19, plugin_version = ?20, canceled_by = ?21,
-    updated_at = ?23, attempts = ?24, result_bytes = ?25";
+    updated_at = ?23, attempts = ?24, result_bytes = ?25, result_rows = ?27";
 
 pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(
@@ -66,6 +67,7 @@ pub(super) fn write(
         job.attempts,
         result_bytes,
         job.traceparent,
+        job.rows.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX)),
     ])?;
     for tag in own_tags(job.tags.get()) {
         connection
@@ -132,6 +134,9 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
         updated_at: row.get(22)?,
         attempts: row.get(23)?,
         traceparent: row.get(24)?,
+        rows: row
+            .get::<_, Option<i64>>(25)?
+            .and_then(|rows| u64::try_from(rows).ok()),
     })
 }
 

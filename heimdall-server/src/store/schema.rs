@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL, user TEXT NOT NULL, is_sync INTEGER NOT NULL,
     command_id TEXT NOT NULL, command_name TEXT NOT NULL, cluster_id TEXT NOT NULL, cluster_name TEXT NOT NULL, plugin TEXT NOT NULL,
     status INTEGER NOT NULL, plugin_version TEXT, canceled_by TEXT, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
-    attempts INTEGER NOT NULL, result_bytes INTEGER, command_criteria TEXT NOT NULL, cluster_criteria TEXT NOT NULL, tags TEXT NOT NULL,
+    attempts INTEGER NOT NULL, result_bytes INTEGER, result_rows INTEGER, command_criteria TEXT NOT NULL, cluster_criteria TEXT NOT NULL, tags TEXT NOT NULL,
     traceparent TEXT, description TEXT, error TEXT, error_document TEXT, context TEXT);
 ";
 
@@ -58,8 +58,10 @@ pub(super) fn open(connection: &mut Connection) -> Result<Opened, StoreError> {
             known: FORMAT,
         });
     }
-    if found == 1 {
-        from_format_1(&transaction)?;
+    match found {
+        1 => from_format_1(&transaction)?,
+        FORMAT => add_result_rows(&transaction)?,
+        _ => {}
     }
     transaction.execute_batch(JOBS)?;
     transaction.execute_batch(REST)?;
@@ -79,11 +81,22 @@ pub(super) fn open(connection: &mut Connection) -> Result<Opened, StoreError> {
     })
 }
 
+/// The first stores of this format had no such column; hosts that do not know it leave it alone.
+fn add_result_rows(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    let mut known = transaction
+        .prepare("SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'result_rows'")?;
+    if !known.exists([])? {
+        transaction.execute_batch("ALTER TABLE jobs ADD COLUMN result_rows INTEGER")?;
+    }
+    Ok(())
+}
+
 /// Copies the jobs into a table with the columns in this order.
 fn from_format_1(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     transaction.execute_batch(
         "ALTER TABLE jobs RENAME TO jobs_1;
          ALTER TABLE jobs_1 ADD COLUMN traceparent TEXT;
+         ALTER TABLE jobs_1 ADD COLUMN result_rows INTEGER;
          ALTER TABLE payloads ADD COLUMN about TEXT;
          DROP INDEX IF EXISTS jobs_by_status; DROP INDEX IF EXISTS jobs_by_user;
          DROP INDEX IF EXISTS jobs_by_created_at; DROP INDEX IF EXISTS jobs_by_updated_at;",

@@ -59,6 +59,7 @@ fn job(store: &Store, user: &str, status: JobStatus) -> Arc<Job> {
         updated_at: 1_000 + seq,
         attempts: 0,
         traceparent: None,
+        rows: None,
     })
 }
 

@@ -188,7 +188,7 @@ async fn a_filter_that_few_of_many_jobs_fit_ends_its_page_early_and_leads_on() {
         .execute_batch(
             "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)
              INSERT INTO jobs SELECT i, 'id-' || i, 'n' || i, version, user, is_sync, command_id, command_name, cluster_id, cluster_name,
-                plugin, status, plugin_version, canceled_by, created_at + i, updated_at, attempts, result_bytes, command_criteria,
+                plugin, status, plugin_version, canceled_by, created_at + i, updated_at, attempts, result_bytes, result_rows, command_criteria,
                 cluster_criteria, '[]', traceparent, description, error, error_document, context FROM n, jobs WHERE seq = 1",
         )
         .unwrap();
