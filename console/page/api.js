@@ -20,15 +20,21 @@ export function showIdentity() {
   document.getElementById("identity").textContent = identity().user || (identity().token ? "Signed in" : "Sign in");
 }
 
-/** Asks for name and token; resolves to whether they were given. */
+let asking = null;
+
+/** Asks for name and token, once for all who want to know at the same time; resolves to whether they were given. */
 export function signIn(reason = "") {
+  asking ??= ask(reason).finally(() => { asking = null; });
+  return asking;
+}
+
+function ask(reason) {
   const dialog = document.getElementById("sign-in");
   const form = dialog.querySelector("form");
   const known = identity();
   form.elements.user.value = known.user;
   form.elements.token.value = known.token;
   document.getElementById("sign-in-reason").textContent = reason;
-  if (dialog.open) return Promise.resolve(false);
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       const given = dialog.returnValue === "ok";

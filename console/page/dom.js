@@ -23,12 +23,16 @@ export function state(word) {
   return el("span", { class: `state ${kind}` }, word);
 }
 
-/** A table with a row for each item; `columns` are [title, item => content, class?]. */
+/**
+ * A table with a row for each item; `columns` are [title, item => content, class?]. On a small screen each row is a card, with the titles
+ * beside its cells; the roles keep it a table for those who hear it.
+ */
 export function table(columns, items, empty) {
   if (!items.length) return el("p", { class: "empty" }, empty);
-  return el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Table" }, el("table", {},
-    el("thead", {}, el("tr", {}, columns.map(([title]) => el("th", { scope: "col" }, title)))),
-    el("tbody", {}, items.map((item) => el("tr", {}, columns.map(([, content, kind]) => el("td", { class: kind }, content(item) ?? "")))))));
+  const cell = (item) => ([title, content, kind]) => el("td", { class: kind, role: "cell", "data-title": title }, content(item) ?? "");
+  return el("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Table" }, el("table", { role: "table" },
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, columns.map(([title]) => el("th", { scope: "col", role: "columnheader" }, title)))),
+    el("tbody", { role: "rowgroup" }, items.map((item) => el("tr", { role: "row" }, columns.map(cell(item)))))));
 }
 
 /** An error with its code, text (which may hold a statement with a caret) and hint. */

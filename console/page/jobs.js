@@ -2,10 +2,15 @@
 
 import { get, post } from "./api.js";
 import { bytes, count, el, notice, problem, state, table, time } from "./dom.js";
-import { lines, record, showResult } from "./result.js";
+import { failure, lines, record, showResult } from "./result.js";
 
 const LIMIT = 50;
 const view = { status: "", name: "", username: "", command: "", order_by: "created_at", direction: "desc" };
+
+/** Jobs of this page have names that nobody else's has; what tells them apart is the end of their id. */
+const title = (job) => !job.name || /^console-[0-9a-f-]{36}$/.test(job.name) ? `…${job.id.slice(-12)}` : first(job.name, 40);
+
+const first = (text, most) => text.length > most ? `${text.slice(0, most)}…` : text;
 
 export async function jobs(main) {
   const statuses = await get("/api/v1/job/statuses");
@@ -35,11 +40,12 @@ export async function jobs(main) {
     try {
       const answer = await get(`/api/v1/jobs?${asked}`);
       const list = table([
-        ["Job", (job) => el("a", { href: `#job/${encodeURIComponent(job.id)}`, class: "mono" }, job.name || job.id), "wide"],
+        ["Job", (job) => el("a", { href: `#job/${encodeURIComponent(job.id)}` }, title(job)), "line"],
+        ["Statement", (job) => first(job.context?.query ?? "", 90), "wide mono"],
         ["Status", (job) => state(job.status)],
         ["User", (job) => job.user], ["Command", (job) => job.command_name ?? job.command?.name],
         ["Plugin", (job) => [job.plugin, job.plugin_version].filter(Boolean).join(" ")],
-        ["Created", (job) => time(job.created_at)],
+        ["Created", (job) => time(job.created_at), "line"],
       ], answer.data, "No job matches these filters.");
       place.replaceChildren(list, el("div", { class: "actions" },
         el("button", { type: "button", disabled: cursors.length === 1, onclick: () => { cursors.pop(); page(); } }, "Previous page"),
@@ -73,7 +79,7 @@ export async function job(main, id, alive) {
     log.textContent = await lines(id).catch(() => "") || "There are none.";
     if (!running) {
       if (known.status === "SUCCEEDED") await showResult(id, output);
-      else if (known.error) output.replaceChildren(problem({ code: known.error_code || known.status, message: known.error, hint: known.hint }));
+      else if (known.error) output.replaceChildren(problem(await failure(known)));
       return;
     }
     await new Promise((resolve) => setTimeout(resolve, 1000));

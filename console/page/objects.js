@@ -19,8 +19,8 @@ const tags = (item) => item.tags.filter((tag) => !tag.startsWith("_")).map((tag)
 function common(kind, redraw) {
   return [
     ["Name", (item) => item.name, "wide"], ["Version", (item) => item.version], ["Status", (item) => state(item.status)],
-    ["Tags", tags, "wide"], ["Description", (item) => item.description, "wide"], ["Updated", (item) => time(item.updated_at)],
-    ["", (item) => el("button", { type: "button", class: "small", onclick: () => change(kind, item, redraw) }, item.status === "ACTIVE" ? "Deactivate" : "Activate")],
+    ["Tags", tags, "wide"], ["Description", (item) => item.description, "wide"], ["Updated", (item) => time(item.updated_at), "line"],
+    ["Change", (item) => el("button", { type: "button", class: "small", onclick: () => change(kind, item, redraw) }, item.status === "ACTIVE" ? "Deactivate" : "Activate")],
   ];
 }
 

@@ -3,7 +3,7 @@
 import { get, post } from "./api.js";
 import { bytes, count, el, problem, state } from "./dom.js";
 import { Digits, Entries, parse, pretty } from "./json.js";
-import { record, showResult } from "./result.js";
+import { failure, record, showResult } from "./result.js";
 
 const ENDED = ["SUCCEEDED", "FAILED", "KILLED", "CANCELED"];
 const draft = { statement: "", parameters: "", limit: "", command: "", cluster: "" };
@@ -114,7 +114,7 @@ export async function query(main) {
       progress(last, status, false);
       if (last.status !== "SUCCEEDED") {
         output.replaceChildren(last.status === "CANCELED" || cancelled ? el("p", { class: "empty" }, "The job was cancelled.")
-          : problem({ code: last.error_code || last.status, message: last.error || "The job ended without a result.", hint: last.hint }));
+          : problem(await failure(last)));
       } else if (prefix) {
         const explained = answer.result ? answer : { result: await get(`/api/v1/job/${encodeURIComponent(id)}/result`) };
         output.replaceChildren(plan(explained));

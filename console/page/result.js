@@ -78,6 +78,12 @@ export async function showResult(id, place) {
   }
 }
 
+/** Why a job ended without a result, with the code and the hint that its record does not have. */
+export async function failure(job) {
+  const { details = {} } = await get(`/api/v1/job/${encodeURIComponent(job.id)}/result`).catch((error) => error);
+  return { code: details.code || job.status, message: details.error || job.error || "The job ended without a result.", hint: details.hint };
+}
+
 /** The log lines of a job, where it has any. */
 export async function lines(id) {
   const answer = await send(`/api/v1/job/${encodeURIComponent(id)}/stderr`, { accept: "*/*" });

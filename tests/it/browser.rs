@@ -1,6 +1,13 @@
 //! The host's web page in a real browser: what people do with it, on screens that they have.
 //!
-//! Needs Debian's chromium and chromium-driver; without them the test says so, and with `CI=true` that is an error.
+//! Needs Debian's chromium and chromium-driver; without them the tests say so, and with `CI=true` that is an error. `HARNESS_SCREENSHOTS`
+//! names a folder that gets a picture of each section at each width, in light and dark.
+
+mod access;
+mod keyboard;
+mod large;
+mod plugins;
+mod screens;
 
 use std::{
     net::TcpListener,
@@ -9,9 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engines::{embedded::Embedded, sample};
+use engines::{client, embedded::Embedded, sample};
 use fantoccini::{Client, ClientBuilder};
-use harness_tests::serving::TestHost;
+use harness_tests::serving::{Serving, TestHost};
+use hyper::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
@@ -27,11 +35,51 @@ commands: [{name: dynamo, plugin: dynamo, is_sync: true, tags: ['type:dynamodb']
 clusters: [{name: local, tags: ['type:dynamodb']}]
 ";
 
-/// The driver process. Dropping it ends the browser as well.
+/// Whether there is a browser to test with; says so where there is none.
+fn can_browse() -> bool {
+    have("chromedriver") && have("chromium")
+}
+
+/// The DynamoDB of these tests, with the sample's tables.
+async fn engine() -> Embedded {
+    let engine = tokio::task::spawn_blocking(|| {
+        let engine = Embedded::start().unwrap();
+        engine.load(&sample::tables()).unwrap();
+        engine
+    });
+    engine.await.unwrap()
+}
+
+/// A page of the host in a browser of its own. Dropping it ends the browser.
+struct Page {
+    client: Client,
+    session: String,
+    driver: Driver,
+}
+
+/// The driver process, which ends the browser with itself.
 struct Driver(Child, u16);
 
-impl Driver {
-    fn start() -> Self {
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What the page shows, as text.
+const TEXT: &str = "document.getElementById('main').innerText";
+
+impl Page {
+    /// The host's page, shown.
+    async fn of(host: &Serving) -> Self {
+        let page = Self::start(host).await;
+        page.wait("document.querySelector('main h1')").await;
+        page
+    }
+
+    /// The host's page, which may want to know who one is before it shows anything.
+    async fn start(host: &Serving) -> Self {
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -43,155 +91,219 @@ impl Driver {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Self(process, port)
-    }
-
-    async fn browser(&self) -> Client {
+        let driver = Driver(process, port);
         let options = json!({"goog:chromeOptions": {"args": [
             "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync"]}, "goog:loggingPrefs": {"browser": "ALL"}});
+            "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]}, "goog:loggingPrefs": {"browser": "ALL"}});
         let Value::Object(options) = options else {
             unreachable!("it is written as an object")
         };
         let until = Instant::now() + PATIENCE;
-        loop {
+        let client = loop {
             let connected = ClientBuilder::new(HttpConnector::new())
                 .capabilities(options.clone())
-                .connect(&format!("http://127.0.0.1:{}", self.1))
+                .connect(&format!("http://127.0.0.1:{port}"))
                 .await;
             match connected {
-                Ok(client) => return client,
+                Ok(client) => break client,
                 Err(error) => assert!(Instant::now() < until, "{error}"),
+            }
+            thread::sleep(Duration::from_millis(50));
+        };
+        let session = client.session_id().await.unwrap().unwrap();
+        client.goto(host.url()).await.unwrap();
+        Self {
+            client,
+            session,
+            driver,
+        }
+    }
+
+    /// Runs JavaScript with one argument.
+    async fn js(&self, code: &str, value: &str) -> Value {
+        self.client.execute(code, vec![json!(value)]).await.unwrap()
+    }
+
+    /// Waits until an expression of JavaScript is true.
+    async fn wait(&self, condition: &str) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let code = format!("return Boolean({condition})");
+            let found = self.client.execute(&code, vec![]).await;
+            if found.is_ok_and(|found| found == json!(true)) {
+                return;
+            }
+            if Instant::now() >= until {
+                let text = self
+                    .client
+                    .execute("return document.body.innerText", vec![])
+                    .await;
+                panic!("{condition} did not become true:\n{text:?}");
             }
             thread::sleep(Duration::from_millis(50));
         }
     }
-}
 
-impl Drop for Driver {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Waits until an expression of JavaScript is true in the page.
-async fn wait_for(page: &Client, condition: &str) {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let found = page
-            .execute(&format!("return Boolean({condition})"), vec![])
+    /// Waits until the page shows these words.
+    async fn shows(&self, words: &str) {
+        self.wait(&format!("{TEXT}.includes({})", json!(words)))
             .await;
-        if found.is_ok_and(|found| found == json!(true)) {
-            return;
-        }
-        if Instant::now() >= until {
-            let text = page.execute("return document.body.innerText", vec![]).await;
-            panic!("{condition} did not become true:\n{text:?}");
-        }
-        thread::sleep(Duration::from_millis(50));
+    }
+
+    /// Goes to a section.
+    async fn section(&self, name: &str) {
+        self.js("location.hash = '#' + arguments[0]", name).await;
+        let here = format!("document.querySelector('nav a[aria-current]')?.hash === '#{name}'");
+        self.wait(&format!("{here} && document.querySelector('main h1')"))
+            .await;
+    }
+
+    /// Presses the button of the page that has these words.
+    async fn press(&self, words: &str) {
+        let code = "const found = [...document.querySelectorAll('button')].find((b) => b.textContent === arguments[0] && b.offsetParent); \
+                    found?.click(); return Boolean(found)";
+        assert_eq!(self.js(code, words).await, true, "no button '{words}'");
+    }
+
+    /// Writes a statement into the form and presses a button.
+    async fn ask(&self, statement: &str, button: &str) {
+        self.js("const t = document.querySelector('textarea'); t.value = arguments[0]; t.dispatchEvent(new Event('input', {bubbles: true}))", statement).await;
+        self.press(button).await;
+    }
+
+    /// Gives name and token to the dialog that asks for them.
+    async fn sign_in(&self, name: &str, token: &str) {
+        self.wait("document.getElementById('sign-in').open").await;
+        self.js(
+            "document.querySelector('#sign-in form').elements.user.value = arguments[0]",
+            name,
+        )
+        .await;
+        self.js(
+            "document.querySelector('#sign-in form').elements.token.value = arguments[0]",
+            token,
+        )
+        .await;
+        self.press("Use these").await;
+    }
+
+    /// A command of Chromium's own protocol.
+    async fn devtools(&self, command: &str, parameters: Value) {
+        let url = format!(
+            "http://127.0.0.1:{}/session/{}/goog/cdp/execute",
+            self.driver.1, self.session
+        );
+        let body = json!({"cmd": command, "params": parameters}).to_string();
+        let sent = tokio::task::spawn_blocking(move || {
+            let kind = [("content-type", "application/json")];
+            client::send(Method::POST, &url, &kind, body).unwrap()
+        });
+        let reply = sent.await.unwrap();
+        assert_eq!(reply.status, 200, "{command}: {}", reply.json());
     }
 }
-
-async fn act(page: &Client, code: &str, value: &str) -> Value {
-    page.execute(code, vec![json!(value)]).await.unwrap()
-}
-
-/// Writes a statement into the form and presses a button.
-async fn ask(page: &Client, statement: &str, button: &str) {
-    act(page, "const t = document.querySelector('textarea'); t.value = arguments[0]; t.dispatchEvent(new Event('input', {bubbles: true}))", statement).await;
-    act(page, "[...document.querySelectorAll('form button')].find((b) => b.textContent === arguments[0]).click()", button).await;
-}
-
-const TEXT: &str = "document.getElementById('main').innerText";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_query_read_errors_and_look_around_in_a_real_browser() {
-    if !have("chromedriver") || !have("chromium") {
+    if !can_browse() {
         return;
     }
-    let engine = tokio::task::spawn_blocking(|| {
-        let engine = Embedded::start().unwrap();
-        engine.load(&sample::tables()).unwrap();
-        engine
-    });
-    let engine = engine.await.unwrap();
+    let engine = engine().await;
     let place = TestHost::new(CONFIG, &engine.url());
     let host = place.serve();
-    let driver = Driver::start();
-    let page = driver.browser().await;
-    page.goto(host.url()).await.unwrap();
-    wait_for(&page, "document.querySelector('textarea')").await;
+    let page = Page::of(&host).await;
 
     // The host wants a name for a job: the page asks for it, and goes on with it.
-    ask(&page, "SELECT * FROM every_type", "Run").await;
-    wait_for(&page, "document.getElementById('sign-in').open").await;
-    act(&page, "const f = document.querySelector('#sign-in form'); f.elements.user.value = arguments[0]; f.querySelector('button').click()", "alice").await;
+    page.ask("SELECT * FROM every_type", "Run").await;
+    page.sign_in("alice", "").await;
     // Rows are drawn with the browser's next frame.
-    wait_for(&page, "document.querySelector('.grid-row .cell')").await;
-    let cells = act(&page, "return [...document.querySelectorAll('.cell')].map((c) => c.className + '|' + c.textContent).join('\\n')", "").await;
-    let cells = cells.as_str().unwrap().to_owned();
-    assert!(
-        cells.contains("12345678901234567890123456789012345678"),
-        "long numbers keep their digits: {cells}"
-    );
-    assert!(
-        cells.contains("cell null|null"),
-        "null is told from a text: {cells}"
-    );
-    wait_for(
-        &page,
-        &format!("{TEXT}.includes('SUCCEEDED') && {TEXT}.includes('5 rows')"),
-    )
-    .await;
+    page.wait("document.querySelector('.grid-row .cell')").await;
+    page.shows("SUCCEEDED").await;
+    page.shows("5 rows").await;
 
-    ask(&page, "SELECT * FROM my_table WHERE id = '123'", "Explain").await;
-    wait_for(
-        &page,
-        &format!("{TEXT}.includes('What would be read') && {TEXT}.includes('Query')"),
-    )
-    .await;
+    page.ask("SELECT * FROM my_table WHERE id = '123'", "Explain")
+        .await;
+    page.shows("What would be read").await;
+    page.shows("Query").await;
 
-    ask(&page, "SELECT * FRM my_table", "Run").await;
-    wait_for(&page, &format!("{TEXT}.includes('INVALID_QUERY') && {TEXT}.includes('^') && {TEXT}.includes('What to do')")).await;
+    // An error has its code, the line with a caret, and a hint: at once, and on the page of its job.
+    page.ask("SELECT * FRM my_table", "Run").await;
+    for words in ["INVALID_QUERY", "SELECT * FRM my_table", "^", "What to do"] {
+        page.shows(words).await;
+    }
+    page.js("[...document.querySelectorAll('main a')].find((a) => a.textContent === 'Open the job').click()", "").await;
+    for words in ["FAILED", "INVALID_QUERY", "^", "What to do", "alice"] {
+        page.shows(words).await;
+    }
 
-    for (section, text) in [
-        ("jobs", "FAILED"),
+    page.section("jobs").await;
+    page.shows("SELECT * FROM every_type").await;
+    page.js("const f = document.querySelector('main form'); f.elements.status.value = 'FAILED'; f.requestSubmit()", "").await;
+    page.wait(&format!("!{TEXT}.includes('every_type')")).await;
+    page.shows("SELECT * FRM my_table").await;
+    for (section, words) in [
         ("commands", "dynamo"),
         ("clusters", "local"),
         ("plugins", "ACTIVE"),
     ] {
-        act(&page, "location.hash = '#' + arguments[0]", section).await;
-        wait_for(&page, &format!("{TEXT}.includes('{text}') && document.querySelector('nav a[aria-current]').hash === '#{section}'")).await;
-        // No section is wider than a small screen.
-        for width in [500, 1280, 2560] {
-            page.set_window_size(width, 900).await.unwrap();
-            wait_for(
-                &page,
-                "document.documentElement.scrollWidth <= document.documentElement.clientWidth",
-            )
-            .await;
-        }
+        page.section(section).await;
+        page.shows(words).await;
     }
+}
 
-    // What a table holds is text: an item with markup in its name does not become any.
-    act(&page, "location.hash = arguments[0]", "#query").await;
-    wait_for(&page, "document.querySelector('textarea')").await;
-    ask(
-        &page,
-        "SELECT \"<img src=x onerror=alert(1)>\" FROM my_table",
-        "Run",
-    )
-    .await;
-    wait_for(&page, "document.querySelector('.grid-row .cell')").await;
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_table_holds_is_shown_as_it_is_and_never_becomes_markup() {
+    if !can_browse() {
+        return;
+    }
+    let engine = engine().await;
+    let odd = json!({"odd": [{"id": {"S": "<img src=x onerror=alert(1)>"}, "empty": {"S": ""}, "nothing": {"NULL": true},
+        "digits": {"N": "12345678901234567890123456789012345678"}, "map": {"M": {"a": {"L": [{"N": "1"}, {"S": "<b>x</b>"}]}}}}]});
+    let load = tokio::task::spawn_blocking(move || engine.load(&odd).map(|()| engine));
+    let engine = load.await.unwrap().unwrap();
+    let place = TestHost::new(CONFIG, &engine.url());
+    let host = place.serve();
+    let page = Page::of(&host).await;
+    page.js("sessionStorage.setItem('user', 'alice')", "").await;
+    page.ask("SELECT * FROM odd", "Run").await;
+    page.wait("document.querySelector('.grid-row .cell')").await;
+    let cells = "return [...document.querySelectorAll('.grid-row .cell')].map((c) => `${c.className.trim()}|${c.textContent}`)";
+    let cells = page.js(cells, "").await;
     assert_eq!(
-        act(
-            &page,
-            "return document.querySelectorAll('main img').length",
-            ""
-        )
-        .await,
-        0
+        cells,
+        json!([
+            "cell number|12345678901234567890123456789012345678",
+            "cell blank|\"\"",
+            "cell active|<img src=x onerror=alert(1)>",
+            "cell nested|{ 1 }  { \"a\": [ 1, \"<b>x</b>\" ] }",
+            "cell null|null",
+        ])
     );
-    page.close().await.unwrap();
+    // Folded until it is opened, and text there as well.
+    page.js("document.querySelector('.cell.nested').click()", "")
+        .await;
+    page.wait("document.getElementById('detail').open && document.getElementById('detail-text').textContent.includes('<b>x</b>')").await;
+    let markup = "return document.querySelectorAll('main img, main b.x, dialog b').length";
+    assert_eq!(page.js(markup, "").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_watched_and_cancelled() {
+    if !can_browse() {
+        return;
+    }
+    // A service that takes connections and never answers.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", mute.local_addr().unwrap());
+    let place = TestHost::new(CONFIG, &url);
+    let host = place.serve();
+    let page = Page::of(&host).await;
+    page.js("sessionStorage.setItem('user', 'alice')", "").await;
+    page.ask("SELECT * FROM my_table", "Run").await;
+    page.shows("RUNNING").await;
+    page.press("Cancel").await;
+    page.shows("The job was cancelled.").await;
+    page.shows("CANCELED").await;
+    page.section("jobs").await;
+    page.shows("CANCELED").await;
 }

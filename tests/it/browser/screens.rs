@@ -1,0 +1,105 @@
+//! Every section on small, common and large screens, in light and dark.
+
+use std::{env, fs, path::PathBuf};
+
+use harness_tests::serving::TestHost;
+use serde_json::{Value, json};
+
+use super::{CONFIG, Page, can_browse, engine};
+
+/// Which folder pictures go to, where any are wanted.
+fn folder() -> Option<PathBuf> {
+    let folder = PathBuf::from(env::var_os("HARNESS_SCREENSHOTS")?);
+    fs::create_dir_all(&folder).unwrap();
+    Some(folder)
+}
+
+/// Shows the page at each width in each scheme: nothing is wider than the screen, text stands out from its background.
+async fn look(page: &Page, name: &str) {
+    for width in [360, 1280, 2560] {
+        let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+        page.devtools("Emulation.setDeviceMetricsOverride", size)
+            .await;
+        let mut backs = Vec::new();
+        for scheme in ["light", "dark"] {
+            let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+            page.devtools("Emulation.setEmulatedMedia", media).await;
+            page.wait(&format!(
+                "innerWidth === {width} && matchMedia('(prefers-color-scheme: {scheme})').matches"
+            ))
+            .await;
+            page.wait(
+                "document.documentElement.scrollWidth <= document.documentElement.clientWidth",
+            )
+            .await;
+            let colours = page
+                .js(
+                    "const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]",
+                    "",
+                )
+                .await;
+            assert!(
+                contrast(&colours[0], &colours[1]) >= 7.0,
+                "{name} {scheme}: {colours}"
+            );
+            backs.push(colours[1].clone());
+            if let Some(folder) = folder() {
+                let picture = page.client.screenshot().await.unwrap();
+                fs::write(folder.join(format!("{name}-{width}-{scheme}.png")), picture).unwrap();
+            }
+        }
+        assert_ne!(backs[0], backs[1], "{name}: dark is not light");
+    }
+}
+
+/// The contrast of two colours as WCAG defines it: 7 is its highest demand on text.
+fn contrast(one: &Value, other: &Value) -> f64 {
+    let brightness = |colour: &Value| {
+        let text = colour.as_str().unwrap();
+        let parts = text.trim_start_matches("rgb(").trim_end_matches(')');
+        let linear = parts.split(", ").map(|part| {
+            let share = part.parse::<f64>().unwrap() / 255.0;
+            match share <= 0.04045 {
+                true => share / 12.92,
+                false => ((share + 0.055) / 1.055).powf(2.4),
+            }
+        });
+        linear
+            .zip([0.2126, 0.7152, 0.0722])
+            .map(|(part, weight)| part * weight)
+            .sum::<f64>()
+    };
+    let (one, other) = (brightness(one), brightness(other));
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_section_fits_screens_from_360_to_2560_pixels_in_light_and_dark() {
+    if !can_browse() {
+        return;
+    }
+    let engine = engine().await;
+    let place = TestHost::new(CONFIG, &engine.url());
+    let host = place.serve();
+    let page = Page::of(&host).await;
+    page.js("sessionStorage.setItem('user', 'alice')", "").await;
+    page.ask("SELECT * FROM every_type", "Run").await;
+    page.wait("document.querySelector('.grid-row .cell')").await;
+    page.shows("SUCCEEDED").await;
+    look(&page, "query").await;
+    let error =
+        "SELECT id, price FROM my_table\nWHERE category = 'books' AND price > 12.99 ORDER BY";
+    page.ask(error, "Run").await;
+    page.shows("INVALID_QUERY").await;
+    look(&page, "error").await;
+    for (section, words) in [
+        ("jobs", "FAILED"),
+        ("commands", "dynamo"),
+        ("clusters", "local"),
+        ("plugins", "ACTIVE"),
+    ] {
+        page.section(section).await;
+        page.shows(words).await;
+        look(&page, section).await;
+    }
+}
