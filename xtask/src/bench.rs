@@ -56,16 +56,18 @@ enum Part {
     Jobs,
     Segments,
     Host,
+    Isolation,
 }
 
 impl Part {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Costs,
         Self::Sizes,
         Self::Pages,
         Self::Jobs,
         Self::Segments,
         Self::Host,
+        Self::Isolation,
     ];
 
     /// Its name on the command line, behind `--`, and in the page.
@@ -77,6 +79,7 @@ impl Part {
             Self::Jobs => "jobs",
             Self::Segments => "segments",
             Self::Host => "host",
+            Self::Isolation => "isolation",
         }
     }
 }
@@ -100,6 +103,7 @@ pub(crate) fn bench(args: &[String]) -> anyhow::Result<()> {
             Part::Jobs => jobs::jobs(options.rounds)?,
             Part::Segments => segments::segments(options.rounds)?,
             Part::Host => host(&options)?,
+            Part::Isolation => isolation(options.rounds)?,
         };
         println!("\n{text}");
         if options.write {
@@ -156,6 +160,20 @@ fn host(options: &Options) -> anyhow::Result<String> {
     ))
 }
 
+/// A worker process beside the host's own, in the same host.
+fn isolation(rounds: usize) -> anyhow::Result<String> {
+    let table = output(
+        pinned("0-1")
+            .arg(release("host-isolation"))
+            .args(["3", &rounds.to_string()])
+            .env("HARNESS_BUILT", "1"),
+    )?;
+    Ok(format!(
+        "`cargo xtask bench --isolation --rounds {rounds}` on {}\n\n{table}",
+        report::when_and_where()
+    ))
+}
+
 fn page() -> PathBuf {
     root().join("docs/BENCHMARKS.md")
 }
@@ -190,7 +208,7 @@ fn options(args: &[String]) -> anyhow::Result<Options> {
             other => match Part::ALL.into_iter().find(named) {
                 Some(part) => options.parts.push(part),
                 None => bail!(
-                    "bench knows --costs, --sizes, --pages, --jobs, --segments, --host and --all, --rounds N, --mb N, --seconds N and --write, not '{other}'"
+                    "bench knows --costs, --sizes, --pages, --jobs, --segments, --host, --isolation and --all, --rounds N, --mb N, --seconds N and --write, not '{other}'"
                 ),
             },
         }
