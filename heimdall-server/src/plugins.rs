@@ -140,8 +140,7 @@ pub trait Lease: Send + Sync {
 #[error("{0}; {hint}", hint = .0.hint())]
 pub struct OpenError(#[from] RegistryError);
 
-/// Opens the plugins of a configuration, each where the commands want it. `plugin_dir` wins over the configuration's directory, and
-/// `default` counts where neither is named.
+/// Opens the plugins of a directory, each where the commands want it.
 ///
 /// # Errors
 /// The directory cannot be read or trusted; a library in it that is refused is no error.

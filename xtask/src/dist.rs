@@ -16,20 +16,36 @@ use sha2::{Digest, Sha256};
 
 use crate::tasks::{cargo, root, run, target};
 
+/// What is packed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Profile {
+    /// What users install.
+    Release,
+    /// The build of the tests, which is there already: to try the packaging.
+    Dev,
+}
+
 /// Builds for release and lays out `dist/`; checks it; packs it below `target/dist/`.
 pub(crate) fn dist(args: &[String]) -> anyhow::Result<()> {
-    let key = match args {
-        [] => None,
+    let (profile, key) = match args {
+        [] => (Profile::Release, None),
         [flag] if flag == "--check-reproducible" => return reproducible::check(),
-        [flag, key] if flag == "--sign" => Some(Path::new(key)),
-        _ => bail!("dist takes --sign KEY or --check-reproducible, not {args:?}"),
+        [flag] if flag == "--dev" => (Profile::Dev, None),
+        [flag, key] if flag == "--sign" => (Profile::Release, Some(Path::new(key))),
+        _ => bail!("dist takes --sign KEY, --dev or --check-reproducible, not {args:?}"),
     };
-    run(&mut release_build(root()))?;
+    match profile {
+        Profile::Release => run(&mut release_build(root()))?,
+        Profile::Dev => {
+            println!("a build for development: not to be given to anybody");
+            run(&mut cargo(&["build", "--workspace", "--locked"]))?;
+        }
+    }
     let dist = root().join("dist");
     if dist.exists() {
         fs::remove_dir_all(&dist)?;
     }
-    lay_out(&dist, key)?;
+    lay_out(&dist, profile, key)?;
     println!("{}", dist.display());
     for file in ["host-harness", "plugins/libdynamo_plugin.so"] {
         let (major, minor) = check::glibc(&dist.join(file))?;
@@ -71,8 +87,11 @@ fn release_build(root: &Path) -> Command {
 }
 
 /// Host, `plugins/`, header, documents, examples, packaging, man pages, completions, licences, bill of materials, digests.
-fn lay_out(dist: &Path, key: Option<&Path>) -> anyhow::Result<()> {
-    let built = target().join("release");
+fn lay_out(dist: &Path, profile: Profile, key: Option<&Path>) -> anyhow::Result<()> {
+    let built = target().join(match profile {
+        Profile::Release => "release",
+        Profile::Dev => "debug",
+    });
     for (from, to) in [
         (built.join("host-harness"), "host-harness"),
         (
@@ -89,6 +108,13 @@ fn lay_out(dist: &Path, key: Option<&Path>) -> anyhow::Result<()> {
         ),
     ] {
         copy(&from, &dist.join(to))?;
+    }
+    if profile == Profile::Dev {
+        // Debug information is most of such a build, and packing it takes minutes.
+        run(Command::new("strip")
+            .arg("--strip-debug")
+            .arg(dist.join("host-harness"))
+            .arg(dist.join("plugins/libdynamo_plugin.so")))?;
     }
     for text in ["README.md", "LICENSE", "CHANGELOG.md"] {
         copy(&root().join(text), &dist.join(text))?;

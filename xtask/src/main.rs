@@ -16,14 +16,14 @@ usage: cargo xtask COMMAND
   demo [--keep] build, and show it all on an embedded DynamoDB; --keep leaves it running and says how to ask it something
   test [ARGS]   run every test; ARGS go to `cargo test`
   lint          formatting, dependencies (deny.toml), clippy, documentation and the minimum Rust version; warnings are errors
-  bench [--costs] [--sizes] [--pages] [--jobs] [--host] [--all] [--rounds N] [--mb N] [--seconds N] [--write]
-                measure the plugin beside its peers, answers of all sizes, page sizes, many jobs at once, the host under load;
-                --costs where nothing is named; --write: into docs/BENCHMARKS.md
+  bench [--costs] [--sizes] [--pages] [--jobs] [--host] [--isolation] [--all] [--rounds N] [--mb N] [--seconds N] [--write]
+                measure the plugin beside its peers, answers of all sizes, page sizes, many jobs at once, the host under load, worker
+                processes beside its own; --costs where nothing is named; --write: into docs/BENCHMARKS.md
   torture [--minutes N] [--only NAME] [--seed N] [--list]
                 what the product survives, at full length, with figures; each part for at most N minutes; one part; one seed again
-  dist [--sign KEY] [--check-reproducible]
-                a folder dist/ to install from, its lists of digests signed with a minisign key; or whether a second build in another
-                folder gives the same bytes
+  dist [--sign KEY] [--dev] [--check-reproducible]
+                a folder dist/ to install from, an archive and a Debian package of it, its lists of digests signed with a minisign key;
+                --dev: of the tests' build, to try the packaging; or whether a second build in another folder gives the same bytes
   new-plugin NAME   a folder NAME/ with a plugin to begin from
 ";
 

@@ -194,7 +194,11 @@ impl Core {
             elf::check(&changing.copy)?;
             load::ensure_files(FILE_FLOOR)?;
             let report = self.options.probed.once(changing.digest, || {
-                probe::run(&self.options.probe, &changing.copy, self.options.probe_limit)
+                probe::run(
+                    &self.options.probe,
+                    &changing.copy,
+                    self.options.probe_limit,
+                )
             })?;
             if !self.lock().names.includes(&report.name) {
                 return Ok(Found::LeftOut(report.name));
