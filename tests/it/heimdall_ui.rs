@@ -11,7 +11,7 @@ use std::{
 };
 
 use engines::{embedded::Embedded, sample};
-use harness_tests::serving::{Place, Serving};
+use harness_tests::serving::{Serving, TestHost};
 use serde_json::{Value, json};
 
 const CONFIG: &str = "
@@ -49,7 +49,7 @@ fn ui() -> String {
 }
 
 /// The host behind which the UI stands, and a service that takes connections and never answers.
-fn stage(engine: &Embedded) -> (Place, TcpListener) {
+fn stage(engine: &Embedded) -> (TestHost, TcpListener) {
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let config = CONFIG
         .replace("UI", &ui())
@@ -59,7 +59,7 @@ fn stage(engine: &Embedded) -> (Place, TcpListener) {
         "tags: ['type:async'], cluster_tags: ['type:dynamodb']",
         "tags: ['type:async']",
     );
-    (Place::new(&config, &engine.url()), mute)
+    (TestHost::new(&config, &engine.url()), mute)
 }
 
 fn submit(host: &Serving, name: &str, command: &str, cluster: &str, query: &str) -> Value {

@@ -11,7 +11,6 @@ use std::{
     ops::ControlFlow,
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -27,23 +26,20 @@ use harness_tests::{
 };
 use plugin_host::{
     CallOptions, IsolationMode, Names,
-    registry::{PluginState, RegistryOptions},
-    residue,
+    registry::{PluginState, Probed, Registry, RegistryOptions},
     worker::WorkerOptions,
 };
 use serde_json::{Value, json};
 
 use crate::chameleon::{PATIENCE, Stage, chameleon, slim, version};
 
-/// Set in the process of a test that needs one of its own.
-const ALONE: &str = "HARNESS_ALONE";
-
-fn in_workers(memory_bytes: Option<u64>) -> impl FnOnce(&mut RegistryOptions) {
+pub(crate) fn in_workers(memory_bytes: Option<u64>) -> impl FnOnce(&mut RegistryOptions) {
     move |options| {
         options.isolation = IsolationMode::Worker(WorkerOptions {
             program: host(),
             memory_bytes,
             overtime: Duration::from_millis(100),
+            ..WorkerOptions::new()
         });
     }
 }
@@ -53,7 +49,7 @@ fn echo(memory_bytes: Option<u64>) -> Stage {
     Stage::over(slim(&library("echo_plugin")), in_workers(memory_bytes))
 }
 
-fn job(context: Value) -> Vec<u8> {
+pub(crate) fn job(context: Value) -> Vec<u8> {
     json!({"id": "job", "context": context})
         .to_string()
         .into_bytes()
@@ -67,7 +63,7 @@ fn code(stage: &Stage, context: Value) -> Result<Value, String> {
         .map_err(|error| format!("{}: {}", error.code, error.message))
 }
 
-fn maps(pid: u32) -> String {
+pub(crate) fn maps(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default()
 }
 
@@ -203,45 +199,6 @@ fn a_job_is_cancelled_by_its_id() {
     });
 }
 
-/// Keys, handles and threads are the process's, so this test wants a process of its own.
-#[test]
-fn a_swap_starts_a_worker_of_the_new_version_and_ends_the_old_one_without_a_trace() {
-    if std::env::var_os(ALONE).is_none() {
-        let name = "isolation::a_swap_starts_a_worker_of_the_new_version_and_ends_the_old_one_without_a_trace";
-        let status = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--nocapture"])
-            .env(ALONE, "1")
-            .status();
-        assert!(status.unwrap().success());
-        return;
-    }
-    let stage = Stage::with(in_workers(None));
-    assert_eq!(stage.ask(), version(100));
-    let files = residue::open_files().unwrap();
-    let threads = residue::threads().unwrap();
-    let keys = plugin_host::free_thread_keys(900);
-    let first = stage.registry.list()[0].worker.unwrap().pid;
-    for number in 101..121 {
-        stage.put("first.so", &chameleon(number, "good"));
-        stage.registry.reload().unwrap();
-        assert_eq!(stage.ask(), version(number));
-    }
-    stage.wait_for("the end of the retired workers", |stage| {
-        (100..120).all(|number| {
-            let row = stage.row(number);
-            row.state == PluginState::Retired && row.worker.is_none()
-        })
-    });
-    assert!(!Path::new(&format!("/proc/{first}")).exists());
-    stage.wait_for("handles and threads as before", |_| {
-        residue::open_files().unwrap() <= files && residue::threads().unwrap() <= threads
-    });
-    assert_eq!(plugin_host::free_thread_keys(900), keys);
-    assert!(
-        !maps(std::process::id()).contains("chameleon") && stage.row(110).residue_bytes == Some(0)
-    );
-}
-
 #[test]
 fn a_worker_ends_with_the_registry() {
     let stage = echo(None);
@@ -362,4 +319,83 @@ fn rows_cross_from_the_worker_as_they_come_and_stop_where_the_host_says_so() {
         .run_job(document.to_string().as_bytes(), &call)
         .unwrap_err();
     assert_eq!(error.code, "CANCELLED");
+}
+
+/// What `/api/v1/plugins` says of each version of the fixture: its state, and whether it is pinned.
+fn versions(host: &Serving) -> Vec<(String, String, bool)> {
+    let list = host.call("GET", "/api/v1/plugins", None, "").json();
+    let rows = list["data"].as_array().unwrap().clone();
+    rows.iter()
+        .filter(|row| row["name"] == "chameleon")
+        .map(|row| {
+            let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+            (text("version"), text("state"), row["pinned"] == true)
+        })
+        .collect()
+}
+
+#[test]
+fn a_pin_stays_in_force_when_a_command_changes_the_place_where_its_plugin_runs() {
+    let config = |isolation: &str| {
+        format!(
+            "server: {{addr: '127.0.0.1:0'}}\nplugin_directory: ./plugins\nclusters: [{{name: any, tags: ['type:any']}}]\n\
+             commands: [{{name: sync, plugin: chameleon, is_sync: true, isolation: {isolation}, tags: ['type:sync']}}]\n"
+        )
+    };
+    let place = TestHost::new(&config("in_process"), "http://127.0.0.1:9");
+    for number in [100, 101] {
+        let library = place.path().join(format!("plugins/chameleon-{number}.so"));
+        fs::write(&library, chameleon(number, "good")).unwrap();
+        fs::set_permissions(&library, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let host = place.serve();
+    let ran = || submitted(&host, "sync", &json!({})).json()["result"]["version"].clone();
+    assert_eq!(ran(), version(101));
+    let pin = |wanted: Value| {
+        let body = json!({"version": wanted}).to_string();
+        let path = "/api/v1/plugins/chameleon/use";
+        assert_eq!(host.call("POST", path, Some("o"), &body).status, 200);
+    };
+    pin(json!(version(100)));
+    assert_eq!(ran(), version(100));
+    // Into a worker process, back, and there again, each time by a SIGHUP.
+    for isolation in ["process", "in_process", "process"] {
+        fs::write(place.path().join("config.yaml"), config(isolation)).unwrap();
+        host.signal("HUP");
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let list = host.call("GET", "/api/v1/plugins", None, "").json();
+            let active = list["data"].as_array().unwrap().iter().find(|row| {
+                row["version"] == version(100) && row["state"] == "ACTIVE" && row["pinned"] == true
+            });
+            if active.is_some_and(|row| row["worker"].is_object() == (isolation == "process")) {
+                break;
+            }
+            assert!(Instant::now() < until, "{list}");
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(ran(), version(100), "{isolation}");
+    }
+    pin(Value::Null);
+    assert_eq!(ran(), version(101), "{:?}", versions(&host));
+}
+
+#[test]
+fn a_file_that_two_registries_serve_is_tried_once() {
+    let mut seen = None;
+    let stage = Stage::with(|options| seen = Some(options.clone()));
+    assert_eq!(stage.ask(), version(100));
+    let mut options = seen.unwrap();
+    in_workers(None)(&mut options);
+    // A program that refuses whatever it is to try.
+    options.probe = "/bin/false".into();
+    let workers = Registry::open(options.clone()).unwrap();
+    let row = &workers.list()[0];
+    assert_eq!(
+        (row.state, row.worker.is_some()),
+        (PluginState::Active, true)
+    );
+    options.probed = Probed::default();
+    let refused = Registry::open(options).unwrap();
+    assert_eq!(refused.list()[0].state, PluginState::Refused);
 }

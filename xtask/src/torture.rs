@@ -66,6 +66,18 @@ const PARTS: &[Part] = &[
         test: "kill::nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill",
         length: ("KILL_ROUNDS", "500"),
     },
+    Part {
+        name: "isolation",
+        what: "jobs in workers that crash, hang, leak and exit at random, 100 a seed; every job ends truthfully",
+        test: "isolation_torture::every_job_of_a_library_that_crashes_hangs_leaks_and_exits_at_random_ends_truthfully",
+        length: ("ISOLATION_SEEDS", "10"),
+    },
+    Part {
+        name: "isolation",
+        what: "swaps of versions in workers; keys, mappings and handles of the host stay as they were",
+        test: "isolation_torture::a_swap_starts_a_worker_of_the_new_version_and_ends_the_old_one_without_a_trace",
+        length: ("ISOLATION_SWAPS", "500"),
+    },
 ];
 
 #[derive(Default)]
