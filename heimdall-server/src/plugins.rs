@@ -216,7 +216,7 @@ impl Registries {
         Ok(())
     }
 
-    /// One row a version: of one that runs in both places, the row of the host's own process with the worker in it.
+    /// One row a version: of one that is in both places, the state in the place where it serves, and the worker.
     fn rows(&self) -> Vec<PluginStatus> {
         let mut rows = self.in_process.list();
         for row in self.workers().iter().flat_map(|workers| workers.list()) {
@@ -225,6 +225,11 @@ impl Registries {
                 .find(|known| (&known.file, &known.sha256) == (&row.file, &row.sha256));
             match twin {
                 Some(twin) => {
+                    // What serves in one of the two places serves.
+                    if row.state < twin.state {
+                        twin.state = row.state;
+                        twin.pinned = row.pinned;
+                    }
                     twin.worker = row.worker;
                     twin.jobs_running += row.jobs_running;
                 }

@@ -68,9 +68,9 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "isolation",
-        what: "jobs in workers that crash, hang, leak and exit at random, 100 a seed; every job ends truthfully",
+        what: "jobs in workers that crash, hang, leak and exit at random, 50 a seed; every job ends truthfully",
         test: "isolation_torture::every_job_of_a_library_that_crashes_hangs_leaks_and_exits_at_random_ends_truthfully",
-        length: ("ISOLATION_SEEDS", "10"),
+        length: ("ISOLATION_SEEDS", "20"),
     },
     Part {
         name: "isolation",

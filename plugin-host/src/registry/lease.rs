@@ -18,7 +18,7 @@ pub struct Lease {
     core: Arc<Core>,
     version: Arc<Version>,
     index: usize,
-    /// Whether the plugin was open when the lease was changing; one that stands by is opened by the first call.
+    /// Whether the plugin was open when the lease was taken; one that stands by is opened by the first call.
     open: bool,
 }
 
@@ -152,7 +152,7 @@ impl Lease {
         outcome
     }
 
-    /// Opens a version that stood by when the lease was changing.
+    /// Opens a version that stood by when the lease was taken.
     fn open(&self) -> Result<(), Error> {
         if self.open {
             return Ok(());

@@ -180,30 +180,30 @@ impl Core {
         let outcome = (|| {
             let path = dir.join(&fresh.name);
             fingerprint = verify::settled(&path, sums, self.options.settle)?;
-            let changing = verify::take(&path, &self.copies, &self.options.trusted_directories)?;
-            digest = Some(changing.digest);
-            sums.check(&fresh.name, &changing.digest)?;
+            let verified = verify::take(&path, &self.copies, &self.options.trusted_directories)?;
+            digest = Some(verified.digest);
+            sums.check(&fresh.name, &verified.digest)?;
             let state = self.lock();
-            if let Some(index) = state.index_of(&changing.digest) {
+            if let Some(index) = state.index_of(&verified.digest) {
                 return Ok(Found::Loaded(index));
             }
-            if let Some(refusal) = state.bad.get(&changing.digest) {
+            if let Some(refusal) = state.bad.get(&verified.digest) {
                 return Err(ProbeFailure::from(refusal.clone()));
             }
             drop(state);
-            elf::check(&changing.copy)?;
+            elf::check(&verified.copy)?;
             load::ensure_files(FILE_FLOOR)?;
-            let report = self.options.probed.once(changing.digest, || {
+            let report = self.options.probed.once(verified.digest, || {
                 probe::run(
                     &self.options.probe,
-                    &changing.copy,
+                    &verified.copy,
                     self.options.probe_limit,
                 )
             })?;
             if !self.lock().names.includes(&report.name) {
                 return Ok(Found::LeftOut(report.name));
             }
-            let (instance, version) = self.instance(&report, &changing.copy)?;
+            let (instance, version) = self.instance(&report, &verified.copy)?;
             self.log(
                 Level::Info,
                 &format!(
@@ -211,15 +211,15 @@ impl Core {
                     report.name,
                     fresh.name,
                     started.elapsed().as_millis(),
-                    changing.digest
+                    verified.digest
                 ),
             );
             Ok(Found::New(Box::new(Version {
                 name: report.name,
                 version,
-                digest: changing.digest,
+                digest: verified.digest,
                 instance,
-                copy: changing.copy,
+                copy: verified.copy,
                 loaded_at: SystemTime::now(),
                 thread_keys: report.thread_keys,
                 running: AtomicU64::new(0),

@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::state::{FileChange, LoadedVersion, Phase, ServiceRole, State};
 use crate::{refusal::Refusal, residue::Residue, worker::WorkerStatus};
 
-/// How things stand with a version or a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// How things stand with a version or a file: what serves most comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PluginState {
     /// New jobs go to it.
@@ -23,7 +23,7 @@ pub enum PluginState {
     Draining,
     /// It is closed; only its mapping stays.
     Retired,
-    /// The file was not changing; `error` says why.
+    /// The file was rejected; `error` says why.
     Refused,
 }
 

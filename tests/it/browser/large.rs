@@ -90,8 +90,8 @@ async fn a_hundred_thousand_rows_are_read_to_the_end_with_few_of_them_in_the_doc
     for (format, begins, ends) in [
         (
             "CSV",
-            &b"id,n,text\r\nitem-000000,0,some words\r\n"[..],
-            &b"item-099999,99999,some words\r\n"[..],
+            &b"id,n,text\nitem-000000,0,some words\n"[..],
+            &b"item-099999,99999,some words\n"[..],
         ),
         (
             "NDJSON",

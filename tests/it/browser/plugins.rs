@@ -52,9 +52,8 @@ async fn versions_are_swapped_rolled_back_and_pinned_and_a_rejected_file_says_wh
     let host = place.serve();
     let ran = || {
         let body = json!({"command_criteria": ["type:any"], "cluster_criteria": ["type:any"], "context": {}});
-        let answer: Value = host
-            .call("POST", "/api/v1/job", Some("o"), &body.to_string())
-            .json();
+        let call = || host.call("POST", "/api/v1/job", Some("o"), &body.to_string());
+        let answer: Value = tokio::task::block_in_place(call).json();
         answer["result"]["version"].clone()
     };
     let page = Page::of(&host).await;

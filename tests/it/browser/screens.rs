@@ -17,9 +17,7 @@ fn folder() -> Option<PathBuf> {
 /// Shows the page at each width in each scheme: nothing is wider than the screen, text stands out from its background.
 async fn look(page: &Page, name: &str) {
     for width in [360, 1280, 2560] {
-        let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
-        page.devtools("Emulation.setDeviceMetricsOverride", size)
-            .await;
+        page.size(width).await;
         let mut backs = Vec::new();
         for scheme in ["light", "dark"] {
             let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
