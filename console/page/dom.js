@@ -10,7 +10,7 @@ export function el(name, properties = {}, ...children) {
     else if (key in made && key !== "list") made[key] = value;
     else made.setAttribute(key, value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== ""));
   return made;
 }
 
@@ -35,10 +35,17 @@ export function table(columns, items, empty) {
     el("tbody", { role: "rowgroup" }, items.map((item) => el("tr", { role: "row" }, columns.map(cell(item)))))));
 }
 
-/** An error with its code, text (which may hold a statement with a caret) and hint. */
+/** An error with its code, text and hint. Where the text ends in a line of the statement with a caret, a long line is scrolled to the caret. */
 export function problem(error) {
-  const code = error.code || "The request failed";
-  return el("section", { class: "problem", role: "alert" }, el("h2", {}, code), el("pre", {}, error.message), error.hint && el("p", {}, el("b", {}, "What to do: "), error.hint));
+  const lines = error.message.split("\n"), at = lines.findIndex((line) => /^ *\^+$/.test(line));
+  const words = at > 1 ? lines.slice(0, at - 1).join("\n") : "";
+  const text = el("pre", { tabIndex: at > 0 ? 0 : undefined }, words ? lines.slice(at - 1).join("\n") : error.message);
+  if (at > 0) requestAnimationFrame(() => {
+    const longest = Math.max(...text.textContent.split("\n").map((line) => line.length));
+    text.scrollLeft = text.scrollWidth * lines[at].indexOf("^") / longest - text.clientWidth / 2;
+  });
+  return el("section", { class: "problem", role: "alert" }, el("h2", {}, error.code || "The request failed"),
+    words && el("p", {}, words), text, error.hint && el("p", {}, el("b", {}, "What to do: "), error.hint));
 }
 
 /** Says something at the top of the page for as long as the section stays. */

@@ -80,7 +80,7 @@ export async function query(main) {
   const form = el("form", { class: "form", onsubmit: (event) => { event.preventDefault(); start(""); } },
     el("label", {}, "PartiQL statement", el("textarea", { name: "statement", spellcheck: false, value: draft.statement, placeholder: "SELECT * FROM my_table WHERE category = 'books'" })),
     el("div", { class: "fields" },
-      el("label", {}, "Parameters, a JSON array", el("input", { name: "parameters", class: "mono", value: draft.parameters, placeholder: '["books", 12.5]' })),
+      el("label", {}, "Parameters (JSON)", el("input", { name: "parameters", class: "mono", value: draft.parameters, placeholder: '["books", 12.5]' })),
       el("label", {}, "Most rows", el("input", { name: "limit", inputMode: "numeric", pattern: "[0-9]*", value: draft.limit, placeholder: "the command's default" })),
       el("label", {}, "Command", choice(commands, "command")),
       el("label", {}, "Cluster", choice(clusters, "cluster"))),
