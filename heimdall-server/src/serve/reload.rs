@@ -1,6 +1,5 @@
 //! What a SIGHUP puts in force: commands, clusters and tokens of the configuration, all or nothing; and the plugin directory.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,13 +9,26 @@ use serde_json::json;
 use tokio::signal::unix::Signal;
 
 use super::Shared;
-use super::start::ServeError;
 use super::stop;
-use super::tokens::Tokens;
+use super::tokens::{TokenError, Tokens};
 use crate::catalog::Catalog;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::error::HostError;
 use crate::job::now;
+use crate::store::StoreError;
+
+/// Why a configuration was not taken. Operator: the file, or what it names.
+#[derive(Debug, thiserror::Error)]
+enum NotTaken {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the reading of the files was broken off: {0}")]
+    BrokenOff(#[from] tokio::task::JoinError),
+}
 
 /// SIGHUP: commands, clusters and tokens are read again, and the plugin directory is looked at again.
 pub(super) async fn reload_on(mut hangup: Signal, started_with: Config, app: Shared) {
@@ -79,14 +91,14 @@ pub(super) async fn reload_on(mut hangup: Signal, started_with: Config, app: Sha
 }
 
 /// All of it is taken or nothing.
-async fn reload(path: &Path, app: &Shared) -> Result<Config, ServeError> {
+async fn reload(path: &Path, app: &Shared) -> Result<Config, NotTaken> {
     let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || -> Result<_, ServeError> {
+    let read = tokio::task::spawn_blocking(move || -> Result<_, NotTaken> {
         let config = Config::load(&path)?;
         let tokens = Tokens::load(&config.auth)?;
         Ok((config, tokens))
     });
-    let (config, tokens) = read.await.map_err(io::Error::other)??;
+    let (config, tokens) = read.await??;
     app.authenticator.may_take(&tokens)?;
     let _turn = app.changing.lock().await;
     let now = now();
