@@ -16,6 +16,9 @@ pub mod janitor;
 pub mod job;
 pub mod log;
 pub mod metrics;
+#[cfg(test)]
+#[path = "../../fuzz/mutate.rs"]
+mod mutate;
 pub mod plugins;
 pub mod recover;
 pub mod route;
@@ -23,5 +26,6 @@ pub mod serve;
 pub mod store;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(fuzzing, allow(dead_code, reason = "the tests use all of it"))]
+#[allow(clippy::unwrap_used, reason = "only tests and fuzz targets use it")]
 mod testing;
 pub mod trace;

@@ -400,8 +400,10 @@ fn jobs_left(left: usize) -> Error {
     .hint("the plugin stays loaded and closed to new jobs; close it again later")
 }
 
-#[cfg(all(test, shuttle))]
+#[cfg(shuttle)]
+#[cfg(test)]
 mod model;
-#[cfg(all(test, not(shuttle)))]
+#[cfg(not(shuttle))]
+#[cfg(test)]
 #[expect(unsafe_code, reason = "the callbacks of a host in C")]
 mod tests;

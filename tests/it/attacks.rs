@@ -143,7 +143,7 @@ fn lists_of_large_records_that_nobody_reads_fill_no_more_than_their_share() {
         let answer = target.host.call("POST", "/api/v1/job", Some("a"), &large);
         assert_eq!(answer.status, 200);
     }
-    let mut unread: Vec<_> = (0..60).map(|_| target.send(&get("/api/v1/jobs"))).collect();
+    let mut unread: Vec<_> = (0..60).map(|_| target.send(get("/api/v1/jobs"))).collect();
     let statuses: Vec<_> = unread.iter_mut().map(status).collect();
     // The sockets hold some of it, which is the system's memory and bounded by it.
     let fitting = |status: &u16| [200, 429].contains(status);
@@ -170,7 +170,7 @@ fn answers_of_20_mb_that_nobody_reads_come_from_their_files() {
     let mut unread = Vec::new();
     for _ in 0..40 {
         let body = job(&json!({"answer_bytes": bytes}));
-        let mut stream = target.send(&post("/api/v1/job", "a", &body));
+        let mut stream = target.send(post("/api/v1/job", "a", &body));
         assert_eq!(status(&mut stream), 200);
         unread.push(stream);
     }
@@ -196,7 +196,7 @@ fn a_reader_that_takes_a_byte_now_and_then_is_not_served_for_ever() {
         .call("POST", "/api/v1/job", Some("a"), &body)
         .json();
     let path = format!("/api/v1/job/{}/result", answer["id"].as_str().unwrap());
-    let mut slow = target.send(&get(&path));
+    let mut slow = target.send(get(&path));
     let began = Instant::now();
     let mut byte = [0];
     // What the sockets hold is still there once the host has ended the connection, so the reading gets faster in the end.

@@ -21,10 +21,9 @@ fn answers(mut stream: TcpStream, silence: Duration) -> String {
     stream.set_read_timeout(Some(silence)).unwrap();
     let mut all = Vec::new();
     let mut some = [0; 16 << 10];
-    while let Ok(1..) = stream.read(&mut some).map(|n| {
+    while let Ok(n @ 1..) = stream.read(&mut some) {
         all.extend_from_slice(&some[..n]);
-        n
-    }) {}
+    }
     String::from_utf8_lossy(&all).into_owned()
 }
 

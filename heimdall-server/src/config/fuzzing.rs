@@ -9,7 +9,7 @@ use super::{Config, ConfigError};
 /// # Panics
 /// Where a promise is broken.
 pub fn yaml(text: &str) {
-    let variable = |name: &str| (name.len() % 2 == 0).then(|| "value".to_owned());
+    let variable = |name: &str| (name.len().is_multiple_of(2)).then(|| "value".to_owned());
     match Config::parse(Path::new("host.yaml"), text, &variable) {
         Ok(config) => {
             let lines = text.lines().count() + 1;
@@ -34,15 +34,11 @@ pub fn yaml(text: &str) {
 }
 
 #[cfg(test)]
-#[path = "../../../fuzz/mutate.rs"]
-mod mutate;
-
-#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn configurations_near_the_corpus_keep_their_promise() {
-        mutate::rounds("yaml", |bytes| yaml(&String::from_utf8_lossy(bytes)));
+        crate::mutate::rounds("yaml", |bytes| yaml(&String::from_utf8_lossy(bytes)));
     }
 }

@@ -86,15 +86,11 @@ fn api() -> &'static (Runtime, Router) {
 }
 
 #[cfg(test)]
-#[path = "../../../fuzz/mutate.rs"]
-mod mutate;
-
-#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn requests_near_the_corpus_keep_their_promise() {
-        mutate::rounds("http", request);
+        crate::mutate::rounds("http", request);
     }
 }
