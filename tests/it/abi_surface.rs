@@ -41,7 +41,9 @@ fn the_surface_is_the_one_that_the_abi_document_shows() {
     let bench = Bench::new();
     let layout = succeeds(&mut Command::new(bench.compile("layout", &[])));
     let header = fs::read_to_string(root().join("plugin-api/include/heimdall_plugin.h")).unwrap();
-    let snapshot = format!("{layout}{}\n{}\n", code(&header), EXPORTED.join("\n"));
+    let mut exported = EXPORTED;
+    exported.sort_unstable();
+    let snapshot = format!("{layout}{}\n{}\n", code(&header), exported.join("\n"));
     let path = root().join("docs/ABI.md");
     let page = fs::read_to_string(&path).unwrap();
     let (before, rest) = page

@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -131,38 +131,84 @@ pub(super) async fn bound(State(app): State<Shared>, request: Request, next: Nex
 }
 
 /// A body that keeps something until it is sent or dropped.
+///
+/// It is given to the connection in pieces: a connection takes a body's next frame when there is room in its own small buffer, so that
+/// what is kept is given back when nearly all of the body is sent, and not when the only frame of a large one was taken.
 pub(super) fn hold(body: Body, kept: impl Send + Unpin + 'static) -> Body {
-    Body::new(BodyWithGuard { body, _kept: kept })
+    Body::new(BodyWithGuard {
+        body,
+        rest: Bytes::new(),
+        _kept: kept,
+    })
 }
+
+/// The most bytes that are given to a connection at once.
+const PIECE: usize = 64 * 1024;
 
 struct BodyWithGuard<T> {
     body: Body,
+    /// What is left of the body's last frame.
+    rest: Bytes,
     _kept: T,
 }
 
 impl<T: Unpin> HttpBody for BodyWithGuard<T> {
-    type Data = <Body as HttpBody>::Data;
-    type Error = <Body as HttpBody>::Error;
+    type Data = Bytes;
+    type Error = axum::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => self.rest = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                ended => return Poll::Ready(ended),
+            }
+        }
+        let length = self.rest.len().min(PIECE);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (rest, mut hint) = (self.rest.len() as u64, self.body.size_hint());
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + rest);
+        }
+        hint.set_lower(hint.lower() + rest);
+        hint
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_a_large_body_counts_is_held_until_its_last_piece_was_taken() {
+        let buffers = Buffers::new(1 << 20);
+        let client = Client::from(std::net::IpAddr::from([192, 0, 2, 1]));
+        let length = 2 * PIECE + 1;
+        let share = buffers.take(client, length as u64);
+        let mut body = hold(Body::from(vec![b'x'; length]), share);
+        for (taken, rest) in [(PIECE, length - PIECE), (PIECE, 1), (1, 0)] {
+            assert!(buffers.0.usage().all > 0);
+            let next = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context));
+            let piece = next.await.unwrap().unwrap().into_data().unwrap();
+            assert_eq!(piece.len(), taken);
+            assert_eq!(body.size_hint().exact(), Some(rest as u64));
+            assert_eq!(body.is_end_stream(), rest == 0);
+        }
+        drop(body);
+        assert_eq!(buffers.0.usage().all, 0);
+    }
 
     #[test]
     fn no_more_is_taken_than_there_is_and_no_client_takes_more_than_half() {

@@ -3,17 +3,17 @@
 
 /// What every library of ABI 1.0 or later exports. A host may refuse a file that lacks one.
 pub const REQUIRED: [&str; 8] = [
-    "_1as_0lib_1header_0root_bmodule_bloader",
-    "cancel_job",
-    "check_health",
-    "free_buffer",
-    "plugin_close",
     "plugin_info",
     "plugin_open",
     "run_job",
+    "cancel_job",
+    "check_health",
+    "plugin_close",
+    "free_buffer",
+    "_1as_0lib_1header_0root_bmodule_bloader",
 ];
 
-/// What a library of this version exports: [`REQUIRED`] and what ABI 1.1 added, sorted.
+/// What a library of this version exports: [`REQUIRED`] and what ABI 1.1 added.
 pub const EXPORTED: [&str; 9] = {
     let mut names = ["start_job"; 9];
     let mut at = 0;
