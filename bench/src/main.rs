@@ -9,6 +9,7 @@ mod bytes_only;
 mod many;
 mod measure;
 mod plugin;
+mod small;
 mod touch;
 mod typed_buffer;
 mod typed_value;
@@ -43,11 +44,19 @@ fn main() -> anyhow::Result<()> {
             return Ok(());
         }
         "load" => plugin::load(library()?)?,
-        other => match other.strip_prefix("segments-").map(str::parse) {
-            Some(Ok(n_segments)) => plugin::in_segments(library()?, url, n_segments)?,
+        other => match numbered(other) {
+            Some(("segments", n_segments)) => plugin::in_segments(library()?, url, n_segments)?,
+            Some(("small-plugin", n_jobs)) => small::through_plugin(library()?, url, n_jobs)?,
+            Some(("small-sdk", n_requests)) => small::through_sdk(url, n_requests)?,
             _ => bail!("no client '{other}'"),
         },
     };
     println!("{cost}");
     Ok(())
+}
+
+/// The two parts of a client's name that ends with a number, such as `segments-16`.
+fn numbered(client: &str) -> Option<(&str, u32)> {
+    let (name, number) = client.rsplit_once('-')?;
+    Some((name, number.parse().ok()?))
 }

@@ -4,6 +4,7 @@
 //! on one core and each client in turn on another, a process a run, the clients interleaved so that whatever else the machine does meets
 //! all.
 
+mod instructions;
 mod jobs;
 mod peers;
 mod report;
@@ -57,10 +58,11 @@ enum Part {
     Segments,
     Host,
     Isolation,
+    Instructions,
 }
 
 impl Part {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Costs,
         Self::Sizes,
         Self::Pages,
@@ -68,6 +70,7 @@ impl Part {
         Self::Segments,
         Self::Host,
         Self::Isolation,
+        Self::Instructions,
     ];
 
     /// Its name on the command line, behind `--`, and in the page.
@@ -80,6 +83,7 @@ impl Part {
             Self::Segments => "segments",
             Self::Host => "host",
             Self::Isolation => "isolation",
+            Self::Instructions => "instructions",
         }
     }
 }
@@ -104,6 +108,10 @@ pub(crate) fn bench(args: &[String]) -> anyhow::Result<()> {
             Part::Segments => segments::segments(options.rounds)?,
             Part::Host => host(&options)?,
             Part::Isolation => isolation(options.rounds)?,
+            Part::Instructions => match instructions::instructions()? {
+                Some(text) => text,
+                None => continue,
+            },
         };
         println!("\n{text}");
         if options.write {
@@ -208,7 +216,7 @@ fn options(args: &[String]) -> anyhow::Result<Options> {
             other => match Part::ALL.into_iter().find(named) {
                 Some(part) => options.parts.push(part),
                 None => bail!(
-                    "bench knows --costs, --sizes, --pages, --jobs, --segments, --host, --isolation and --all, --rounds N, --mb N, --seconds N and --write, not '{other}'"
+                    "bench knows --costs, --sizes, --pages, --jobs, --segments, --host, --isolation, --instructions and --all, --rounds N, --mb N, --seconds N and --write, not '{other}'"
                 ),
             },
         }

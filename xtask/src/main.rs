@@ -16,7 +16,7 @@ usage: cargo xtask COMMAND
   demo [--keep] build, and show it all on an embedded DynamoDB; --keep leaves it running and says how to ask it something
   test [ARGS]   run every test; ARGS go to `cargo test`
   lint          formatting, dependencies (deny.toml), clippy, documentation and the minimum Rust version; warnings are errors
-  bench [--costs] [--sizes] [--pages] [--jobs] [--host] [--isolation] [--all] [--rounds N] [--mb N] [--seconds N] [--write]
+  bench [--costs] [--sizes] [--pages] [--jobs] [--host] [--isolation] [--instructions] [--all] [--rounds N] [--mb N] [--seconds N] [--write]
                 measure the plugin beside its peers, answers of all sizes, page sizes, many jobs at once, the host under load, worker
                 processes beside its own; --costs where nothing is named; --write: into docs/BENCHMARKS.md
   torture [--minutes N] [--only NAME] [--seed N] [--list]

@@ -41,6 +41,25 @@ pub(crate) fn flat(n: u64) -> String {
     )
 }
 
+/// The same attributes, in another order in each item.
+pub(crate) fn shuffled(n: u64) -> String {
+    let flat = flat(n);
+    // No text among them has this.
+    let attributes = flat.trim_start_matches('{').trim_end_matches("}}");
+    let mut attributes: Vec<&str> = attributes.split("},").collect();
+    for end in (1..attributes.len()).rev() {
+        let bound = u64::try_from(end).expect("a handful") + 1;
+        let other = mix(n + bound) % bound;
+        attributes.swap(end, usize::try_from(other).expect("below the bound"));
+    }
+    format!("{{{}}}}}", attributes.join("},"))
+}
+
+/// The same attributes, with blanks as DynamoDB does not send them.
+pub(crate) fn blanks(n: u64) -> String {
+    flat(n).replace("\":", "\": ").replace("},", "}, ")
+}
+
 /// List, map, sets, binary and null beside scalars, about 600 bytes.
 pub(crate) fn nested(n: u64) -> String {
     let m = mix(n);

@@ -42,11 +42,15 @@ fn replay(data_set: &str, megabytes: &str, latency: &str) -> anyhow::Result<()> 
     let (lists, n_pages) = match data_set {
         "flat" => (pages(items::flat), megabytes),
         "nested" => (pages(items::nested), megabytes),
+        "shuffled" => (pages(items::shuffled), megabytes),
+        "blanks" => (pages(items::blanks), megabytes),
         "wide" => (pages(items::wide), megabytes),
         "tiny" => (pages(items::tiny), megabytes),
         "one" => (vec![list(0, 1, items::flat)], 1),
         "columns" => (vec![columns()], 1),
-        other => bail!("no data set '{other}', only flat, nested, wide, tiny, one and columns"),
+        other => bail!(
+            "no data set '{other}', only flat, nested, shuffled, blanks, wide, tiny, one and columns"
+        ),
     };
     let server = Replay::repeat(&lists, n_pages, latency)?;
     println!("{}", server.url());
