@@ -309,10 +309,11 @@ impl Dispatch {
         active: &Arc<Active>,
         by: &str,
     ) -> Result<bool, HostError> {
-        let stored = match active.cancel(by) {
+        let store = |job| self.store.put(Put::record(job));
+        let stored = match active.cancel(by, store) {
             Cancel::TooLate => return Ok(false),
-            Cancel::Again | Cancel::Asked(None) => None,
-            Cancel::Asked(Some(job)) => Some(self.store.put(Put::record(job))),
+            Cancel::Again => None,
+            Cancel::Asked(stored) => stored,
         };
         tokio::spawn(stop_in_plugin(Arc::clone(active)));
         if let Some(stored) = stored {

@@ -68,9 +68,9 @@ pub(super) enum Asked {
 }
 
 /// What became of a cancel.
-pub(super) enum Cancel {
-    /// The job is to stop; its record as it now is, where it is read already.
-    Asked(Option<Arc<Job>>),
+pub(super) enum Cancel<S> {
+    /// The job is to stop; what storing its record as it now is comes to, where it is read already.
+    Asked(Option<S>),
     /// It was asked before.
     Again,
     /// It has ended.
@@ -121,8 +121,9 @@ impl Active {
         Arc::new(job)
     }
 
-    /// Asks the job to stop.
-    pub(super) fn cancel(&self, by: &str) -> Cancel {
+    /// Asks the job to stop. `store` queues its record as it now is; the end cannot come before, or the record that says so would be
+    /// followed, for good, by one that says that the job is about to stop.
+    pub(super) fn cancel<S>(&self, by: &str, store: impl FnOnce(Arc<Job>) -> S) -> Cancel<S> {
         let mut state = self.state();
         if state.ended {
             return Cancel::TooLate;
@@ -133,7 +134,7 @@ impl Active {
         state.canceled_by = Some(by.to_owned());
         Cancel::Asked(state.job.as_mut().map(|job| {
             mark_canceling(job, by);
-            Arc::new(job.clone())
+            store(Arc::new(job.clone()))
         }))
     }
 
@@ -206,4 +207,30 @@ fn mark_canceling(job: &mut Job, by: &str) {
     job.status = JobStatus::Canceling;
     job.canceled_by = Some(by.to_owned());
     job.updated_at = now();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Host, job_for};
+
+    #[tokio::test]
+    async fn the_record_of_a_cancel_is_queued_before_the_end_can_come() {
+        let host = Host::new();
+        let job = job_for(&host.store, "sync", "ok");
+        let active = Active::new(job.id.clone(), job.user.clone(), Some(job), None);
+        let cancelled = active.cancel("alice", |record| {
+            assert!(active.state.try_lock().is_err(), "the end could come now");
+            record.status
+        });
+        assert!(matches!(
+            cancelled,
+            Cancel::Asked(Some(JobStatus::Canceling))
+        ));
+        active.end(|job, _| job.status = JobStatus::Canceled);
+        let late = active.cancel("alice", |_| {
+            panic!("a job that has ended is not stored again")
+        });
+        assert!(matches!(late, Cancel::TooLate));
+    }
 }
