@@ -292,8 +292,8 @@ fn a_client_that_holds_every_connection_shuts_nobody_out() {
     eprintln!("ATTACK {}: there are {n_idle}", target.name);
     let mut idle = Vec::new();
     for n in 0..n_idle {
-        // Some say nothing, some begin a request and do not end it.
-        idle.push(target.send(if n % 2 == 0 {
+        // Some say nothing, some, the last among them, begin a request and do not end it.
+        idle.push(target.send(if n % 2 == n_idle % 2 {
             ""
         } else {
             "GET /api/v1/jobs HTT"
