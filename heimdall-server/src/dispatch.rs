@@ -13,7 +13,7 @@ mod storage;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 
@@ -138,20 +138,12 @@ impl Dispatch {
     /// The definitions in force.
     #[must_use]
     pub fn catalog(&self) -> Arc<Catalog> {
-        Arc::clone(
-            &self
-                .catalog
-                .read()
-                .expect("nothing panics while it holds the catalog"),
-        )
+        Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Puts other definitions in force; jobs under way keep theirs.
     pub fn set_catalog(&self, catalog: Catalog) {
-        *self
-            .catalog
-            .write()
-            .expect("nothing panics while it holds the catalog") = Arc::new(catalog);
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
     }
 
     /// How many jobs run and how many wait.
@@ -381,9 +373,7 @@ impl Dispatch {
     }
 
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
-        self.jobs
-            .lock()
-            .expect("nothing panics while it holds the jobs")
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_stopping(&self) -> bool {

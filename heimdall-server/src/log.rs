@@ -177,10 +177,7 @@ impl Log {
 
     /// Keeps a line of a job, where it runs and has room; gives the id of its trace.
     fn keep(&self, id: &str, level: Level, line: &str) -> Option<String> {
-        let mut jobs = self
-            .jobs
-            .lock()
-            .expect("nothing panics while it holds the lines");
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = jobs.get_mut(id)?;
         if lines.text.len() + line.len() < JOB_LINES_BYTES {
             let _ = writeln!(lines.text, "{} {}", level_word(level), one_line(line));
@@ -190,10 +187,7 @@ impl Log {
 
     /// Begins to keep a job's lines.
     pub fn begin_job(&self, id: &str, trace_id: Option<&str>) {
-        let mut jobs = self
-            .jobs
-            .lock()
-            .expect("nothing panics while it holds the lines");
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = JobLines {
             text: String::new(),
             trace_id: trace_id.map(str::to_owned),
@@ -203,19 +197,13 @@ impl Log {
 
     /// A job's lines, which are then kept no more.
     pub fn end_job(&self, id: &str) -> String {
-        let mut jobs = self
-            .jobs
-            .lock()
-            .expect("nothing panics while it holds the lines");
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.remove(id).unwrap_or_default().text
     }
 
     /// The lines of a job that runs; `None` where none does under this id.
     pub fn job_lines(&self, id: &str) -> Option<String> {
-        let jobs = self
-            .jobs
-            .lock()
-            .expect("nothing panics while it holds the lines");
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.get(id).map(|lines| lines.text.clone())
     }
 }

@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -463,7 +463,7 @@ impl Store {
     pub fn close(&self) {
         self.readers
             .lock()
-            .expect("no reader panics while it holds the pool")
+            .unwrap_or_else(PoisonError::into_inner)
             .clear();
         self.writer.close();
     }
@@ -476,17 +476,14 @@ impl Store {
         let pooled = self
             .readers
             .lock()
-            .expect("no reader panics while it holds the pool")
+            .unwrap_or_else(PoisonError::into_inner)
             .pop();
         let connection = match pooled {
             Some(connection) => connection,
             None => rows::open_for_reading(&self.database)?,
         };
         let answer = question(&connection);
-        let mut pool = self
-            .readers
-            .lock()
-            .expect("no reader panics while it holds the pool");
+        let mut pool = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if pool.len() < 8 {
             pool.push(connection);
         }

@@ -97,6 +97,37 @@ fn the_environment_is_read_in_one_place() {
 }
 
 #[test]
+fn a_lock_whose_holder_panicked_is_used_as_it_is() {
+    let mut files = Vec::new();
+    for name in PRODUCT {
+        rust_files(&root().join(name).join("src"), &mut files);
+    }
+    let mut refusing = Vec::new();
+    for file in files {
+        let name = file.display().to_string();
+        if ["tests.rs", "testing.rs", "/model.rs"]
+            .iter()
+            .any(|end| name.ends_with(end))
+            || name.contains("/tests/")
+        {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("mod tests {").next().unwrap_or_default();
+        // A call may go on in the next line.
+        let code: String = code.split_whitespace().collect();
+        for lock in [".lock()", ".read()", ".write()"] {
+            for end in [".expect(", ".unwrap()"] {
+                if code.contains(&format!("{lock}{end}")) {
+                    refusing.push(format!("{name}: {lock}{end}"));
+                }
+            }
+        }
+    }
+    assert!(refusing.is_empty(), "{refusing:#?}");
+}
+
+#[test]
 fn each_invariant_names_a_test_or_a_file_that_exists() {
     let mut sources = String::new();
     let mut files = Vec::new();

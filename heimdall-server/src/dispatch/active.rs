@@ -4,7 +4,7 @@
 //! a job that was asked to stop before its end is CANCELED, whatever the plugin answers; later it can no longer be cancelled.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -102,9 +102,7 @@ impl Active {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .expect("nothing panics while it holds a job's state")
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the job its record and the version that runs it. Gives the record as it now is.

@@ -36,7 +36,7 @@ impl Dispatch {
         self: &Arc<Self>,
         active: &Arc<Active>,
         job: Arc<Job>,
-        pair: ResolvedRoute,
+        route: ResolvedRoute,
         lease: Result<Arc<dyn Lease>, Unavailable>,
         timeout: Option<Duration>,
     ) -> Option<Ending> {
@@ -57,7 +57,7 @@ impl Dispatch {
             options: call_options(timeout, active, &rows),
             rows,
             job,
-            pair,
+            route,
             lease,
         };
         let panicked = |Panicked| {
@@ -78,7 +78,7 @@ struct Called {
     dispatch: Arc<Dispatch>,
     active: Arc<Active>,
     job: Arc<Job>,
-    pair: ResolvedRoute,
+    route: ResolvedRoute,
     lease: Arc<dyn Lease>,
     options: CallOptions,
     rows: Arc<Rows>,
@@ -128,7 +128,7 @@ impl Called {
                 "the job was cancelled before it began",
             ));
         }
-        let (command, cluster) = &self.pair;
+        let (command, cluster) = &self.route;
         Ok(JobDocument::of(&self.job, &command.document, &cluster.document).to_json())
     }
 

@@ -4,7 +4,7 @@
 //! role says what its holder may do. A token with a name is the caller; else the name comes from the header that Heimdall uses, and
 //! is as trustworthy as whoever holds the token.
 
-use std::sync::{Arc, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, header};
@@ -83,16 +83,11 @@ impl Authenticator {
 
     /// Puts other tokens in force, for every request from now on.
     pub(super) fn take(&self, tokens: Tokens) {
-        *self
-            .tokens
-            .write()
-            .expect("nothing panics while it holds the tokens") = Arc::new(tokens);
+        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
     }
 
     fn tokens(&self) -> RwLockReadGuard<'_, Arc<Tokens>> {
-        self.tokens
-            .read()
-            .expect("nothing panics while it holds the tokens")
+        self.tokens.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The caller of a request that may pass.
