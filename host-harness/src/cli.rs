@@ -1,20 +1,15 @@
-//! The command line: what can be asked of the host, and what its exit status means.
+//! The command line: the commands that the host has.
 
-use std::{
-    ffi::OsString,
-    io::{IsTerminal, Write, stdout},
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::{Arc, LazyLock},
-};
+use std::{ffi::OsString, process::ExitCode, sync::LazyLock};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use heimdall_server::{check, config::Config, serve};
-use plugin_host::{LogSink, RegistryOptions};
+use clap::{CommandFactory, Parser, Subcommand};
+use heimdall_server::{check, serve};
 use results::visible_lines;
 
-use crate::{client, explain, help, inspect, lift, pages, run};
+use crate::{
+    client, exit::Exit, explain, help, inspect, lift, pages, plugin_directory::default_plugin_dir,
+    run,
+};
 
 /// Runs jobs through plugins that are loaded at run time.
 #[derive(Debug, Parser)]
@@ -49,7 +44,7 @@ enum Command {
     Check(check::CheckOptions),
     /// Show what lies in the plugin directory
     #[command(after_help = help::PLUGINS)]
-    Plugins(PluginsArgs),
+    Plugins(inspect::PluginsArgs),
     /// Try one plugin library in a process of its own
     #[command(after_help = help::PROBE)]
     Probe(inspect::ProbeArgs),
@@ -64,88 +59,12 @@ enum Command {
     Man(pages::ManArgs),
 }
 
-/// What `plugins` takes.
-#[derive(Debug, Args)]
-struct PluginsArgs {
-    /// Where the plugin libraries lie [default: plugins/ beside the executable, else its own folder]
-    #[arg(long, value_name = "DIR")]
-    plugin_dir: Option<PathBuf>,
-    /// The host's YAML config: its plugin_directory, trusted_directories and plugin_public_key hold
-    #[arg(short = 'c', long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// How the list is written [default: a table on a terminal, else JSON]
-    #[arg(long, value_enum)]
-    format: Option<ListFormat>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ListFormat {
-    Table,
-    Json,
-}
-
 /// The exit status of a command that says itself what it found.
 fn ended<E: std::fmt::Display>(outcome: Result<ExitCode, E>) -> ExitCode {
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {}", visible_lines(&error.to_string()));
         Exit::Usage.into()
     })
-}
-
-fn list_plugins(args: &PluginsArgs) -> Exit {
-    let on_terminal = stdout().is_terminal();
-    let written = asked_registry(args.plugin_dir.as_deref(), args.config.as_deref())
-        .and_then(|options| {
-            plugin_host::inspect::survey(options)
-                .map_err(|error| format!("{error}; {}", error.hint()))
-        })
-        .and_then(|rows| {
-            let mut out = stdout().lock();
-            let written = if args.format.unwrap_or(if on_terminal {
-                ListFormat::Table
-            } else {
-                ListFormat::Json
-            }) == ListFormat::Table
-            {
-                inspect::write_table(&rows, &mut out)
-            } else {
-                serde_json::to_writer(&mut out, &rows)
-                    .map_err(Into::into)
-                    .and_then(|()| writeln!(out))
-            };
-            written.map_err(|error| error.to_string())
-        });
-    match written {
-        Ok(()) => Exit::Done,
-        Err(message) => {
-            eprintln!("error: {}", visible_lines(&message));
-            Exit::Usage
-        }
-    }
-}
-
-/// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// Done.
-    Done,
-    /// The job failed, or a health check did.
-    Failed,
-    /// An unreadable file, wrong usage, or a wrong config.
-    Usage,
-    /// Interrupted; the job was cancelled first.
-    Interrupted,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::Failed => 1,
-            Exit::Usage => 2,
-            Exit::Interrupted => 130,
-        })
-    }
 }
 
 impl Cli {
@@ -166,53 +85,20 @@ impl Cli {
             Command::Cancel(args) => client::cancel(&args).into(),
             Command::Serve(args) => ended(serve::run(&args, &default_plugin_dir())),
             Command::Check(args) => ended(check::run(&args, &default_plugin_dir())),
-            Command::Plugins(args) => list_plugins(&args).into(),
+            Command::Plugins(args) => inspect::plugins(&args).into(),
             Command::Probe(args) => inspect::probe(&args).unwrap_or_else(|error| {
                 eprintln!("error: {error}");
                 Exit::Usage.into()
             }),
             Command::Explain(args) => explain::run(*args).into(),
             Command::Completions(args) => {
-                ended(pages::completions(&args).map(|()| Exit::Done.into()))
+                ended(pages::completions(&args, Self::command()).map(|()| Exit::Done.into()))
             }
-            Command::Man(args) => ended(pages::man(&args).map(|()| Exit::Done.into())),
+            Command::Man(args) => {
+                ended(pages::man(&args, Self::command()).map(|()| Exit::Done.into()))
+            }
         }
     }
-}
-
-/// How the plugin directory is opened, by a config where there is one.
-pub(crate) fn registry_options(
-    plugin_dir: Option<&Path>,
-    config: Option<&Config>,
-    log: LogSink,
-) -> RegistryOptions {
-    match config {
-        Some(config) => config.registry_options(plugin_dir, &default_plugin_dir(), log),
-        None => RegistryOptions::new(
-            plugin_dir.map_or_else(default_plugin_dir, Path::to_owned),
-            log,
-        ),
-    }
-}
-
-/// The same for a command that only looks: the config is read, and nothing is logged.
-pub(crate) fn asked_registry(
-    plugin_dir: Option<&Path>,
-    config: Option<&Path>,
-) -> Result<RegistryOptions, String> {
-    let config = config.map(Config::load).transpose();
-    let config = config.map_err(|error| error.to_string())?;
-    let silent = Arc::new(|_, _: &str, _: &str| {});
-    Ok(registry_options(plugin_dir, config.as_ref(), silent))
-}
-
-/// Where plugins lie if nobody says: `plugins/` beside the executable, else the executable's own folder.
-#[must_use]
-pub fn default_plugin_dir() -> PathBuf {
-    let executable = std::env::current_exe().unwrap_or_default();
-    let folder = executable.parent().unwrap_or(Path::new(".")).to_owned();
-    let plugins = folder.join("plugins");
-    if plugins.is_dir() { plugins } else { folder }
 }
 
 /// The host's version, and the plugin interface's.

@@ -13,8 +13,8 @@ mod submit;
 mod waiting;
 
 use crate::{
-    cli::Exit,
-    run::{RunError, fields::Given, report::Report},
+    exit::Exit,
+    run::{error::RunError, fields::Given, report::Report},
 };
 
 pub use args::{CancelArgs, JobArgs, JobsArgs, SubmitArgs};

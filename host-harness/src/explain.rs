@@ -4,7 +4,8 @@ use clap::Args;
 use plugin_api::ErrorInfo;
 
 use crate::{
-    cli::{Exit, asked_registry},
+    exit::Exit,
+    plugin_directory::registry_to_inspect,
     run::{self, JobArgs, RunArgs, statement},
 };
 
@@ -21,7 +22,7 @@ pub struct ExplainArgs {
 /// The codes that the plugins of a directory say they have, and the standard ones that none of them mentions.
 fn known_codes(job: &JobArgs) -> Result<Vec<ErrorInfo>, String> {
     let target = &job.target;
-    let options = asked_registry(target.plugin_dir.as_deref(), target.config.as_deref())?;
+    let options = registry_to_inspect(target.plugin_dir.as_deref(), target.config.as_deref())?;
     // Without a readable directory the standard codes remain.
     let mut known = plugin_host::inspect::error_codes(&options).unwrap_or_default();
     for info in ErrorInfo::STANDARD {

@@ -1,14 +1,16 @@
 //! The commands `plugins` and `probe`: what lies in a plugin directory, and whether one file would be accepted.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write, stdout},
     path::PathBuf,
     process::ExitCode,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use plugin_host::inspect::{self, PluginRow};
 use results::{visible, visible_lines};
+
+use crate::{exit::Exit, plugin_directory::registry_to_inspect};
 
 /// `probe FILE`.
 #[derive(Debug, Args)]
@@ -26,15 +28,68 @@ pub fn probe(args: &ProbeArgs) -> io::Result<ExitCode> {
     let verdict = inspect::file(&args.file)?;
     let mut line = serde_json::to_vec(&verdict)?;
     line.push(b'\n');
-    io::stdout().write_all(&line)?;
+    stdout().write_all(&line)?;
     Ok(ExitCode::from(u8::from(!verdict.ok)))
+}
+
+/// What `plugins` takes.
+#[derive(Debug, Args)]
+pub struct PluginsArgs {
+    /// Where the plugin libraries lie [default: plugins/ beside the executable, else its own folder]
+    #[arg(long, value_name = "DIR")]
+    plugin_dir: Option<PathBuf>,
+    /// The host's YAML config: its plugin_directory, trusted_directories and plugin_public_key hold
+    #[arg(short = 'c', long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How the list is written [default: a table on a terminal, else JSON]
+    #[arg(long, value_enum)]
+    format: Option<ListFormat>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ListFormat {
+    Table,
+    Json,
+}
+
+/// Lists what lies in the plugin directory.
+#[must_use]
+pub(crate) fn plugins(args: &PluginsArgs) -> Exit {
+    let on_terminal = stdout().is_terminal();
+    let written = registry_to_inspect(args.plugin_dir.as_deref(), args.config.as_deref())
+        .and_then(|options| {
+            inspect::survey(options).map_err(|error| format!("{error}; {}", error.hint()))
+        })
+        .and_then(|rows| {
+            let mut out = stdout().lock();
+            let written = if args.format.unwrap_or(if on_terminal {
+                ListFormat::Table
+            } else {
+                ListFormat::Json
+            }) == ListFormat::Table
+            {
+                write_table(&rows, &mut out)
+            } else {
+                serde_json::to_writer(&mut out, &rows)
+                    .map_err(Into::into)
+                    .and_then(|()| writeln!(out))
+            };
+            written.map_err(|error| error.to_string())
+        });
+    match written {
+        Ok(()) => Exit::Done,
+        Err(message) => {
+            eprintln!("error: {}", visible_lines(&message));
+            Exit::Usage
+        }
+    }
 }
 
 /// Writes the rows as a table for people.
 ///
 /// # Errors
 /// Where `to` does not take it.
-pub fn write_table(rows: &[PluginRow], to: &mut impl Write) -> io::Result<()> {
+fn write_table(rows: &[PluginRow], to: &mut impl Write) -> io::Result<()> {
     writeln!(
         to,
         "{:<12} {:<14} {:<8} {:>12}  {:<28} SHA256",

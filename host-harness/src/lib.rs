@@ -6,11 +6,13 @@
 
 pub mod cli;
 pub mod client;
+mod exit;
 pub mod explain;
 mod help;
 pub mod inspect;
 mod lift;
 mod pages;
+mod plugin_directory;
 pub mod run;
 mod terminal;
 mod user;

@@ -5,10 +5,8 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
-
-use crate::cli::Cli;
 
 /// What `completions` takes.
 #[derive(Debug, Args)]
@@ -30,9 +28,9 @@ pub(crate) struct ManArgs {
 ///
 /// # Errors
 /// Standard output cannot be written.
-pub(crate) fn completions(args: &CompletionsArgs) -> io::Result<()> {
+pub(crate) fn completions(args: &CompletionsArgs, mut program: Command) -> io::Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "host-harness", &mut script);
+    clap_complete::generate(args.shell, &mut program, "host-harness", &mut script);
     match stdout().write_all(&script) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
@@ -43,7 +41,7 @@ pub(crate) fn completions(args: &CompletionsArgs) -> io::Result<()> {
 ///
 /// # Errors
 /// A page cannot be written.
-pub(crate) fn man(args: &ManArgs) -> io::Result<()> {
+pub(crate) fn man(args: &ManArgs, program: Command) -> io::Result<()> {
     std::fs::create_dir_all(&args.directory)?;
-    clap_mangen::generate_to(Cli::command(), &args.directory)
+    clap_mangen::generate_to(program, &args.directory)
 }

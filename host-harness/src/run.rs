@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod document;
+pub(crate) mod error;
 pub(crate) mod fields;
 pub(crate) mod footer;
 mod input;
@@ -24,32 +25,16 @@ use plugin_host::{CallOptions, Document, Lease, Registry, RegistryOptions};
 
 use heimdall_server::error::{Code, HostError};
 
-use crate::cli::{Exit, registry_options};
+use crate::{exit::Exit, plugin_directory::registry_options};
 pub(crate) use args::JobArgs;
 pub use args::RunArgs;
 use document::Routed;
+use error::RunError;
 use fields::Given;
 use footer::Footer;
 use output::{Abandon, Output};
 use report::Report;
 use rows::{Ended, Rows};
-
-/// What kept a job from being run at all.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RunError {
-    /// Wrong usage, an unreadable file or config: exit status 2.
-    #[error("{0}")]
-    Usage(String),
-    /// An error document's worth: exit status 1.
-    #[error("{0}")]
-    Failed(Error),
-    /// A host's refusal, such as `NO_ROUTE`: exit status 1.
-    #[error("{0}")]
-    Refused(HostError),
-    /// A job that was interrupted, with its outcome: exit status 130.
-    #[error("{0}")]
-    Interrupted(Error),
-}
 
 /// Runs one job.
 #[must_use]

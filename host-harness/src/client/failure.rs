@@ -5,7 +5,7 @@ use plugin_api::{Error, ErrorCode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::run::RunError;
+use crate::run::error::RunError;
 
 /// Why a request failed.
 #[derive(Debug)]

@@ -21,9 +21,9 @@ use super::{
     record::Record,
 };
 use crate::{
-    cli::Exit,
+    exit::Exit,
     run::{
-        RunError,
+        error::RunError,
         footer::Footer,
         output::Output,
         report::Report,

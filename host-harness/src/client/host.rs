@@ -21,7 +21,7 @@ use super::{
     failure::Failure,
     record::Record,
 };
-use crate::{run::RunError, user};
+use crate::{run::error::RunError, user};
 
 /// How long a host may take to answer, and to send the next piece of an answer.
 const ANSWER: Duration = Duration::from_secs(60);

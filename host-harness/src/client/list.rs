@@ -18,8 +18,8 @@ use super::{
     record::Record,
 };
 use crate::{
-    cli::Exit,
-    run::{RunError, output::Output, report::Report, rows},
+    exit::Exit,
+    run::{error::RunError, output::Output, report::Report, rows},
     terminal::counted,
 };
 

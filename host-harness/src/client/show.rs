@@ -12,8 +12,8 @@ use super::{
     waiting::{Job, Stopped},
 };
 use crate::{
-    cli::Exit,
-    run::{RunError, output::Output, report::Report},
+    exit::Exit,
+    run::{error::RunError, output::Output, report::Report},
     terminal::counted,
 };
 

@@ -18,9 +18,9 @@ use super::{
     waiting::{Job, Patience, Stopped},
 };
 use crate::{
-    cli::Exit,
+    exit::Exit,
     run::{
-        RunError,
+        error::RunError,
         output::Output,
         report::Report,
         submission::{self, Submission},

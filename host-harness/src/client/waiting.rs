@@ -12,8 +12,8 @@ use super::{
     record::{Progress, Record},
 };
 use crate::{
-    cli::Exit,
-    run::{RunError, output::Output, report::Report},
+    exit::Exit,
+    run::{error::RunError, output::Output, report::Report},
 };
 
 /// The pause between two looks at a job: short at first, so that a short job is not waited for longer than it takes.

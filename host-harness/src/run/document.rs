@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 use serde_json::value::to_raw_value;
 
 use super::{
-    RunError,
     args::{RunArgs, TargetArgs},
+    error::RunError,
     members::Members,
     statement::is_select,
     submission::{self, Submission},

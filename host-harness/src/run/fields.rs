@@ -4,8 +4,8 @@ use plugin_api::Error;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
-    RunError,
     args::{CriteriaArgs, FieldArgs},
+    error::RunError,
 };
 
 /// A field of a job's context, and the option that sets it.

@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use super::{RunError, args::SourceArgs, statement::is_statement};
+use super::{args::SourceArgs, error::RunError, statement::is_statement};
 
 /// What was given.
 pub(super) enum Input {

@@ -5,7 +5,7 @@ use plugin_api::{Error, ErrorCode, json};
 use serde::{Deserialize, Serialize, ser::SerializeMap};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::RunError;
+use super::error::RunError;
 
 /// An object's members in their order, values as written, keys even twice.
 pub(super) struct Members(pub(super) Vec<(String, Box<RawValue>)>);

@@ -17,13 +17,13 @@ use serde_json::json;
 use heimdall_server::error::{Code, HostError};
 
 use super::{
-    RunError,
     args::{ErrorFormat, MessageArgs},
+    error::RunError,
     fields::Given,
     footer::Footer,
 };
 use crate::{
-    cli::Exit,
+    exit::Exit,
     terminal::{Terminal, counted},
 };
 

@@ -4,8 +4,8 @@ use plugin_api::{Error, ErrorCode};
 use serde_json::value::to_raw_value;
 
 use super::{
-    RunError,
     args::{CriteriaArgs, FieldArgs, SourceArgs},
+    error::RunError,
     fields,
     input::{self, Input},
     members::Members,
