@@ -19,11 +19,14 @@
 //! # Ok::<(), dynamo_query::decode::DecodeError>(())
 //! ```
 
+mod append;
 mod columns;
+mod counts;
 mod document;
-mod held;
+mod drain;
 mod layout;
 mod lines;
+mod page_rows;
 mod stats;
 mod store;
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! In: a [`Store`] and the stats. Out: the document, in the buffer in which the rows already lie.
 
-use super::store::{LARGE, Parts, Segment, Store, reserve_exact};
+use super::counts::Segment;
+use super::store::{LARGE, Parts, Store, reserve_exact};
 use super::{Columns, Stats};
 use crate::decode::{DecodeError, Extent};
 

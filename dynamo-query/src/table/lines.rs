@@ -1,6 +1,6 @@
 //! Rows as lines, for a caller that takes them as they come.
 //!
-//! In: the committed rows of a [`Store`]. Out: `{"columns":[…]}` lines that add columns to the right, and `[cell,…]` lines with a cell
+//! In: the committed rows of a [`Store`](super::Store). Out: `{"columns":[…]}` lines that add columns to the right, and `[cell,…]` lines with a cell
 //! for each column known by then. Nothing leaves before the document's `data` has become larger than the caller takes in one piece;
 //! from then on every page leaves when it is committed, and the buffer holds no more than that page.
 //!
@@ -9,184 +9,76 @@
 
 use std::ops::Range;
 
-use super::layout::Layout;
-use super::store::{LARGE, Segment, Store};
-use super::{Columns, Stats};
+use super::Columns;
+use super::counts::Segment;
 use crate::decode::{DecodeError, Extent};
 
 /// One call of the caller's function carries so much at most, or one line.
 const MAX_LINES: usize = 1 << 20;
-/// A buffer that is larger than this is given back once its rows have left.
-const KEPT_BUFFER: usize = 4 << 20;
 
 /// How far the lines of a table have come.
 #[derive(Debug)]
 pub(super) struct Lines {
-    /// So many bytes of `data` the caller takes as a document.
-    after_bytes: u64,
+    /// The caller takes a document whose `data` has at most this many bytes.
+    pub(super) after_bytes: u64,
     /// The most bytes of all lines.
     max_bytes: u64,
     /// Bytes of the lines that have left the buffer.
-    gone: u64,
-    is_flowing: bool,
-    /// Columns that the lines have named; `None` before the first line.
-    named: Option<usize>,
+    bytes_taken: u64,
+    /// Whether rows leave as lines, so that there will be no document.
+    pub(super) is_flowing: bool,
+    /// How many columns the lines have named; `None` before the first line.
+    pub(super) named: Option<usize>,
     /// The next row to leave, as a place in the rows of the buffer.
     next: usize,
     /// The next segment to begin.
     segment: usize,
     /// The order in which the rows of the buffer have their cells, where they were kept for a document.
-    kept_order: Option<Vec<usize>>,
+    pub(super) kept_order: Option<Vec<usize>>,
     /// By place in the line: which cell of a kept row goes there. Empty where all stay as they are.
     sources: Vec<usize>,
 }
 
-impl Store {
-    /// Has rows leave as lines once `data` has more than `after_bytes`; all lines together may have `max_bytes`.
-    pub(super) fn give_lines(&mut self, after_bytes: u64, max_bytes: u64) {
-        self.lines = Some(Lines {
+impl Lines {
+    pub(super) fn new(after_bytes: u64, max_bytes: u64) -> Self {
+        Self {
             after_bytes,
             max_bytes,
-            gone: 0,
+            bytes_taken: 0,
             is_flowing: false,
             named: None,
             next: 0,
             segment: 0,
             kept_order: None,
             sources: Vec::new(),
-        });
-        self.begin_to_flow();
-    }
-
-    /// Whether rows leave as lines, so that there will be no document.
-    pub(super) fn is_flowing(&self) -> bool {
-        self.lines.as_ref().is_some_and(|lines| lines.is_flowing)
-    }
-
-    /// Whether rows leave as lines, now that `data` has the size that it has.
-    fn begin_to_flow(&mut self) -> bool {
-        let data_bytes = self.data_bytes();
-        let Some(lines) = &mut self.lines else {
-            return false;
-        };
-        if !lines.is_flowing && data_bytes > lines.after_bytes {
-            lines.is_flowing = true;
-            if self.now.bytes > 0 {
-                lines.kept_order = Some(self.columns.order().to_vec());
-            }
-            let batches = self.segments.iter().map(|segment| segment.n_columns);
-            self.columns.order_by_appearance(batches);
-            self.layout = Layout::default();
-            self.separator = b'\n';
-        }
-        lines.is_flowing
-    }
-
-    /// Counts and orders the columns that an item has brought, before its row begins a new segment.
-    pub(super) fn name_columns(&mut self, n_before: usize, n_columns: usize) {
-        let Some(lines) = &self.lines else { return };
-        let is_first = lines.named.is_none() && self.segments.is_empty();
-        let n_before = lines.named.unwrap_or(0).max(n_before);
-        if lines.is_flowing {
-            self.columns.sort_new(n_before, n_columns);
-        }
-        if is_first || n_columns > n_before {
-            self.now.column_line_bytes += self.columns.line_length(n_before..n_columns) as u64;
         }
     }
 
-    /// Refuses a further row where all lines together are then larger than allowed. Nothing where no lines are wanted.
-    pub(super) fn check_line_bytes(&self, length: usize) -> Option<Result<(), DecodeError>> {
-        self.lines.as_ref().map(|lines| {
-            let in_buffer = (self.now.bytes + length) as u64 + self.now.column_line_bytes;
-            if lines.gone.saturating_add(in_buffer) > lines.max_bytes {
-                return Err(DecodeError::TooLarge {
-                    limit: lines.max_bytes,
-                });
-            }
-            Ok(())
-        })
+    /// Refuses lines of so many bytes in the buffer where all lines together would be larger than allowed.
+    pub(super) fn check(&self, bytes_in_buffer: u64) -> Result<(), DecodeError> {
+        if self.bytes_taken.saturating_add(bytes_in_buffer) > self.max_bytes {
+            return Err(DecodeError::TooLarge {
+                limit: self.max_bytes,
+            });
+        }
+        Ok(())
     }
 
-    /// How much room the buffer may get at once: that of a document which the caller takes, and of the page that makes it larger.
-    pub(super) fn most_kept(&self) -> usize {
-        match &self.lines {
-            None => usize::MAX,
-            Some(lines) if lines.is_flowing => 0,
-            Some(lines) => usize::try_from(lines.after_bytes)
-                .unwrap_or(usize::MAX)
-                .saturating_add(4 * LARGE),
-        }
+    /// Whether all rows of the buffer have been taken.
+    pub(super) fn has_taken(&self, rows: &[u8]) -> bool {
+        !rows.is_empty() && self.next == rows.len()
     }
 
-    /// Fills `into` with up to 1 MiB of lines, or one line; how many of them are rows. Empty where nothing is to leave, or not yet.
-    ///
-    /// To be called after each commit until it gives nothing. Nothing leaves while rows of an attempt are there.
-    pub(super) fn take_lines(&mut self, into: &mut Vec<u8>) -> u64 {
-        into.clear();
-        if self.has_uncommitted_rows() || !self.begin_to_flow() {
-            return 0;
-        }
-        let Some(lines) = &mut self.lines else {
-            return 0;
-        };
-        let rows = &self.buffer[self.gap.min(self.buffer.len())..][..self.now.bytes];
-        let n_rows = lines.take(rows, &self.segments, &self.columns, into);
-        if !rows.is_empty() && lines.next == rows.len() {
-            self.forget_rows();
-        }
-        n_rows
+    /// Begins with an empty buffer again, from which lines of so many bytes were taken.
+    pub(super) fn begin_buffer(&mut self, bytes_taken: u64) {
+        self.bytes_taken += bytes_taken;
+        self.next = 0;
+        self.segment = 0;
+        self.kept_order = None;
     }
 
-    /// The line that names the columns, where no row has come that would have been preceded by it. Only at the end.
-    pub(super) fn take_columns_line(&mut self, into: &mut Vec<u8>) {
-        into.clear();
-        if self.begin_to_flow()
-            && let Some(lines) = &mut self.lines
-            && lines.named.is_none()
-        {
-            let n_columns = self.columns.len();
-            self.columns.write_line(0..n_columns, into);
-            lines.named = Some(n_columns);
-        }
-    }
-
-    /// Begins with an empty buffer again: all of its rows have left.
-    fn forget_rows(&mut self) {
-        if let Some(lines) = &mut self.lines {
-            lines.gone += self.now.bytes as u64 + self.now.column_line_bytes;
-            lines.next = 0;
-            lines.segment = 0;
-            lines.kept_order = None;
-        }
-        self.segments.clear();
-        self.now.forget_rows();
-        self.committed = self.now;
-        self.gap = 0;
-        if self.buffer.capacity() > KEPT_BUFFER {
-            self.buffer = Vec::new();
-        }
-    }
-
-    /// What a job answers whose rows have left: `{"columns":[…],"order":[…],"stats":{…}}`, columns in the order of the lines.
-    pub(super) fn summary(&mut self, stats: &Stats) -> Vec<u8> {
-        self.roll_back();
-        let mut summary = self.columns.entries();
-        summary.extend_from_slice(br#","order":"#);
-        write(&self.columns.document_order(), &mut summary);
-        summary.extend_from_slice(br#","stats":"#);
-        write(stats, &mut summary);
-        summary.push(b'}');
-        summary
-    }
-}
-
-fn write(value: &impl serde::Serialize, into: &mut Vec<u8>) {
-    serde_json::to_writer(into, value).expect("numbers, texts and booleans always serialize");
-}
-
-impl Lines {
-    fn take(
+    /// Copies lines of the rows in the buffer, up to [`MAX_LINES`] bytes, or one line: how many of them are rows.
+    pub(super) fn take(
         &mut self,
         rows: &[u8],
         segments: &[Segment],

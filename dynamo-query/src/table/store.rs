@@ -7,9 +7,10 @@
 use std::ops::Range;
 
 use super::Columns;
-use super::held::Held;
+use super::counts::{Counts, Segment};
 use super::layout::{Layout, PADDING};
 use super::lines::Lines;
+use super::page_rows::PageRows;
 use crate::decode::{BLOCK, DecodeError, Row};
 
 /// No document is smaller around its column entries, each counted with a comma (hence one bracket less here), and its rows.
@@ -24,58 +25,19 @@ pub(crate) const LARGE: usize = 1 << 20;
 /// …up to this much, which is what a job may have by default.
 const MAX_RESERVED: usize = 1 << 30;
 
-/// Rows that were written with the same columns.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Segment {
-    /// Where they begin, counted from the first row.
-    pub(crate) start: usize,
-    /// The columns known then: the ids below this.
-    pub(crate) n_columns: usize,
-}
-
-/// How much of the store is there; what a rollback goes back to.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Extent {
-    /// Bytes of all rows in the buffer, each with its comma.
-    pub(super) bytes: usize,
-    /// Rows, those included that have left the buffer as lines.
-    rows: u64,
-    n_segments: usize,
-    /// Bytes that earlier rows will need for columns that came after them.
-    padding: u64,
-    /// Rows that the limit cut off.
-    n_dropped: u64,
-    /// Rows still to come that an earlier job has given.
-    to_skip: u64,
-    /// Bytes of the lines that name the segments' columns.
-    pub(super) column_line_bytes: u64,
-}
-
-impl Extent {
-    /// Rows that have left the buffer still count, but take no room.
-    pub(super) fn forget_rows(&mut self) {
-        *self = Self {
-            rows: self.rows,
-            n_dropped: self.n_dropped,
-            to_skip: self.to_skip,
-            ..Self::default()
-        };
-    }
-}
-
 /// Rows, columns and sizes of a table.
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(super) columns: Columns,
     /// Where rows go that are added to another store.
-    pub(super) held: Option<Held>,
+    pub(super) page_rows: Option<PageRows>,
     /// Room for the header, then the rows, then whatever was there before.
     pub(super) buffer: Vec<u8>,
     /// The length of that room.
     pub(super) gap: usize,
     pub(super) segments: Vec<Segment>,
-    pub(super) now: Extent,
-    pub(super) committed: Extent,
+    pub(super) now: Counts,
+    pub(super) committed: Counts,
     /// Rows before the page at hand.
     rows_before: u64,
     limit: u64,
@@ -92,12 +54,12 @@ impl Store {
     pub(crate) fn new(columns: Columns, limit: Option<u64>, max_result_bytes: u64) -> Self {
         Self {
             columns,
-            held: None,
+            page_rows: None,
             buffer: Vec::new(),
             gap: 0,
             segments: Vec::new(),
-            now: Extent::default(),
-            committed: Extent::default(),
+            now: Counts::default(),
+            committed: Counts::default(),
             rows_before: 0,
             limit: limit.unwrap_or(u64::MAX),
             max_result_bytes,
@@ -110,7 +72,7 @@ impl Store {
     /// An empty store for the rows of one page at a time, which are added to another.
     pub(crate) fn for_pages(max_result_bytes: u64) -> Self {
         Self {
-            held: Some(Held::default()),
+            page_rows: Some(PageRows::default()),
             ..Self::new(Columns::new(Vec::new()), None, max_result_bytes)
         }
     }
@@ -171,9 +133,9 @@ impl Store {
     /// [`DecodeError::TooLarge`] where the document is now certain to be, [`DecodeError::OutOfMemory`].
     #[inline(always)]
     pub(crate) fn push(&mut self, row: &Row<'_>) -> Result<(), DecodeError> {
-        if let Some(held) = &mut self.held {
+        if let Some(page_rows) = &mut self.page_rows {
             self.now.rows += 1;
-            return held.push(row, self.max_result_bytes);
+            return page_rows.push(row, self.max_result_bytes);
         }
         if !self.layout.fits(row) {
             self.fit(row);
@@ -222,10 +184,10 @@ impl Store {
         self.now.n_segments += 1;
     }
 
-    /// Refuses a further row where the document can then no longer be small enough.
+    /// Refuses a further row where the document, or all lines together, can then no longer be small enough.
     fn check_size(&self, length: usize) -> Result<(), DecodeError> {
-        if let Some(outcome) = self.check_line_bytes(length) {
-            return outcome;
+        if let Some(lines) = &self.lines {
+            return lines.check((self.now.bytes + length) as u64 + self.now.column_line_bytes);
         }
         let certain = MIN_FRAME
             + (self.columns.min_entry_bytes() + self.now.bytes + length) as u64
@@ -241,6 +203,19 @@ impl Store {
     pub(crate) fn too_large(&self) -> DecodeError {
         DecodeError::TooLarge {
             limit: self.max_result_bytes,
+        }
+    }
+
+    /// Counts and orders the columns that an item has brought, before its row begins a new segment.
+    fn name_columns(&mut self, n_before: usize, n_columns: usize) {
+        let Some(lines) = &self.lines else { return };
+        let is_first = lines.named.is_none() && self.segments.is_empty();
+        let n_before = lines.named.unwrap_or(0).max(n_before);
+        if lines.is_flowing {
+            self.columns.sort_new(n_before, n_columns);
+        }
+        if is_first || n_columns > n_before {
+            self.now.column_line_bytes += self.columns.line_length(n_before..n_columns) as u64;
         }
     }
 
@@ -278,6 +253,17 @@ impl Store {
         reserve_exact(&mut self.buffer, wanted.min(most).max(end))
     }
 
+    /// How much room the buffer may get at once: that of a document which the caller takes, and of the page that makes it larger.
+    fn most_kept(&self) -> usize {
+        match &self.lines {
+            None => usize::MAX,
+            Some(lines) if lines.is_flowing => 0,
+            Some(lines) => usize::try_from(lines.after_bytes)
+                .unwrap_or(usize::MAX)
+                .saturating_add(4 * LARGE),
+        }
+    }
+
     /// Keeps what is there for good.
     pub(crate) fn commit(&mut self) {
         self.columns.commit();
@@ -303,14 +289,19 @@ impl Store {
     /// Goes back to what was kept last.
     pub(crate) fn roll_back(&mut self) {
         self.columns.roll_back();
-        if let Some(held) = &mut self.held {
-            held.clear();
+        if let Some(page_rows) = &mut self.page_rows {
+            page_rows.clear();
         }
         // Ids may come to mean other names.
         self.layout = Layout::default();
         self.now = self.committed;
         self.rows_before = self.now.rows;
         self.segments.truncate(self.now.n_segments);
+    }
+
+    /// Whether rows leave as lines, so that there will be no document.
+    pub(super) fn is_flowing(&self) -> bool {
+        self.lines.as_ref().is_some_and(|lines| lines.is_flowing)
     }
 
     pub(super) fn has_uncommitted_rows(&self) -> bool {
