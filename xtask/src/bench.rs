@@ -22,7 +22,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
-use crate::tasks::{cargo, root, run, target};
+use crate::workspace::{cargo, root, run, target};
 use peers::{BOTO3, Client, clients};
 use report::Report;
 use server::Server;

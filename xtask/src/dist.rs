@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::tasks::{cargo, root, run, target};
+use crate::workspace::{cargo, root, run, target};
 
 /// What is packed.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@ mod new_plugin;
 mod supply;
 mod tasks;
 mod torture;
+mod workspace;
 
 use std::process::ExitCode;
 

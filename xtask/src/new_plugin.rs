@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 
-use crate::tasks::root;
+use crate::workspace::root;
 
 /// Makes a folder `name` in the current one: a plugin that builds, loads and answers.
 pub(crate) fn new_plugin(name: &str) -> anyhow::Result<()> {

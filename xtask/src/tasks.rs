@@ -1,58 +1,13 @@
-//! Build, demo, test, lint: each a few calls of cargo.
+//! The commands demo, test and lint: each is a few calls of cargo.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, path::PathBuf, process::Command};
 
 use anyhow::{Context, ensure};
 
-/// The workspace's folder.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask lies in the workspace")
-}
-
-/// Where this workspace builds to.
-pub(crate) fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
-}
-
-/// A cargo command in the workspace.
-pub(crate) fn cargo(args: &[&str]) -> Command {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(args).current_dir(root());
-    // What the outer cargo says of this package; build scripts that look at it would run again, and all above them (ring does).
-    for (name, _) in env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-            cargo.env_remove(name);
-        }
-    }
-    cargo
-}
-
-/// Runs a command to its end.
-pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {}", command.get_program().display()))?;
-    ensure!(
-        status.success(),
-        "{} {:?} ended with {status}",
-        command.get_program().display(),
-        command.get_args().collect::<Vec<_>>()
-    );
-    Ok(())
-}
-
-/// Builds everything in the one profile that demo and tests share. Always the same packages: another selection would unify
-/// features otherwise and build the AWS SDK again.
-pub(crate) fn build() -> anyhow::Result<()> {
-    run(&mut cargo(&["build", "--workspace"]))
-}
+use crate::{
+    supply,
+    workspace::{build, cargo, root, run, target, without_account},
+};
 
 pub(crate) fn demo(args: &[String]) -> anyhow::Result<()> {
     // `cargo xtask demo -- --keep` hands the two dashes over as well.
@@ -94,27 +49,10 @@ pub(crate) fn test(args: &[String]) -> anyhow::Result<()> {
     if in_ci { lint() } else { Ok(()) }
 }
 
-/// Gives tests of a built workspace credentials that will do for the engines, and hides the caller's account from them.
-pub(crate) fn without_account(tests: &mut Command) -> &mut Command {
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
-        tests.env_remove(name);
-    }
-    let nowhere = target().join("no-such-file");
-    tests
-        .env("HARNESS_BUILT", "1")
-        .envs([
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-        ])
-        .env("AWS_CONFIG_FILE", &nowhere)
-        .env("AWS_SHARED_CREDENTIALS_FILE", &nowhere)
-}
-
 pub(crate) fn lint() -> anyhow::Result<()> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
     builds_with_the_minimum_rust_version()?;
-    crate::supply::check()?;
+    supply::check()?;
     run(&mut cargo(&[
         "clippy",
         "--workspace",

@@ -9,7 +9,7 @@ use std::{env, str::FromStr, time::Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::tasks::{build, cargo, run, target, without_account};
+use crate::workspace::{build, cargo, run, target, without_account};
 
 use tools::{TOOLS, Tool};
 

@@ -14,7 +14,7 @@ use super::{
     pinned, release,
     report::when_and_where,
 };
-use crate::tasks::target;
+use crate::workspace::target;
 
 /// Pages of a long and a short run.
 const PAGES: [u32; 2] = [12, 2];

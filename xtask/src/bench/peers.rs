@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::Path, process::Command};
 use anyhow::ensure;
 
 use super::{library, release};
-use crate::tasks::{root, run, target};
+use crate::workspace::{root, run, target};
 
 pub(crate) const BYTES: &str = "bytes only, no SDK (hyper)";
 pub(crate) const UNDECODED: &str = "SDK, body not decoded";

@@ -10,7 +10,7 @@ use std::{
 use anyhow::ensure;
 
 use super::{copy, copy_tree};
-use crate::tasks::{root, run};
+use crate::workspace::{root, run};
 
 /// The version of what is packed.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 
 use anyhow::{Context, ensure};
 
-use crate::tasks::run;
+use crate::workspace::run;
 
 /// The one list of names. The file itself, so that `cargo xtask` need not build the crate that it belongs to.
 #[allow(dead_code, unreachable_pub)]

@@ -10,7 +10,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::copy;
-use crate::tasks::cargo;
+use crate::workspace::cargo;
 
 /// A package that is linked in.
 struct Package {

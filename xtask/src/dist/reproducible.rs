@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, ensure};
 
 use super::{digest, release_build};
-use crate::tasks::{cargo, root, run, target};
+use crate::workspace::{cargo, root, run, target};
 
 /// What users install of a build.
 const FILES: [&str; 2] = ["host-harness", "libdynamo_plugin.so"];

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use anyhow::Context;
 use serde::Deserialize;
 
-use crate::tasks::cargo;
+use crate::workspace::cargo;
 
 #[derive(Deserialize)]
 pub(super) struct Graph {

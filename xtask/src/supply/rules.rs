@@ -10,7 +10,7 @@ use semver::VersionReq;
 use serde::Deserialize;
 
 use super::graph::{Graph, Package};
-use crate::tasks::root;
+use crate::workspace::root;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]

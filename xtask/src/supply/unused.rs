@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::graph::{Graph, Package};
-use crate::tasks::root;
+use crate::workspace::root;
 
 pub(super) fn dependencies(graph: &Graph) -> anyhow::Result<Vec<String>> {
     let mut found = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::{env, process::Command};
 
-use crate::tasks::{cargo, root, run, target, without_account};
+use crate::workspace::{cargo, root, run, target, without_account};
 
 /// One tool's run.
 pub(super) struct Tool {
