@@ -32,6 +32,7 @@ mod export;
 mod ffi;
 mod job;
 pub mod json;
+mod level;
 mod nearest;
 mod panic;
 mod slot;
@@ -44,7 +45,8 @@ pub use error::{Cost, Error, ErrorCode, ErrorInfo, Partial};
 pub use ffi::memory::advise_huge_pages;
 #[cfg(target_arch = "x86_64")]
 pub use ffi::vector::Avx2;
-pub use job::{Host, JobCtx, Level};
+pub use job::{Host, JobCtx};
+pub use level::Level;
 pub use nearest::{near, nearest};
 pub use panic::{catch_panics, quiet_panics_on_this_thread};
 pub use start::{Done, NotStarted};

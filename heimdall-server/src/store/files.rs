@@ -82,7 +82,7 @@ impl Files {
         let file =
             private::open_for_reading(&path).map_err(|source| StoreError::file(&path, source))?;
         let stored = u64::try_from(stored).unwrap_or(0);
-        check_length(&path, &file, stored)?;
+        private::check_length(&path, &file, stored)?;
         Ok(StoredResult::File(file, stored))
     }
 
@@ -122,20 +122,4 @@ impl Files {
         }
         Ok(())
     }
-}
-
-/// A file that somebody or the disk has cut is not served as if it were whole.
-pub(super) fn check_length(path: &Path, file: &File, stored: u64) -> Result<(), StoreError> {
-    let about = file.metadata();
-    let found = about
-        .map_err(|source| StoreError::file(path, source))?
-        .len();
-    if found == stored {
-        return Ok(());
-    }
-    Err(StoreError::Damaged {
-        path: path.to_owned(),
-        found,
-        stored,
-    })
 }

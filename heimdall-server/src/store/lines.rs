@@ -128,7 +128,7 @@ impl Lines {
             private::open_for_reading(path).map_err(|source| StoreError::file(path, source))?;
         let About { answer, notes } =
             serde_json::from_str(about).map_err(|error| StoreError::Answer(error.to_string()))?;
-        super::files::check_length(path, &file, notes.bytes)?;
+        private::check_length(path, &file, notes.bytes)?;
         let answer = Answer::parse(answer.get().as_bytes())
             .map_err(|error| StoreError::Answer(error.to_string()))?;
         Ok(Self {

@@ -113,6 +113,22 @@ pub(super) fn create(path: &Path) -> std::io::Result<File> {
         .open(path)
 }
 
+/// A file that somebody or the disk has cut is not served as if it were whole.
+pub(super) fn check_length(path: &Path, file: &File, stored: u64) -> Result<(), StoreError> {
+    let about = file.metadata();
+    let found = about
+        .map_err(|source| StoreError::file(path, source))?
+        .len();
+    if found == stored {
+        return Ok(());
+    }
+    Err(StoreError::Damaged {
+        path: path.to_owned(),
+        found,
+        stored,
+    })
+}
+
 fn regular(path: &Path, meta: &Metadata) -> Result<(), StoreError> {
     if !meta.is_file() {
         return Err(StoreError::untrusted(path, "it is no regular file"));
