@@ -22,9 +22,9 @@ pub(crate) fn rounds(name: &str, run: impl Fn(&[u8])) {
     for seed in seed..seed + rounds {
         let input = Mutator(seed).input(&corpus);
         // The name and the seed find the input again.
-        let held = Held { name, seed };
+        let told_on_panic = InputOnPanic { name, seed };
         run(&input);
-        std::mem::drop(held);
+        std::mem::drop(told_on_panic);
     }
     println!(
         "{name}: {} inputs of the corpus and {rounds} made of them",
@@ -33,12 +33,12 @@ pub(crate) fn rounds(name: &str, run: impl Fn(&[u8])) {
 }
 
 /// Says which input it was where a target panics.
-struct Held<'a> {
+struct InputOnPanic<'a> {
     name: &'a str,
     seed: u64,
 }
 
-impl Drop for Held<'_> {
+impl Drop for InputOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!(

@@ -21,7 +21,7 @@ struct Dynamo {
 }
 
 /// In a box, because it is large and would be moved several times.
-type Job = Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send>>;
+type JobFuture = Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send>>;
 
 impl Plugin for Dynamo {
     const NAME: &'static str = "dynamo";
@@ -72,7 +72,7 @@ impl Plugin for Dynamo {
 }
 
 impl Dynamo {
-    fn job(&self, job: String, ctx: JobCtx) -> Result<Job, Error> {
+    fn job(&self, job: String, ctx: JobCtx) -> Result<JobFuture, Error> {
         let rows = ctx
             .rows_after_bytes()
             .map(|_| self.threads.for_rows())
@@ -84,7 +84,7 @@ impl Dynamo {
     }
 
     /// Runs a job on the plugin's threads and waits for it here.
-    fn wait_for(&self, job: Job) -> Result<Vec<u8>, Error> {
+    fn wait_for(&self, job: JobFuture) -> Result<Vec<u8>, Error> {
         let (answer, answered) = mpsc::sync_channel(1);
         self.threads.runtime()?.spawn(async move {
             let _ = answer.send(catch_panics(job).await);

@@ -34,10 +34,10 @@ use crate::{
 };
 
 /// How long an answer is kept.
-const KEPT_FOR: Duration = Duration::from_secs(60);
+const CACHED_FOR: Duration = Duration::from_secs(60);
 
 /// The most answers kept at a time; the oldest goes first.
-const MAX_KEPT: usize = 1024;
+const MAX_CACHED: usize = 1024;
 
 /// What AWS says of an operation that an endpoint does not have; emulators say it of `DescribeTable` as well.
 const UNKNOWN_OPERATION: &str = "UnknownOperationException";
@@ -143,11 +143,11 @@ enum Answer {
 #[derive(Debug, Default)]
 pub(crate) struct Descriptions {
     /// The lock is never held while anything is awaited.
-    kept: Mutex<HashMap<(Cluster, String), Kept>>,
+    cached: Mutex<HashMap<(Cluster, String), CachedDescription>>,
 }
 
 #[derive(Debug, Clone)]
-struct Kept {
+struct CachedDescription {
     since: Instant,
     answer: Arc<OnceCell<Answer>>,
 }
@@ -213,31 +213,32 @@ impl Descriptions {
     }
 
     fn cell(&self, key: &(Cluster, String), now: Instant) -> Arc<OnceCell<Answer>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_fresh = |kept: &Kept| now.saturating_duration_since(kept.since) < KEPT_FOR;
-        if let Some(found) = kept.get(key).filter(|found| is_fresh(found)) {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh =
+            |cached: &CachedDescription| now.saturating_duration_since(cached.since) < CACHED_FOR;
+        if let Some(found) = cached.get(key).filter(|found| is_fresh(found)) {
             return Arc::clone(&found.answer);
         }
-        if kept.len() >= MAX_KEPT {
-            kept.retain(|_, kept| is_fresh(kept));
+        if cached.len() >= MAX_CACHED {
+            cached.retain(|_, cached| is_fresh(cached));
         }
-        if kept.len() >= MAX_KEPT {
-            let oldest = kept.iter().min_by_key(|(_, kept)| kept.since);
+        if cached.len() >= MAX_CACHED {
+            let oldest = cached.iter().min_by_key(|(_, cached)| cached.since);
             let oldest = oldest.map(|(key, _)| key.clone());
-            oldest.map(|oldest| kept.remove(&oldest));
+            oldest.map(|oldest| cached.remove(&oldest));
         }
         let answer = Arc::default();
-        let new = Kept {
+        let new = CachedDescription {
             since: now,
             answer: Arc::clone(&answer),
         };
-        kept.insert(key.clone(), new);
+        cached.insert(key.clone(), new);
         answer
     }
 
     fn forget(&self, key: &(Cluster, String)) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.remove(key);
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        cached.remove(key);
     }
 }
 
@@ -355,12 +356,12 @@ mod tests {
     fn however_many_tables_are_asked_for_only_so_many_are_kept() {
         let descriptions = Descriptions::default();
         let start = Instant::now();
-        for n in 0..MAX_KEPT as u64 + 10 {
+        for n in 0..MAX_CACHED as u64 + 10 {
             descriptions.cell(&key(&n.to_string(), "r"), start + Duration::from_millis(n));
         }
-        let kept = descriptions.kept.lock().unwrap();
-        assert_eq!(kept.len(), MAX_KEPT);
-        assert!(!kept.contains_key(&key("0", "r")));
-        assert!(kept.contains_key(&key("1033", "r")));
+        let cached = descriptions.cached.lock().unwrap();
+        assert_eq!(cached.len(), MAX_CACHED);
+        assert!(!cached.contains_key(&key("0", "r")));
+        assert!(cached.contains_key(&key("1033", "r")));
     }
 }

@@ -110,7 +110,7 @@ fn part<'d>(
 /// The result document.
 pub(crate) fn document(properties: &Properties, stats: &Stats) -> Vec<u8> {
     #[derive(Serialize)]
-    struct Document<'a> {
+    struct ExplainDocument<'a> {
         columns: [Column; 2],
         data: &'a Properties,
         stats: &'a Stats,
@@ -120,7 +120,7 @@ pub(crate) fn document(properties: &Properties, stats: &Stats) -> Vec<u8> {
         name: &'static str,
         r#type: &'static str,
     }
-    let document = Document {
+    let document = ExplainDocument {
         columns: [
             Column {
                 name: "property",

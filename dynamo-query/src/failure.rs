@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use plugin_api::{Error, ErrorCode};
 
-use crate::{codes, session::wire::Asked};
+use crate::{codes, session::wire::NetworkError};
 
 pub(crate) use credentials::{no_credentials, of_instance, of_source};
 
@@ -94,7 +94,7 @@ where
 
 /// The SDK's endpoint rules found no endpoint for the settings; nothing was sent. They say so only in words.
 fn endpoint_rules(error: &(dyn StdError + 'static)) -> Option<Error> {
-    if find::<Asked>(error).is_some() {
+    if find::<NetworkError>(error).is_some() {
         return None;
     }
     let words = causes(error).map(ToString::to_string);

@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 pub(crate) use cluster::is_url;
 pub use cluster::{CapacityRate, Cluster, Role, SessionPolicy};
 use document::Fields;
-use limits::{Command, UNITS};
+use limits::{CommandLimits, UNITS};
 
 /// The most characters that DynamoDB takes in one statement.
 pub const MAX_QUERY_CHARS: usize = 8192;
@@ -84,7 +84,7 @@ impl Job {
             fields.string(name)?;
         }
         let user = fields.string("user")?;
-        let command = Command::read(fields.take("command"))?;
+        let command = CommandLimits::read(fields.take("command"))?;
         let cluster = Cluster::read(fields.take("cluster"), user.as_deref())?;
         let context = fields.take("context").ok_or_else(|| {
             invalid("context", "the job has no 'context'")
@@ -104,7 +104,7 @@ impl Job {
 
 fn read_context(
     context: &RawValue,
-    command: Command,
+    command: CommandLimits,
     cluster: Cluster,
     user: Option<String>,
 ) -> Result<Job, Error> {

@@ -1,7 +1,7 @@
 //! A read-only PartiQL query against DynamoDB, as a function: job document in, result document out.
 //!
 //! ```text
-//! job JSON ─ job ─► statement ─► session ─► pages ─ tap ─► decode ─► table ─► result JSON
+//! job JSON ─ job ─► statement ─► session ─► pages ─ interceptor ─► decode ─► table ─► result JSON
 //!            checked  one SELECT,  SDK client  1 MB page,    bytes to   columns,
 //!            types    columns, ?   (cached)    NextToken     cells      rows, types
 //! ```
@@ -19,6 +19,7 @@ mod failure;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod interceptor;
 pub mod job;
 mod page_size;
 mod pages;
@@ -29,4 +30,3 @@ mod scan;
 pub mod session;
 pub mod statement;
 pub mod table;
-pub mod tap;

@@ -1,8 +1,8 @@
 //! 4 · `ExecuteStatement` page by page until the statement, the limit or a budget is at its end.
 //!
-//! In: a client, a checked job, a checked statement. Out: a table whose every page is committed, the totals, and the place where a later
-//! job goes on. It never decodes (the tap does) and waits for nothing but the SDK and the cluster's rate: deadline and cancel end it from
-//! outside, by dropping it.
+//! In: a client, a checked job, a checked statement. Out: a table whose every page is committed, the totals, and the position where a
+//! later job goes on. It never decodes (the interceptor does) and waits for nothing but the SDK and the cluster's rate: deadline and cancel
+//! end it from outside, by dropping it.
 
 mod figures;
 mod segments;
@@ -33,6 +33,7 @@ use crate::{
     decode::DecodeError,
     describe::{Attempts, Descriptions},
     failure::{self, Action},
+    interceptor::{AnswerInterceptor, decode_error},
     job::Job,
     page_size::PageSize,
     rate::Bucket,
@@ -41,28 +42,27 @@ use crate::{
     session::Session,
     statement::{Statement, analysis::Analysis},
     table::{Stats, Table},
-    tap::{Tap, decode_error},
 };
 
-use figures::{Cost, Figures, UsedUp};
+use figures::{BudgetExceeded, Cost, Figures};
 #[cfg(any(test, fuzzing))]
 pub(crate) use token::fuzz as fuzz_token;
-use token::{Binding, Place};
+use token::{Binding, PagePosition};
 
 /// The pages of one job: what was read, and how.
 #[derive(Debug)]
 pub(crate) struct Pages {
     table: Arc<Mutex<Table>>,
     rows_out: RowsOut,
-    tap: Tap,
+    interceptor: AnswerInterceptor,
     figures: Figures,
     /// What the cluster's jobs may consume together, if that is bounded.
     bucket: Option<Arc<Bucket>>,
     /// Where the result goes on; `None`: it is whole.
-    place: Option<Place>,
-    /// The last place before which a caller that takes rows as they come has got every row, and how many it had got there.
-    handed_over: Option<(Place, u64)>,
-    /// What the token of that place is bound to, once the endpoint is known.
+    position: Option<PagePosition>,
+    /// The last position before which a caller that takes rows as they come has got every row, and how many it had got there.
+    handed_over: Option<(PagePosition, u64)>,
+    /// What the token of that position is bound to, once the endpoint is known.
     binding: Option<Binding>,
     truncated: bool,
     /// Segments of which a page was asked for.
@@ -80,12 +80,12 @@ impl Pages {
     ) -> Self {
         let table = Arc::new(Mutex::new(rows_out.table(job, statement)));
         Self {
-            tap: Tap::new(Arc::clone(&table)),
+            interceptor: AnswerInterceptor::new(Arc::clone(&table)),
             table,
             rows_out,
             figures: Figures::new(),
             bucket,
-            place: None,
+            position: None,
             handed_over: None,
             binding: None,
             truncated: false,
@@ -116,7 +116,7 @@ impl Pages {
             one_segment(&reader, ctx, "DynamoDB refuses it as a Scan")?;
         }
         self.segments = 1;
-        let mut place = self.start(&reader)?;
+        let mut position = self.start(&reader)?;
         let mut size = PageSize::new(job.limit, statement.selective);
         loop {
             if let Some(used_up) = self.figures.used_up(&job.budget, 0) {
@@ -126,8 +126,8 @@ impl Pages {
                 let table = self.table();
                 size.next(table.rows(), table.to_skip())
             };
-            let (answer, limit) = self.page(&reader, &place, limit, &mut size, ctx).await?;
-            let is_full = self.commit(answer, limit, &place)?;
+            let (answer, limit) = self.page(&reader, &position, limit, &mut size, ctx).await?;
+            let is_full = self.commit(answer, limit, &position)?;
             self.rows_out.hand_over(&self.table).await?;
             self.note_handed_over();
             ctx.progress(
@@ -136,8 +136,8 @@ impl Pages {
                 self.figures.wire_bytes,
             );
             self.figures.require_capacity(&job.budget)?;
-            match self.place.clone() {
-                Some(next) if !is_full => place = next,
+            match self.position.clone() {
+                Some(next) if !is_full => position = next,
                 more => {
                     self.truncated = more.is_some();
                     return Ok(());
@@ -177,24 +177,24 @@ impl Pages {
         }
     }
 
-    /// The first page's place: where an earlier job ended, or the beginning.
-    fn start(&mut self, reader: &Reader<'_>) -> Result<Place, Error> {
+    /// The first page's position: where an earlier job ended, or the beginning.
+    fn start(&mut self, reader: &Reader<'_>) -> Result<PagePosition, Error> {
         let binding = Binding::new(reader.job, reader.statement, reader.session);
         self.binding = Some(binding);
-        self.handed_over = Some((Place::default(), 0));
+        self.handed_over = Some((PagePosition::default(), 0));
         let Some(token) = &reader.job.next_token else {
-            return Ok(Place::default());
+            return Ok(PagePosition::default());
         };
-        let place = binding.read(token)?;
-        self.table().skip(place.skip);
+        let position = binding.read(token)?;
+        self.table().skip(position.skip);
         // Until a page is read, the job is where the earlier one ended.
-        self.place = Some(place.clone());
-        self.handed_over = Some((place.clone(), 0));
-        Ok(place)
+        self.position = Some(position.clone());
+        self.handed_over = Some((position.clone(), 0));
+        Ok(position)
     }
 
     /// Ends the job with a budget used up: with what there is, where the job wants that.
-    fn end_by_budget(&mut self, used_up: UsedUp, truncate: bool) -> Result<(), Error> {
+    fn end_by_budget(&mut self, used_up: BudgetExceeded, truncate: bool) -> Result<(), Error> {
         if truncate {
             self.truncated = true;
             return Ok(());
@@ -202,47 +202,47 @@ impl Pages {
         Err(self.figures.exceeded(used_up))
     }
 
-    /// Asks for the page at a place; gives it with the `Limit` that it was asked with.
+    /// Asks for the page at a position; gives it with the `Limit` that it was asked with.
     ///
     /// A service may refuse a token that comes with another `Limit` than the one that it was given for. Then that one is asked with, and
     /// all further pages are.
     async fn page(
         &mut self,
         reader: &Reader<'_>,
-        place: &Place,
+        position: &PagePosition,
         limit: Option<i32>,
         size: &mut PageSize,
         ctx: &JobCtx,
     ) -> Result<(ExecuteStatementOutput, Option<i32>), Error> {
         let is_continued = self.figures.pages == 0 && reader.job.next_token.is_some();
-        match self.request(reader, place, limit, ctx).await {
+        match self.request(reader, position, limit, ctx).await {
             Ok(answer) => Ok((answer, limit)),
             Err(error)
-                if is_validation(&error) && place.token.is_some() && place.limit != limit =>
+                if is_validation(&error) && position.token.is_some() && position.limit != limit =>
             {
-                size.pin(place.limit);
-                match self.request(reader, place, place.limit, ctx).await {
-                    Ok(answer) => Ok((answer, place.limit)),
-                    Err(error) => Err(reader.page_error(&error, place, is_continued)),
+                size.pin(position.limit);
+                match self.request(reader, position, position.limit, ctx).await {
+                    Ok(answer) => Ok((answer, position.limit)),
+                    Err(error) => Err(reader.page_error(&error, position, is_continued)),
                 }
             }
-            Err(error) => Err(reader.page_error(&error, place, is_continued)),
+            Err(error) => Err(reader.page_error(&error, position, is_continued)),
         }
     }
 
     async fn request(
         &mut self,
         reader: &Reader<'_>,
-        place: &Place,
+        position: &PagePosition,
         limit: Option<i32>,
         ctx: &JobCtx,
     ) -> Result<ExecuteStatementOutput, SdkError<ExecuteStatementError, HttpResponse>> {
         let reserved = self.reserve().await;
         self.figures.begun += 1;
         let answer = reader
-            .request(limit, place.token.clone())
+            .request(limit, position.token.clone())
             .customize()
-            .interceptor(self.tap.clone())
+            .interceptor(self.interceptor.clone())
             .send()
             .await?;
         self.report(reserved, capacity_units(&answer), ctx);
@@ -274,9 +274,9 @@ impl Pages {
         &mut self,
         answer: ExecuteStatementOutput,
         limit: Option<i32>,
-        asked: &Place,
+        asked: &PagePosition,
     ) -> Result<bool, Error> {
-        let wire_bytes = wire_bytes(&self.tap)?;
+        let wire_bytes = wire_bytes(&self.interceptor)?;
         let cost = Cost {
             capacity_units: capacity_units(&answer),
             items_evaluated: None,
@@ -288,15 +288,15 @@ impl Pages {
         self.figures.page(wire_bytes, cost);
         let mut table = self.table();
         table.commit_page();
-        let place = if table.dropped_rows() {
+        let position = if table.dropped_rows() {
             // The page holds more rows than the limit: it will be asked for again, without those that came before.
-            Some(Place {
+            Some(PagePosition {
                 skip: asked.skip + table.page_rows(),
                 ..asked.clone()
             })
         } else {
             let skip = table.to_skip();
-            token.map(|token| Place {
+            token.map(|token| PagePosition {
                 token: Some(token),
                 limit,
                 skip,
@@ -304,7 +304,7 @@ impl Pages {
         };
         let is_full = table.is_full();
         drop(table);
-        self.place = place;
+        self.position = position;
         Ok(is_full)
     }
 
@@ -328,36 +328,37 @@ impl Pages {
             self.figures.pages,
         );
         partial.next_token = match self.rows_out.rows() {
-            None => self.token_of(self.place.as_ref()),
-            Some(rows) => self.token_of(self.place_after(rows).as_ref()),
+            None => self.token_of(self.position.as_ref()),
+            Some(rows) => self.token_of(self.position_after(rows).as_ref()),
         };
         partial
     }
 
-    /// Notes the place where the result goes on, if the caller has got all rows before it.
+    /// Notes the position where the result goes on, if the caller has got all rows before it.
     fn note_handed_over(&mut self) {
         let rows = self.table().rows();
         if self.rows_out.rows() == Some(rows) {
-            self.handed_over = self.place.clone().map(|place| (place, rows));
+            self.handed_over = self.position.clone().map(|position| (position, rows));
         }
     }
 
-    /// The place after so many rows that were handed over; `None` at the beginning and at the end.
-    fn place_after(&self, rows: u64) -> Option<Place> {
-        let (place, rows_before) = self.handed_over.clone()?;
-        let skip = place.skip + (rows - rows_before);
-        Some(Place { skip, ..place }).filter(|place| *place != Place::default())
+    /// The position after so many rows that were handed over; `None` at the beginning and at the end.
+    fn position_after(&self, rows: u64) -> Option<PagePosition> {
+        let (position, rows_before) = self.handed_over.clone()?;
+        let skip = position.skip + (rows - rows_before);
+        Some(PagePosition { skip, ..position })
+            .filter(|position| *position != PagePosition::default())
     }
 
-    /// The text that stands for a place.
-    fn token_of(&self, place: Option<&Place>) -> Option<String> {
-        let (binding, place) = self.binding.as_ref().zip(place)?;
-        binding.write(place)
+    /// The text that stands for a position.
+    fn token_of(&self, position: Option<&PagePosition>) -> Option<String> {
+        let (binding, position) = self.binding.as_ref().zip(position)?;
+        binding.write(position)
     }
 
     /// The figures so far.
     pub(crate) fn stats(&self, ctx: &JobCtx) -> Stats {
-        let requests = self.tap.attempts();
+        let requests = self.interceptor.attempts();
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Stats {
             rows: self.table().rows(),
@@ -374,7 +375,7 @@ impl Pages {
             truncated: self.truncated,
             next_token: self
                 .truncated
-                .then(|| self.token_of(self.place.as_ref()))
+                .then(|| self.token_of(self.position.as_ref()))
                 .flatten(),
             segments: self.segments,
             waited_ms: milliseconds(self.figures.waited),
@@ -418,10 +419,10 @@ impl Reader<'_> {
     fn page_error(
         &self,
         error: &SdkError<ExecuteStatementError, HttpResponse>,
-        place: &Place,
+        position: &PagePosition,
         is_continued: bool,
     ) -> Error {
-        let mapped = self.error_of(error, Action::Select, place.token.as_deref());
+        let mapped = self.error_of(error, Action::Select, position.token.as_deref());
         if is_continued && mapped.code == codes::VALIDATION {
             return mapped
                 .hint("DynamoDB may no longer take next_token: leave it out to start again");
@@ -491,8 +492,8 @@ fn capacity_units(answer: &ExecuteStatementOutput) -> Option<f64> {
 }
 
 /// The bytes of the answer that the SDK has accepted.
-fn wire_bytes(tap: &Tap) -> Result<u64, Error> {
-    tap.wire_bytes().ok_or_else(|| {
+fn wire_bytes(interceptor: &AnswerInterceptor) -> Result<u64, Error> {
+    interceptor.wire_bytes().ok_or_else(|| {
         Error::new(
             ErrorCode::INTERNAL,
             "the SDK gave an answer without its body passing the decoder",

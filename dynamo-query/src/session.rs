@@ -54,18 +54,18 @@ pub struct Session {
 pub struct Sessions {
     environment: Environment,
     /// What is kept; the lock is never held while anything is awaited or built.
-    kept: Mutex<Kept>,
+    cache: Mutex<Cache>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
-    sessions: HashMap<Cluster, Used>,
+struct Cache {
+    sessions: HashMap<Cluster, CachedSession>,
     networks: HashMap<Network, Clients>,
     clock: u64,
 }
 
 #[derive(Debug)]
-struct Used {
+struct CachedSession {
     session: Arc<OnceCell<Session>>,
     at: u64,
 }
@@ -76,7 +76,7 @@ impl Sessions {
     pub fn new(environment: Environment) -> Self {
         Self {
             environment,
-            kept: Mutex::default(),
+            cache: Mutex::default(),
         }
     }
 
@@ -107,25 +107,25 @@ impl Sessions {
     }
 
     fn cell(&self, cluster: &Cluster) -> Arc<OnceCell<Session>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.clock += 1;
-        let at = kept.clock;
-        if let Some(used) = kept.sessions.get_mut(cluster) {
-            used.at = at;
-            return Arc::clone(&used.session);
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.clock += 1;
+        let at = cache.clock;
+        if let Some(cached) = cache.sessions.get_mut(cluster) {
+            cached.at = at;
+            return Arc::clone(&cached.session);
         }
-        if kept.sessions.len() >= MAX_SESSIONS {
-            let oldest = kept
+        if cache.sessions.len() >= MAX_SESSIONS {
+            let oldest = cache
                 .sessions
                 .iter()
-                .min_by_key(|(_, used)| used.at)
+                .min_by_key(|(_, cached)| cached.at)
                 .map(|(cluster, _)| cluster.clone());
-            oldest.map(|oldest| kept.sessions.remove(&oldest));
+            oldest.map(|oldest| cache.sessions.remove(&oldest));
         }
         let session = Arc::default();
-        kept.sessions.insert(
+        cache.sessions.insert(
             cluster.clone(),
-            Used {
+            CachedSession {
                 session: Arc::clone(&session),
                 at,
             },
@@ -135,12 +135,12 @@ impl Sessions {
 
     /// The HTTP client for a network; identities that reach AWS the same way share its connections' settings and trust store.
     fn http(&self, network: Network) -> Result<Clients, Error> {
-        let known = |kept: &Kept| kept.networks.get(&network).cloned();
-        if let Some(http) = known(&self.kept.lock().unwrap_or_else(PoisonError::into_inner)) {
+        let known = |cache: &Cache| cache.networks.get(&network).cloned();
+        if let Some(http) = known(&self.cache.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(http);
         }
         let http = network.clients()?;
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(kept.networks.entry(network).or_insert(http).clone())
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(cache.networks.entry(network).or_insert(http).clone())
     }
 }

@@ -190,14 +190,14 @@ async fn answer<Handler>(
     request: Request<Incoming>,
     shared: &Shared<Handler>,
     reset: &Arc<AtomicBool>,
-) -> io::Result<Response<ScriptedBody<UnderWay>>>
+) -> io::Result<Response<ScriptedBody<RunningRequest>>>
 where
     Handler: Fn(Call) -> Answering,
 {
     let at = Instant::now();
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let under_way = UnderWay::enter(&shared.gauges);
+    let under_way = RunningRequest::enter(&shared.gauges);
     let call = Call {
         at,
         method: head.method,
@@ -218,16 +218,16 @@ where
 }
 
 /// Counts one request for as long as it is held.
-struct UnderWay(Arc<Gauges>);
+struct RunningRequest(Arc<Gauges>);
 
-impl UnderWay {
-    fn enter(gauges: &Arc<Gauges>) -> UnderWay {
+impl RunningRequest {
+    fn enter(gauges: &Arc<Gauges>) -> RunningRequest {
         gauges.under_way.fetch_add(1, Ordering::Relaxed);
-        UnderWay(gauges.clone())
+        RunningRequest(gauges.clone())
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for RunningRequest {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
     }

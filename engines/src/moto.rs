@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use hyper::Method;
 
-use crate::leash::Leash;
+use crate::child_guard::ChildGuard;
 use crate::{Skip, client, install, server_process};
 
 const ENGINE: &str = "moto";
@@ -17,7 +17,7 @@ const ENGINE: &str = "moto";
 #[derive(Debug)]
 pub struct Moto {
     url: String,
-    _leash: Leash,
+    _guard: ChildGuard,
 }
 
 /// Installs it, if it is not there yet.
@@ -57,7 +57,7 @@ impl Moto {
     /// Why it cannot be had.
     pub fn start() -> Result<Moto, Skip> {
         let python = python()?;
-        let (url, leash) = server_process::start(
+        let (url, guard) = server_process::start(
             ENGINE,
             python.as_os_str(),
             |port| {
@@ -68,7 +68,7 @@ impl Moto {
             },
             answers,
         )?;
-        Ok(Moto { url, _leash: leash })
+        Ok(Moto { url, _guard: guard })
     }
 
     /// `http://127.0.0.1:PORT`, the STS endpoint to give to a client.

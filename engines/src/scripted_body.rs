@@ -28,24 +28,24 @@ pub enum Piece {
     Reset,
 }
 
-/// A body that plays its pieces; `Held` is kept until the body is done with or dropped.
-pub(crate) struct ScriptedBody<Held> {
+/// A body that plays its pieces; `Guard` is kept until the body is done with or dropped.
+pub(crate) struct ScriptedBody<Guard> {
     pieces: VecDeque<Piece>,
     pause: Option<Pin<Box<Sleep>>>,
     flushed: bool,
     announced: bool,
     reset: Arc<AtomicBool>,
-    _held: Held,
+    _guard: Guard,
 }
 
-impl<Held> ScriptedBody<Held> {
+impl<Guard> ScriptedBody<Guard> {
     /// Plays `pieces`; `announced`: a length is told in the head, which need not be that of the pieces; `reset` is set
     /// where the script ends the connection so.
     pub(crate) fn new(
         pieces: VecDeque<Piece>,
         announced: bool,
         reset: Arc<AtomicBool>,
-        held: Held,
+        guard: Guard,
     ) -> Self {
         ScriptedBody {
             pieces,
@@ -53,12 +53,12 @@ impl<Held> ScriptedBody<Held> {
             flushed: false,
             announced,
             reset,
-            _held: held,
+            _guard: guard,
         }
     }
 }
 
-impl<Held: Unpin> Body for ScriptedBody<Held> {
+impl<Guard: Unpin> Body for ScriptedBody<Guard> {
     type Data = Bytes;
     type Error = io::Error;
 

@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
 use crate::Skip;
-use crate::leash::Leash;
+use crate::child_guard::ChildGuard;
 
 /// A cold Java on a busy machine takes its time.
 const START_UP: Duration = Duration::from_secs(60);
@@ -17,17 +17,17 @@ const START_UP: Duration = Duration::from_secs(60);
 /// Another process may take the port between our look and the program's bind.
 const TRIES: usize = 3;
 
-/// Starts `program`; gives its URL and its leash once `answers` says yes to the URL.
+/// Starts `program`; gives its URL and its guard once `answers` says yes to the URL.
 pub(crate) fn start(
     engine: &'static str,
     program: &OsStr,
     arguments: impl Fn(u16) -> Vec<OsString>,
     answers: impl Fn(&str) -> bool,
-) -> Result<(String, Leash), Skip> {
+) -> Result<(String, ChildGuard), Skip> {
     let mut last = String::new();
     for _ in 0..TRIES {
         match attempt(program, &arguments, &answers) {
-            Ok(Started::Answers(url, leash)) => return Ok((url, leash)),
+            Ok(Started::Answers(url, guard)) => return Ok((url, guard)),
             Ok(Started::Ended(said)) => last = said,
             Err(error) => return Err(Skip::new(engine, format!("cannot start it: {error}"))),
         }
@@ -36,7 +36,7 @@ pub(crate) fn start(
 }
 
 enum Started {
-    Answers(String, Leash),
+    Answers(String, ChildGuard),
     /// The last line that it printed.
     Ended(String),
 }
@@ -50,11 +50,11 @@ fn attempt(
     let port = free_port()?;
     let arguments = arguments(port);
     let arguments: Vec<&OsStr> = arguments.iter().map(OsString::as_os_str).collect();
-    let mut leash = Leash::start(program, &arguments, output.try_clone()?)?;
+    let mut guard = ChildGuard::start(program, &arguments, output.try_clone()?)?;
     let url = format!("http://127.0.0.1:{port}");
     let deadline = Instant::now() + START_UP;
     while !answers(&url) {
-        if leash.ended() {
+        if guard.ended() {
             let mut said = String::new();
             output.rewind()?;
             output.read_to_string(&mut said)?;
@@ -70,10 +70,10 @@ fn attempt(
         std::thread::sleep(Duration::from_millis(25));
     }
     // Who answered is ours only if ours still runs: the port may have gone to another server.
-    if leash.ended() {
+    if guard.ended() {
         return Ok(Started::Ended("another server took its port".to_owned()));
     }
-    Ok(Started::Answers(url, leash))
+    Ok(Started::Answers(url, guard))
 }
 
 fn free_port() -> io::Result<u16> {

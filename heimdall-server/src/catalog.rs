@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::config::{Cluster, Command, Config, Object, Status};
+use crate::config::{ClusterConfig, CommandConfig, Config, Object, Status};
 use crate::job::raw;
 
 /// Commands or clusters.
@@ -48,7 +48,7 @@ pub struct Known {
 #[derive(Debug)]
 pub struct LiveCommand {
     /// Its definition.
-    pub command: Command,
+    pub command: CommandConfig,
     /// Its status and times.
     pub known: Known,
     /// `{"name","context"}` of the job document, ready to be sent.
@@ -59,7 +59,7 @@ pub struct LiveCommand {
 #[derive(Debug)]
 pub struct LiveCluster {
     /// Its definition.
-    pub cluster: Cluster,
+    pub cluster: ClusterConfig,
     /// Its status and times.
     pub known: Known,
     /// `{"name","context"}` of the job document, ready to be sent.
@@ -199,19 +199,19 @@ impl Catalog {
 /// The part of the job document that speaks of this object.
 fn document(object: &Object) -> Box<RawValue> {
     #[derive(Serialize)]
-    struct Document<'a> {
+    struct ObjectDocument<'a> {
         name: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         context: Option<&'a Map<String, Value>>,
     }
-    raw(&Document {
+    raw(&ObjectDocument {
         name: &object.name,
         context: object.context.as_ref(),
     })
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct ObjectRecord<'a> {
     id: &'a str,
     name: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -227,8 +227,8 @@ struct Body<'a> {
     status: Status,
 }
 
-fn body<'a>(object: &'a Object, known: &Known) -> Body<'a> {
-    Body {
+fn body<'a>(object: &'a Object, known: &Known) -> ObjectRecord<'a> {
+    ObjectRecord {
         id: &object.id,
         name: &object.name,
         version: &object.version,
@@ -245,9 +245,9 @@ fn body<'a>(object: &'a Object, known: &Known) -> Body<'a> {
 impl Serialize for LiveCommand {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Command<'a> {
+        struct CommandRecord<'a> {
             #[serde(flatten)]
-            object: Body<'a>,
+            object: ObjectRecord<'a>,
             plugin: &'a str,
             #[serde(skip_serializing_if = "Option::is_none")]
             plugin_version: Option<String>,
@@ -256,7 +256,7 @@ impl Serialize for LiveCommand {
             #[serde(skip_serializing_if = "Vec::is_empty")]
             cluster_tags: Vec<&'a str>,
         }
-        Command {
+        CommandRecord {
             object: body(&self.command.object, &self.known),
             plugin: &self.command.plugin,
             plugin_version: self

@@ -11,7 +11,7 @@ mod yaml;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use objects::{Cluster, Command, Object, Status};
+pub use objects::{ClusterConfig, CommandConfig, Object, Status};
 pub use settings::{Auth, Config, Limits, Retention, Server};
 pub use yaml::Problem;
 

@@ -18,12 +18,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use bytes::Bytes;
 
 use self::active::{Active, Cancel};
-use self::queue::{Bounds, Queue, Waiting};
+use self::queue::{Bounds, Queue, WaitingJob};
 use self::storage::Storage;
 use crate::catalog::Catalog;
 use crate::config::Limits;
 use crate::error::{Code, HostError};
-use crate::job::{Job, JobStatus, Route, Submission, new_id, now, raw};
+use crate::job::{JobRecord, JobStatus, Route, Submission, new_id, now, raw};
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
@@ -58,11 +58,11 @@ struct Jobs {
 /// What a submission comes to.
 pub enum Submitted {
     /// An async job, accepted.
-    Queued(Arc<Job>),
+    Queued(Arc<JobRecord>),
     /// A sync job that ended with a result, or was cancelled.
-    Ended(Arc<Job>, Option<Bytes>),
+    Ended(Arc<JobRecord>, Option<Bytes>),
     /// A sync job whose result is so large that only the store has it.
-    Stored(Arc<Job>),
+    Stored(Arc<JobRecord>),
 }
 
 /// Commands that cannot run.
@@ -208,14 +208,14 @@ impl Dispatch {
         let pair = (command, cluster);
         if pair.0.command.is_sync {
             self.jobs().queue.start_sync(user).map_err(busy)?;
-            let job = Job {
+            let job = JobRecord {
                 traceparent,
                 ..self.record(&submission, &id, user, &pair)
             };
             self.run_sync(job, pair).await
         } else {
             self.jobs().queue.has_room().map_err(busy)?;
-            let job = Arc::new(Job {
+            let job = Arc::new(JobRecord {
                 traceparent,
                 ..self.record(&submission, &id, user, &pair)
             });
@@ -234,8 +234,8 @@ impl Dispatch {
     }
 
     /// Lets an accepted async job wait for a worker.
-    pub fn enqueue(self: &Arc<Self>, job: &Job) {
-        self.jobs().queue.push(Waiting {
+    pub fn enqueue(self: &Arc<Self>, job: &JobRecord) {
+        self.jobs().queue.push(WaitingJob {
             id: job.id.clone(),
             user: job.user.clone(),
         });
@@ -272,9 +272,9 @@ impl Dispatch {
             return Err(not_cancellable(id, Some(job.status)));
         }
         if self.jobs().queue.remove(&job.user, id) {
-            let cancelled = Arc::new(Job {
-                status: JobStatus::Canceled,
-                canceled_by: Some(by.to_owned()),
+            let cancelled = Arc::new(JobRecord {
+                status: JobStatus::Cancelled,
+                cancelled_by: Some(by.to_owned()),
                 updated_at: now(),
                 ..job.clone()
             });
@@ -329,10 +329,10 @@ impl Dispatch {
         id: &str,
         user: &str,
         (command, cluster): &ResolvedRoute,
-    ) -> Job {
+    ) -> JobRecord {
         let now = now();
         let (command, cluster) = (&command.command, &cluster.cluster.object);
-        Job {
+        JobRecord {
             seq: self.store.next_seq(),
             id: id.to_owned(),
             name: submission.name.clone().unwrap_or_default(),
@@ -358,7 +358,7 @@ impl Dispatch {
             error: None,
             error_document: None,
             plugin_version: None,
-            canceled_by: None,
+            cancelled_by: None,
             created_at: now,
             updated_at: now,
             attempts: 0,
@@ -367,7 +367,7 @@ impl Dispatch {
         }
     }
 
-    async fn read(self: &Arc<Self>, id: &str) -> Result<Option<Job>, HostError> {
+    async fn read(self: &Arc<Self>, id: &str) -> Result<Option<JobRecord>, HostError> {
         let (store, id) = (Arc::clone(&self.store), id.to_owned());
         blocking(move || store.job(&id)).await
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::job::Job;
+use crate::job::JobRecord;
 
 /// A job document in the order in which it is written: the id first, so that it is found at once whatever follows.
 #[derive(Debug, Serialize)]
@@ -34,7 +34,7 @@ pub struct JobDocument<'a> {
 impl<'a> JobDocument<'a> {
     /// The document of a job that was accepted.
     #[must_use]
-    pub fn of(job: &'a Job, command: &'a RawValue, cluster: &'a RawValue) -> Self {
+    pub fn of(job: &'a JobRecord, command: &'a RawValue, cluster: &'a RawValue) -> Self {
         let filled = |text: &'a str| Some(text).filter(|text| !text.is_empty());
         Self {
             id: &job.id,

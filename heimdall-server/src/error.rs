@@ -180,7 +180,7 @@ impl HostError {
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         #[derive(Serialize)]
-        struct Body<'a> {
+        struct ErrorBody<'a> {
             error: &'a str,
             code: &'a str,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -190,7 +190,7 @@ impl HostError {
             #[serde(skip_serializing_if = "Option::is_none")]
             details: Option<&'a Value>,
         }
-        let body = serde_json::to_string(&Body {
+        let body = serde_json::to_string(&ErrorBody {
             error: &self.message,
             code: self.code.as_str(),
             hint: self.hint.as_deref(),

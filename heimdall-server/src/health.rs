@@ -48,7 +48,7 @@ pub struct Health {
 }
 
 /// The last check of a cluster, and what was checked. Its lock is held during a check, so that all who ask meanwhile get the one answer.
-type Kept = Arc<tokio::sync::Mutex<Option<(Instant, Arc<LiveCluster>, Check)>>>;
+type LastCheck = Arc<tokio::sync::Mutex<Option<(Instant, Arc<LiveCluster>, Check)>>>;
 
 /// Runs checks.
 pub struct Checker {
@@ -56,7 +56,7 @@ pub struct Checker {
     timeout: Duration,
     places: Arc<Semaphore>,
     /// By the cluster's id.
-    kept: Mutex<HashMap<String, Kept>>,
+    last_checks: Mutex<HashMap<String, LastCheck>>,
 }
 
 impl Checker {
@@ -67,7 +67,7 @@ impl Checker {
             plugins,
             timeout,
             places: Arc::new(Semaphore::new(AT_ONCE)),
-            kept: Mutex::default(),
+            last_checks: Mutex::default(),
         }
     }
 
@@ -82,20 +82,20 @@ impl Checker {
             clusters.filter(|cluster| cluster.is_active() && cluster.cluster.health_check)
         {
             if let Some(command) = command_for(catalog, cluster) {
-                let kept = self.kept(catalog, &cluster.cluster.object.id);
+                let last_check = self.last_check(catalog, &cluster.cluster.object.id);
                 let check = self.one(Arc::clone(command), Arc::clone(cluster));
                 let cluster = Arc::clone(cluster);
                 // A task of its own: it comes to its end and is kept, also where who asked goes away.
                 tasks.push(tokio::spawn(async move {
-                    let mut kept = kept.lock().await;
-                    if let Some((since, checked, check)) = &*kept
+                    let mut last_check = last_check.lock().await;
+                    if let Some((since, checked, check)) = &*last_check
                         && since.elapsed() < KEPT
                         && Arc::ptr_eq(checked, &cluster)
                     {
                         return check.clone();
                     }
                     let check = check.await;
-                    *kept = Some((Instant::now(), cluster, check.clone()));
+                    *last_check = Some((Instant::now(), cluster, check.clone()));
                     check
                 }));
             }
@@ -118,10 +118,13 @@ impl Checker {
     }
 
     /// What is kept of a cluster; clusters that are gone are forgotten.
-    fn kept(&self, catalog: &Catalog, id: &str) -> Kept {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|id, _| catalog.cluster(id).is_some());
-        Arc::clone(kept.entry(id.to_owned()).or_default())
+    fn last_check(&self, catalog: &Catalog, id: &str) -> LastCheck {
+        let mut last_checks = self
+            .last_checks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        last_checks.retain(|id, _| catalog.cluster(id).is_some());
+        Arc::clone(last_checks.entry(id.to_owned()).or_default())
     }
 
     fn one(

@@ -122,7 +122,7 @@ async fn remove(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{Job, JobStatus};
+    use crate::job::{JobRecord, JobStatus};
     use crate::store::Put;
     use crate::testing::{Host, job_for};
 
@@ -135,9 +135,9 @@ mod tests {
             (JobStatus::Running, 20),
             (JobStatus::Failed, 10),
             (JobStatus::Succeeded, 1),
-            (JobStatus::Canceled, 0),
+            (JobStatus::Cancelled, 0),
         ] {
-            let job = Job {
+            let job = JobRecord {
                 status,
                 updated_at: now() - age * day,
                 ..job_for(&host.store, "async", "rows")

@@ -1,6 +1,6 @@
 //! A job as the host knows it: what was submitted, what the host decided, and what became of it.
 //!
-//! In: the body of a submission. Out: a [`Job`] and its JSON in the shapes of the interface. No I/O.
+//! In: the body of a submission. Out: a [`JobRecord`] and its JSON in the shapes of the interface. No I/O.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -31,17 +31,17 @@ pub enum JobStatus {
     /// Ended with a result.
     Succeeded = 6,
     /// Asked to stop.
-    Canceling = 7,
+    Cancelling = 7,
     /// Stopped before it had a result.
-    Canceled = 8,
+    Cancelled = 8,
 }
 
 impl JobStatus {
     /// Every status, by name.
     pub const ALL: [Self; 8] = [
         Self::Accepted,
-        Self::Canceled,
-        Self::Canceling,
+        Self::Cancelled,
+        Self::Cancelling,
         Self::Failed,
         Self::Killed,
         Self::New,
@@ -59,8 +59,8 @@ impl JobStatus {
             Self::Failed => "FAILED",
             Self::Killed => "KILLED",
             Self::Succeeded => "SUCCEEDED",
-            Self::Canceling => "CANCELING",
-            Self::Canceled => "CANCELED",
+            Self::Cancelling => "CANCELING",
+            Self::Cancelled => "CANCELED",
         }
     }
 
@@ -91,14 +91,14 @@ impl JobStatus {
     pub const fn is_final(self) -> bool {
         matches!(
             self,
-            Self::Failed | Self::Killed | Self::Succeeded | Self::Canceled
+            Self::Failed | Self::Killed | Self::Succeeded | Self::Cancelled
         )
     }
 }
 
 /// A job's whole record.
 #[derive(Debug, Clone)]
-pub struct Job {
+pub struct JobRecord {
     /// Its number in this store, in the order of acceptance.
     pub seq: i64,
     /// Its id, set by the host.
@@ -132,7 +132,7 @@ pub struct Job {
     /// The version of the plugin that ran it.
     pub plugin_version: Option<String>,
     /// Who cancelled it.
-    pub canceled_by: Option<String>,
+    pub cancelled_by: Option<String>,
     /// Seconds since 1970.
     pub created_at: i64,
     /// Seconds since 1970.
@@ -313,7 +313,7 @@ pub enum View {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct JobBody<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     name: &'a str,
@@ -345,7 +345,8 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cluster_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    canceled_by: Option<&'a str>,
+    #[serde(rename = "canceled_by")]
+    cancelled_by: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plugin: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -383,7 +384,7 @@ struct Progress {
     wire_bytes: u64,
 }
 
-impl Job {
+impl JobRecord {
     /// About how many bytes its record has.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -409,11 +410,11 @@ impl Job {
         bytes
     }
 
-    /// As [`Job::to_json`], behind what is there already.
+    /// As [`JobRecord::to_json`], behind what is there already.
     pub fn write_json(&self, view: View, progress: Option<[u64; 3]>, into: &mut Vec<u8>) {
         let record = view == View::Record;
         let route = record.then_some(&self.route);
-        let body = Body {
+        let body = JobBody {
             id: &self.id,
             name: &self.name,
             version: &self.version,
@@ -432,7 +433,7 @@ impl Job {
             command_name: route.map(|route| route.command_name.as_str()),
             cluster_id: route.map(|route| route.cluster_id.as_str()),
             cluster_name: route.map(|route| route.cluster_name.as_str()),
-            canceled_by: self.canceled_by.as_deref(),
+            cancelled_by: self.cancelled_by.as_deref(),
             // Named once a version has run it, never before.
             plugin: self
                 .plugin_version

@@ -162,7 +162,7 @@ impl Log {
         let of_job = message
             .strip_prefix("job=")
             .and_then(|rest| rest.split_once(' '));
-        let trace_id = of_job.and_then(|(id, rest)| self.keep(id, level, rest));
+        let trace_id = of_job.and_then(|(id, rest)| self.record(id, level, rest));
         if self.levels.include(target, level) {
             let mut fields = vec![("target", json!(target))];
             if self.format == LogFormat::Json
@@ -176,7 +176,7 @@ impl Log {
     }
 
     /// Keeps a line of a job, where it runs and has room; gives the id of its trace.
-    fn keep(&self, id: &str, level: Level, line: &str) -> Option<String> {
+    fn record(&self, id: &str, level: Level, line: &str) -> Option<String> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = jobs.get_mut(id)?;
         if lines.text.len() + line.len() < JOB_LINES_BYTES {

@@ -20,7 +20,7 @@ use self::state::State;
 
 use plugin_api::Partial;
 
-use crate::job::Job;
+use crate::job::JobRecord;
 
 /// The host's metrics.
 pub struct Metrics {
@@ -187,7 +187,7 @@ impl Metrics {
     /// Counts a job that ended. `outcome` is its status, or the code of its error.
     pub fn job_ended(
         &self,
-        job: &Job,
+        job: &JobRecord,
         outcome: &str,
         seconds: f64,
         bytes: Option<u64>,

@@ -31,7 +31,7 @@ pub struct Unavailable {
 
 /// What a job needs: one version of a plugin, in the place where its command wants it to run.
 #[derive(Debug, Clone, Copy)]
-pub struct Need<'a> {
+pub struct PluginRequirement<'a> {
     /// The plugin's name.
     pub plugin: &'a str,
     /// Which versions may run; `None`: the newest.
@@ -57,13 +57,13 @@ pub trait Plugins: Send + Sync {
     ///
     /// # Errors
     /// None is loaded, or none that is allowed.
-    fn lease(&self, need: Need<'_>) -> Result<Arc<dyn Lease>, Unavailable>;
+    fn lease(&self, need: PluginRequirement<'_>) -> Result<Arc<dyn Lease>, Unavailable>;
 
     /// Whether a lease could be had now. Unlike a lease it keeps no version open.
     ///
     /// # Errors
     /// As [`Plugins::lease`].
-    fn available(&self, need: Need<'_>) -> Result<(), Unavailable>;
+    fn available(&self, need: PluginRequirement<'_>) -> Result<(), Unavailable>;
 
     /// Runs plugins where the commands want them from now on. Blocks until it is decided.
     ///
@@ -185,7 +185,7 @@ impl Registries {
             .flatten()
     }
 
-    fn registry(&self, need: Need<'_>) -> Result<Arc<Registry>, Unavailable> {
+    fn registry(&self, need: PluginRequirement<'_>) -> Result<Arc<Registry>, Unavailable> {
         if !need.isolated {
             return Ok(Arc::clone(&self.in_process));
         }
@@ -254,12 +254,12 @@ impl From<registry::Unavailable> for Unavailable {
 }
 
 impl Plugins for Registries {
-    fn lease(&self, need: Need<'_>) -> Result<Arc<dyn Lease>, Unavailable> {
+    fn lease(&self, need: PluginRequirement<'_>) -> Result<Arc<dyn Lease>, Unavailable> {
         let registry = self.registry(need)?;
         Ok(Arc::new(registry.lease(need.plugin, need.requirement)?))
     }
 
-    fn available(&self, need: Need<'_>) -> Result<(), Unavailable> {
+    fn available(&self, need: PluginRequirement<'_>) -> Result<(), Unavailable> {
         let registry = self.registry(need)?;
         Ok(registry.available(need.plugin, need.requirement)?)
     }

@@ -12,7 +12,7 @@ use plugin_api::{Error, ErrorCode};
 
 use crate::dispatch::{ATTEMPTS, Dispatch};
 use crate::error::HostError;
-use crate::job::{Job, JobStatus, now};
+use crate::job::{JobRecord, JobStatus, now};
 use crate::store::{Put, Store, StoreError};
 
 /// What was done.
@@ -40,7 +40,7 @@ pub async fn recover(
         let job = Arc::new(settled(job));
         store.put(Put::record(Arc::clone(&job))).await?;
         match job.status {
-            JobStatus::Canceled => recovered.cancelled += 1,
+            JobStatus::Cancelled => recovered.cancelled += 1,
             JobStatus::Failed => recovered.failed += 1,
             _ => {
                 recovered.waiting += 1;
@@ -55,10 +55,10 @@ pub async fn recover(
 }
 
 /// An unfinished job as it is to be from now on.
-fn settled(mut job: Job) -> Job {
+fn settled(mut job: JobRecord) -> JobRecord {
     let reason = match job.status {
-        JobStatus::Canceling => {
-            job.status = JobStatus::Canceled;
+        JobStatus::Cancelling => {
+            job.status = JobStatus::Cancelled;
             None
         }
         _ if job.is_sync => Some("the host was stopped while the job ran"),
@@ -96,11 +96,11 @@ mod tests {
             (false, JobStatus::New, 0, JobStatus::Succeeded),
             (false, JobStatus::Running, 1, JobStatus::Succeeded),
             (false, JobStatus::Running, 2, JobStatus::Failed),
-            (false, JobStatus::Canceling, 1, JobStatus::Canceled),
-            (true, JobStatus::Canceling, 0, JobStatus::Canceled),
+            (false, JobStatus::Cancelling, 1, JobStatus::Cancelled),
+            (true, JobStatus::Cancelling, 0, JobStatus::Cancelled),
             (true, JobStatus::Succeeded, 0, JobStatus::Succeeded),
         ] {
-            let job = Job {
+            let job = JobRecord {
                 is_sync,
                 status,
                 attempts,

@@ -7,6 +7,7 @@ mod answer;
 mod auth;
 mod body;
 mod buffers;
+mod concurrency;
 mod connections;
 mod fallback;
 mod format;
@@ -29,7 +30,6 @@ mod site;
 mod start;
 mod stop;
 mod tokens;
-mod turns;
 mod visible;
 
 use std::sync::Arc;
@@ -58,7 +58,7 @@ struct App {
     web_ui: Option<console::WebUi>,
     ready: ready::Readiness,
     buffers: buffers::Buffers,
-    turns: turns::Turns,
+    concurrency: concurrency::ConcurrencyLimits,
     links: links::Links,
     /// Results that are being made into a format.
     pipes: Arc<tokio::sync::Semaphore>,

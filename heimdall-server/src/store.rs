@@ -26,7 +26,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::catalog::{Kind, Known};
 use crate::config::{Config, Status};
-use crate::job::Job;
+use crate::job::JobRecord;
 
 pub use filter::{Pattern, PatternError};
 pub use lines::{Lines, LinesFile, StoredLines};
@@ -238,7 +238,7 @@ impl Store {
     }
 
     /// Puts the record of a job that has begun, soon: a later put of the same job makes this one needless.
-    pub fn put_lazily(&self, job: Arc<Job>) {
+    pub fn put_lazily(&self, job: Arc<JobRecord>) {
         self.writer.put_lazily(job);
     }
 
@@ -273,7 +273,7 @@ impl Store {
     ///
     /// # Errors
     /// The disk refuses.
-    pub fn job(&self, id: &str) -> Result<Option<Job>, StoreError> {
+    pub fn job(&self, id: &str) -> Result<Option<JobRecord>, StoreError> {
         self.read(|connection| {
             let mut statement = connection
                 .prepare_cached(&format!("SELECT {} FROM jobs WHERE id = ?", rows::COLUMNS))?;
@@ -285,7 +285,7 @@ impl Store {
     ///
     /// # Errors
     /// The disk refuses.
-    pub fn unfinished(&self) -> Result<Vec<Job>, StoreError> {
+    pub fn unfinished(&self) -> Result<Vec<JobRecord>, StoreError> {
         self.read(|connection| {
             let sql = format!(
                 "SELECT {} FROM jobs WHERE status IN (1, 2, 3, 7) ORDER BY seq",

@@ -13,10 +13,10 @@ use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::dispatch::{Dispatch, Parts, Submitted};
 use crate::error::HostError;
-use crate::job::{Job, JobStatus, Submission};
+use crate::job::{JobRecord, JobStatus, Submission};
 use crate::log::{Log, LogFormat};
 use crate::metrics::Metrics;
-use crate::plugins::{Isolation, Lease, Need, Plugins, Unavailable};
+use crate::plugins::{Isolation, Lease, PluginRequirement, Plugins, Unavailable};
 use crate::store::Store;
 
 /// How often clusters with `counted` in their definition were checked.
@@ -191,7 +191,10 @@ impl Lease for LinkedLease {
 }
 
 impl Plugins for Linked {
-    fn lease(&self, Need { plugin, .. }: Need<'_>) -> Result<Arc<dyn Lease>, Unavailable> {
+    fn lease(
+        &self,
+        PluginRequirement { plugin, .. }: PluginRequirement<'_>,
+    ) -> Result<Arc<dyn Lease>, Unavailable> {
         if plugin == "fake" {
             return Ok(Arc::new(LinkedLease(library())));
         }
@@ -200,7 +203,7 @@ impl Plugins for Linked {
             hint: None,
         })
     }
-    fn available(&self, need: Need<'_>) -> Result<(), Unavailable> {
+    fn available(&self, need: PluginRequirement<'_>) -> Result<(), Unavailable> {
         self.lease(need).map(drop)
     }
     fn isolate(&self, _isolation: &Isolation) -> Result<(), HostError> {
@@ -325,12 +328,12 @@ impl Host {
     }
 
     /// A job once it has ended.
-    pub(crate) async fn ended(&self, id: &str) -> Job {
+    pub(crate) async fn ended(&self, id: &str) -> JobRecord {
         self.reaches(id, |job| job.status.is_final()).await
     }
 
     /// A job once it is as asked for; fails after a while.
-    pub(crate) async fn reaches(&self, id: &str, asked: impl Fn(&Job) -> bool) -> Job {
+    pub(crate) async fn reaches(&self, id: &str, asked: impl Fn(&JobRecord) -> bool) -> JobRecord {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             if let Some(job) = self.store.job(id).unwrap().filter(&asked) {
@@ -367,11 +370,11 @@ pub(crate) fn submission(command: &str, query: &str) -> Submission {
 }
 
 /// A record as the host would make it.
-pub(crate) fn job_for(store: &Store, command: &str, query: &str) -> Job {
+pub(crate) fn job_for(store: &Store, command: &str, query: &str) -> JobRecord {
     let seq = store.next_seq();
     let id = crate::job::new_id().to_string();
     let submission = submission(command, query);
-    Job {
+    JobRecord {
         seq,
         name: "a-job".into(),
         version: "0.0.1".into(),
@@ -393,7 +396,7 @@ pub(crate) fn job_for(store: &Store, command: &str, query: &str) -> Job {
         error: None,
         error_document: None,
         plugin_version: None,
-        canceled_by: None,
+        cancelled_by: None,
         created_at: 1,
         updated_at: 1,
         attempts: 0,

@@ -16,11 +16,11 @@ use crate::{
 #[command(name = "host-harness", version = VERSION.as_str(), arg_required_else_help = true, max_term_width = 120)]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: HostCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum HostCommand {
     /// Run one job: its rows on standard output, everything else on standard error
     #[command(after_help = help::RUN)]
     Run(Box<run::RunArgs>),
@@ -78,23 +78,23 @@ impl Cli {
     #[must_use]
     pub fn run(self) -> ExitCode {
         match self.command {
-            Command::Run(args) => run::run(&args).into(),
-            Command::Submit(args) => client::submit(&args).into(),
-            Command::Jobs(args) => client::jobs(&args).into(),
-            Command::Job(args) => client::job(&args).into(),
-            Command::Cancel(args) => client::cancel(&args).into(),
-            Command::Serve(args) => ended(serve::run(&args, &default_plugin_dir())),
-            Command::Check(args) => ended(check::run(&args, &default_plugin_dir())),
-            Command::Plugins(args) => inspect::plugins(&args).into(),
-            Command::Probe(args) => inspect::probe(&args).unwrap_or_else(|error| {
+            HostCommand::Run(args) => run::run(&args).into(),
+            HostCommand::Submit(args) => client::submit(&args).into(),
+            HostCommand::Jobs(args) => client::jobs(&args).into(),
+            HostCommand::Job(args) => client::job(&args).into(),
+            HostCommand::Cancel(args) => client::cancel(&args).into(),
+            HostCommand::Serve(args) => ended(serve::run(&args, &default_plugin_dir())),
+            HostCommand::Check(args) => ended(check::run(&args, &default_plugin_dir())),
+            HostCommand::Plugins(args) => inspect::plugins(&args).into(),
+            HostCommand::Probe(args) => inspect::probe(&args).unwrap_or_else(|error| {
                 eprintln!("error: {error}");
                 Exit::Usage.into()
             }),
-            Command::Explain(args) => explain::run(*args).into(),
-            Command::Completions(args) => {
+            HostCommand::Explain(args) => explain::run(*args).into(),
+            HostCommand::Completions(args) => {
                 ended(pages::completions(&args, Self::command()).map(|()| Exit::Done.into()))
             }
-            Command::Man(args) => {
+            HostCommand::Man(args) => {
                 ended(pages::man(&args, Self::command()).map(|()| Exit::Done.into()))
             }
         }

@@ -28,11 +28,11 @@ use heimdall_server::error::{Code, HostError};
 use crate::{exit::Exit, plugin_directory::registry_options};
 pub(crate) use args::JobArgs;
 pub use args::RunArgs;
-use document::Routed;
+use document::RoutedJob;
 use error::RunError;
 use fields::Given;
 use footer::Footer;
-use output::{Abandon, Output};
+use output::{Output, UnfinishedFile};
 use report::Report;
 use rows::{Ended, Rows};
 
@@ -68,7 +68,7 @@ fn run_job(args: &RunArgs, report: &Report) -> Result<Exit, RunError> {
         Err(error) if interrupted => Err(RunError::Interrupted(error)),
         Err(error) => Err(RunError::Failed(error)),
         Ok(answer) => {
-            *writing.lock().unwrap_or_else(PoisonError::into_inner) = Some(rows.abandon());
+            *writing.lock().unwrap_or_else(PoisonError::into_inner) = Some(rows.unfinished_file());
             let rows = Arc::into_inner(rows).expect("the job has ended, and with it its callbacks");
             if let Ended::Written(written, stats) = rows.finish(&answer).map_err(RunError::Usage)? {
                 report.finished(&Footer::new(stats.as_deref(), &written));
@@ -78,7 +78,11 @@ fn run_job(args: &RunArgs, report: &Report) -> Result<Exit, RunError> {
     }
 }
 
-fn open_registry(args: &RunArgs, job: &Routed, report: &Report) -> Result<Arc<Registry>, RunError> {
+fn open_registry(
+    args: &RunArgs,
+    job: &RoutedJob,
+    report: &Report,
+) -> Result<Arc<Registry>, RunError> {
     let options = registry_options(
         args.job.target.plugin_dir.as_deref(),
         job.config.as_deref(),
@@ -91,7 +95,7 @@ fn open_registry(args: &RunArgs, job: &Routed, report: &Report) -> Result<Arc<Re
     .map_err(|error| RunError::Usage(error.to_string()))
 }
 
-fn lease(registry: &Arc<Registry>, job: &Routed) -> Result<Arc<Lease>, RunError> {
+fn lease(registry: &Arc<Registry>, job: &RoutedJob) -> Result<Arc<Lease>, RunError> {
     registry
         .lease(&job.plugin, job.plugin_version.as_ref())
         .map(Arc::new)
@@ -108,13 +112,13 @@ fn lease(registry: &Arc<Registry>, job: &Routed) -> Result<Arc<Lease>, RunError>
 type Outcome = Result<Document, Error>;
 
 /// Set once the job has ended and its rows are written: from then on an interrupt ends the process.
-type Writing = Arc<Mutex<Option<Abandon>>>;
+type Writing = Arc<Mutex<Option<UnfinishedFile>>>;
 
 /// Runs the job on a thread of its own and waits for it, or for an interrupt, upon which the job is cancelled and waited for; whether
 /// there was one.
 fn interruptible(
     lease: &Arc<Lease>,
-    job: &Routed,
+    job: &RoutedJob,
     report: &Report,
     rows: &Arc<Rows>,
     writing: &Writing,
@@ -127,12 +131,12 @@ fn interruptible(
     let interrupts = events.clone();
     let writing = Arc::clone(writing);
     ctrlc::set_handler(move || {
-        let abandon = writing
+        let unfinished = writing
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(abandon) = abandon {
-            abandon.and_leave();
+        if let Some(unfinished) = unfinished {
+            unfinished.remove_and_exit();
         }
         let _ = interrupts.send(Event::Interrupt);
     })

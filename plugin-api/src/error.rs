@@ -309,7 +309,7 @@ pub struct Error {
 
 /// The document around an [`Error`], owned or borrowed.
 #[derive(Serialize, Deserialize)]
-struct Document<E> {
+struct ErrorDocument<E> {
     error: E,
 }
 
@@ -363,7 +363,7 @@ impl Error {
     /// The error document's bytes.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(&Document { error: self })
+        serde_json::to_vec(&ErrorDocument { error: self })
             .expect("strings, numbers and booleans always serialize")
     }
 
@@ -373,7 +373,7 @@ impl Error {
     /// such a one the code, the message, the hint and `retryable` are kept.
     #[must_use]
     pub fn from_json(document: &[u8]) -> Option<Self> {
-        if let Ok(document) = serde_json::from_slice::<Document<Self>>(document) {
+        if let Ok(document) = serde_json::from_slice::<ErrorDocument<Self>>(document) {
             return Some(document.error);
         }
         let document: serde_json::Value = serde_json::from_slice(document).ok()?;

@@ -42,14 +42,14 @@ pub(crate) struct CallInfo {
 
 /// The library's one plugin. [`crate::export_plugin!`] makes it a static.
 pub struct Slot<P> {
-    life: Mutex<Life<P>>,
+    life: Mutex<LifeCycle<P>>,
     /// Notified when `phase` changes and when a job ends.
     changed: Condvar,
     /// [`AFTER_CANCEL`], shorter in tests.
     after_cancel: Duration,
 }
 
-struct Life<P> {
+struct LifeCycle<P> {
     phase: Phase<P>,
     /// Jobs under way, in no order.
     jobs: Vec<JobCtx>,
@@ -81,7 +81,7 @@ impl<P: Plugin> Slot<P> {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            life: Mutex::new(Life {
+            life: Mutex::new(LifeCycle {
                 phase: Phase::Fresh,
                 jobs: Vec::new(),
             }),
@@ -114,10 +114,10 @@ impl<P: Plugin> Slot<P> {
     /// Opens; on failure the phase is what it was.
     fn open_locked<'a>(
         &'a self,
-        mut life: MutexGuard<'a, Life<P>>,
+        mut life: MutexGuard<'a, LifeCycle<P>>,
         host: Host,
         config: &str,
-    ) -> Result<MutexGuard<'a, Life<P>>, Error> {
+    ) -> Result<MutexGuard<'a, LifeCycle<P>>, Error> {
         let before = std::mem::replace(&mut life.phase, Phase::Opening);
         drop(life);
         let in_use = InUse::new();
@@ -188,7 +188,7 @@ impl<P: Plugin> Slot<P> {
     }
 
     /// Notes a job as under way, opening the plugin with defaults where nobody has yet.
-    fn begin(&self, id: Option<String>, call: CallInfo) -> Result<UnderWay<'_, P>, Error> {
+    fn begin(&self, id: Option<String>, call: CallInfo) -> Result<RunningJob<'_, P>, Error> {
         let mut life = self.lock();
         loop {
             match &life.phase {
@@ -203,7 +203,7 @@ impl<P: Plugin> Slot<P> {
                         call.rows_after_bytes,
                     );
                     life.jobs.push(ctx.clone());
-                    return Ok(UnderWay {
+                    return Ok(RunningJob {
                         slot: self,
                         instance: Some(instance),
                         ctx,
@@ -263,7 +263,7 @@ impl<P: Plugin> Slot<P> {
 
     fn drain_and_end(
         &self,
-        life: MutexGuard<'_, Life<P>>,
+        life: MutexGuard<'_, LifeCycle<P>>,
         deadline: Option<Instant>,
     ) -> Result<(), Error> {
         let mut life = self.wait_for_jobs(life, deadline);
@@ -305,9 +305,9 @@ impl<P: Plugin> Slot<P> {
 
     fn wait_for_jobs<'a>(
         &self,
-        mut life: MutexGuard<'a, Life<P>>,
+        mut life: MutexGuard<'a, LifeCycle<P>>,
         until: Option<Instant>,
-    ) -> MutexGuard<'a, Life<P>> {
+    ) -> MutexGuard<'a, LifeCycle<P>> {
         while !life.jobs.is_empty() {
             let left = until.map_or(self.after_cancel, |at| {
                 at.saturating_duration_since(Instant::now())
@@ -324,11 +324,11 @@ impl<P: Plugin> Slot<P> {
         life
     }
 
-    fn lock(&self) -> MutexGuard<'_, Life<P>> {
+    fn lock(&self) -> MutexGuard<'_, LifeCycle<P>> {
         self.life.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, life: MutexGuard<'a, Life<P>>) -> MutexGuard<'a, Life<P>> {
+    fn wait<'a>(&self, life: MutexGuard<'a, LifeCycle<P>>) -> MutexGuard<'a, LifeCycle<P>> {
         self.changed
             .wait(life)
             .unwrap_or_else(PoisonError::into_inner)
@@ -336,19 +336,19 @@ impl<P: Plugin> Slot<P> {
 }
 
 /// A job under way; dropping it removes the job from the running jobs.
-struct UnderWay<'a, P: Plugin> {
+struct RunningJob<'a, P: Plugin> {
     slot: &'a Slot<P>,
     instance: Option<Arc<Instance<P>>>,
     ctx: JobCtx,
 }
 
-impl<P: Plugin> UnderWay<'_, P> {
+impl<P: Plugin> RunningJob<'_, P> {
     fn instance(&self) -> &Instance<P> {
         self.instance.as_ref().expect("only drop takes it")
     }
 }
 
-impl<P: Plugin> Drop for UnderWay<'_, P> {
+impl<P: Plugin> Drop for RunningJob<'_, P> {
     fn drop(&mut self) {
         self.ctx.end();
         // Before the job leaves the list: close takes an empty list for "no clone is left".

@@ -103,12 +103,12 @@ enum Line {
 
 /// What probes have told of files, by their bytes. Clones are the same memory.
 #[derive(Debug, Clone, Default)]
-pub struct Probed(Arc<Mutex<HashMap<Digest, Told>>>);
+pub struct ProbeCache(Arc<Mutex<HashMap<Digest, ProbeCell>>>);
 
 /// What is known of one file. Whoever asks while it is being tried waits.
-type Told = Arc<Mutex<Option<Result<ProbeReport, ProbeFailure>>>>;
+type ProbeCell = Arc<Mutex<Option<Result<ProbeReport, ProbeFailure>>>>;
 
-impl Probed {
+impl ProbeCache {
     /// What is known of a file, or what `probe` tells of it now. A failure that does not lie in the bytes is forgotten again.
     pub(crate) fn once(
         &self,
@@ -172,10 +172,10 @@ pub(crate) fn run(
     for reader in readers {
         reader.map_err(|error| unavailable(&format!("cannot be listened to: {error}")))?;
     }
-    let heard = listen(&said);
+    let output = listen(&said);
     let complaint = complained.recv_timeout(PIPES).unwrap_or_default();
     let timed_out = (!in_time).then_some(limit);
-    judge(heard, timed_out, status).map_err(|mut failure| {
+    judge(output, timed_out, status).map_err(|mut failure| {
         if failure.refusal.detail.is_none() {
             failure.refusal = failure.refusal.detail(complaint.trim());
         }
@@ -203,10 +203,10 @@ fn drain(mut from: impl Read, to: &mpsc::Sender<String>) {
 /// Waits for the child's end; whether it came within `limit`. Leaves the child to be reaped.
 fn ended_within(child: &Child, limit: Duration) -> io::Result<bool> {
     let until = Instant::now() + limit;
-    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     let mut pause = Duration::from_micros(500);
     loop {
-        if waitid(WaitId::Pid(Pid::from_child(child)), look)?.is_some() {
+        if waitid(WaitId::Pid(Pid::from_child(child)), options)?.is_some() {
             return Ok(true);
         }
         let left = until.saturating_duration_since(Instant::now());
@@ -219,37 +219,37 @@ fn ended_within(child: &Child, limit: Duration) -> io::Result<bool> {
 }
 
 /// What the child's lines tell.
-struct Heard {
+struct ChildOutput {
     step: Option<Step>,
     says: Option<(String, String)>,
     verdict: Option<Result<ProbeReport, Refusal>>,
 }
 
-fn listen(lines: &mpsc::Receiver<String>) -> Heard {
+fn listen(lines: &mpsc::Receiver<String>) -> ChildOutput {
     let until = Instant::now() + PIPES;
-    let mut heard = Heard {
+    let mut output = ChildOutput {
         step: None,
         says: None,
         verdict: None,
     };
     while let Ok(line) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
         match serde_json::from_str(&line) {
-            Ok(Line::Step(step)) => heard.step = Some(step),
-            Ok(Line::Says(name, version)) => heard.says = Some((name, version)),
-            Ok(Line::Passed(report)) => heard.verdict = Some(Ok(report)),
-            Ok(Line::Refused(refusal)) => heard.verdict = Some(Err(refusal)),
+            Ok(Line::Step(step)) => output.step = Some(step),
+            Ok(Line::Says(name, version)) => output.says = Some((name, version)),
+            Ok(Line::Passed(report)) => output.verdict = Some(Ok(report)),
+            Ok(Line::Refused(refusal)) => output.verdict = Some(Err(refusal)),
             Err(_) => {}
         }
     }
-    heard
+    output
 }
 
 fn judge(
-    heard: Heard,
+    output: ChildOutput,
     timed_out: Option<Duration>,
     status: ExitStatus,
 ) -> Result<ProbeReport, ProbeFailure> {
-    let refusal = match (heard.verdict, heard.step) {
+    let refusal = match (output.verdict, output.step) {
         (Some(Err(refusal)), _) => refusal,
         (Some(Ok(report)), _) if timed_out.is_none() && status.success() => return Ok(report),
         // It said nothing at all: the program is no host, or is broken itself.
@@ -258,7 +258,7 @@ fn judge(
     };
     Err(ProbeFailure {
         refusal,
-        says: heard.says,
+        says: output.says,
     })
 }
 
@@ -359,12 +359,12 @@ mod tests {
             ),
         ];
         for (step, timed_out, raw, expected) in cases {
-            let heard = Heard {
+            let output = ChildOutput {
                 step: Some(step),
                 says: None,
                 verdict: None,
             };
-            let failure = judge(heard, timed_out, ExitStatus::from_raw(raw)).unwrap_err();
+            let failure = judge(output, timed_out, ExitStatus::from_raw(raw)).unwrap_err();
             assert_eq!(failure.refusal.message, format!("the library {expected}"));
             assert!(failure.refusal.code.lies_in_the_bytes());
         }
@@ -381,7 +381,7 @@ mod tests {
             thread_keys: None,
             threads_left: 0,
         };
-        let probed = Probed::default();
+        let probed = ProbeCache::default();
         let never = || panic!("it was tried already");
         assert!(
             probed

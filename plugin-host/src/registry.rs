@@ -25,14 +25,14 @@ use std::{
 
 use plugin_api::Level;
 
-pub use crate::probe::Probed;
+pub use crate::probe::ProbeCache;
 use crate::{
     LogSink,
     verify::{Copies, DirectoryError, PublicKey},
     worker::WorkerOptions,
 };
 pub use lease::Lease;
-pub use status::{Kept, PluginState, PluginStatus, ReloadReport};
+pub use status::{PluginState, PluginStatus, ReloadReport, RetiredResidue};
 
 use state::{Core, State};
 
@@ -61,7 +61,7 @@ pub struct RegistryOptions {
     /// How long a probe may take.
     pub probe_limit: Duration,
     /// What probes have told; registries that share it try a file once, not once each.
-    pub probed: Probed,
+    pub probed: ProbeCache,
     /// The number of thread keys of the process that must be free before a library is loaded.
     pub key_floor: usize,
     /// Where the private directory of copies is made; it must allow execution.
@@ -124,7 +124,7 @@ impl RegistryOptions {
             probe: PathBuf::from("/proc/self/exe"),
             // Short enough that a hanging library does not keep a good one waiting beyond 5 seconds.
             probe_limit: Duration::from_secs(4),
-            probed: Probed::default(),
+            probed: ProbeCache::default(),
             key_floor: 64,
             copies_in: std::env::temp_dir(),
             isolation: IsolationMode::InProcess,
@@ -289,17 +289,17 @@ impl Registry {
         core.rescan(true)?;
         // Only what comes in from here on is reported by the first reload.
         core.lock().changes.clear();
-        registry.keep("plugin-keeper", {
+        registry.spawn("plugin-reaper", {
             let core = Arc::clone(&core);
-            move || core.keep()
+            move || core.reap()
         })?;
         if watch {
-            registry.keep("plugin-watch", move || core.watch())?;
+            registry.spawn("plugin-watch", move || core.watch())?;
         }
         Ok(Arc::new(registry))
     }
 
-    fn keep(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), RegistryError> {
+    fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), RegistryError> {
         let keeper = thread::Builder::new()
             .name(name.to_owned())
             .spawn(run)
@@ -345,7 +345,7 @@ impl Registry {
 
     /// What closed versions left behind, for the metrics.
     #[must_use]
-    pub fn residues(&self) -> Vec<Kept> {
+    pub fn residues(&self) -> Vec<RetiredResidue> {
         status::residues(&self.core.lock())
     }
 

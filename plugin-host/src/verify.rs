@@ -73,18 +73,18 @@ impl FromStr for Digest {
 /// What a file looks like from outside, to see whether it changed: itself, and the list that speaks of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileFingerprint {
-    file: Option<Stamp>,
+    file: Option<FileStamp>,
     sums: sums::ListFingerprint,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
+struct FileStamp {
     modified: (i64, i64),
     /// Device, inode, size, change time, mode, owner, group.
     rest: (u64, u64, u64, (i64, i64), u32, u32, u32),
 }
 
-impl Stamp {
+impl FileStamp {
     fn of(meta: &fs::Metadata) -> Self {
         Self {
             modified: (meta.mtime(), meta.mtime_nsec()),
@@ -104,7 +104,7 @@ impl Stamp {
 impl FileFingerprint {
     pub(crate) fn at(path: &Path, sums: &Sums) -> Self {
         Self {
-            file: fs::metadata(path).ok().map(|meta| Stamp::of(&meta)),
+            file: fs::metadata(path).ok().map(|meta| FileStamp::of(&meta)),
             sums: sums.fingerprint.clone(),
         }
     }
@@ -225,7 +225,7 @@ pub(crate) fn take(
     trusted(&file, &before, trusted_directories)?;
     let (digest, copy, bytes) = copies.take(&mut file).map_err(|error| unreadable(&error))?;
     let after = file.metadata().map_err(|error| unreadable(&error))?;
-    if Stamp::of(&before) != Stamp::of(&after) || bytes != after.len() {
+    if FileStamp::of(&before) != FileStamp::of(&after) || bytes != after.len() {
         return Err(still_written());
     }
     Ok(VerifiedCopy { digest, copy })

@@ -35,7 +35,7 @@ pub const PLUGIN_UNAVAILABLE: ErrorCode = ErrorCode::retryable("PLUGIN_UNAVAILAB
 /// How long a worker may take to load and open its library.
 const START: Duration = Duration::from_secs(10);
 /// How often a waiting call looks at its overtime.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a worker may take to end once its plugin is closed.
 const END: Duration = Duration::from_secs(10);
 /// How many times the first pause the longest one is.
@@ -94,7 +94,7 @@ pub(crate) struct Worker {
     /// The process that runs now; locked for a moment only, so that a start never holds up who only looks.
     current: Mutex<Option<Arc<Process>>>,
     /// Locked while a process is started.
-    life: Mutex<Life>,
+    life: Mutex<LifeCycle>,
     restarts: AtomicU64,
     /// One job at a time runs in a worker for itself.
     alone: Mutex<()>,
@@ -102,7 +102,7 @@ pub(crate) struct Worker {
 }
 
 #[derive(Default)]
-struct Life {
+struct LifeCycle {
     open: bool,
     config: String,
     /// Deaths in a row.
@@ -345,7 +345,7 @@ impl Worker {
             .timeout
             .and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
-            match events.recv_timeout(LOOK) {
+            match events.recv_timeout(POLL_INTERVAL) {
                 Ok(Event::Progress(rows, pages, wire_bytes)) => {
                     if let Some(progress) = &options.progress {
                         progress(rows, pages, wire_bytes);
@@ -398,7 +398,7 @@ impl Worker {
     }
 }
 
-impl Life {
+impl LifeCycle {
     fn died(&mut self, stable: bool, pause: Duration) {
         self.deaths = if stable { 1 } else { self.deaths + 1 };
         let doublings = self.deaths.saturating_sub(2).min(16);
@@ -465,7 +465,7 @@ fn cancel_in(process: &Process, id: &str) -> bool {
         return false;
     };
     process.send(&Order::Cancel { call }, id.as_bytes());
-    let answered = events.recv_timeout(LOOK);
+    let answered = events.recv_timeout(POLL_INTERVAL);
     process.forget(call);
     matches!(answered, Ok(Event::Done { failed: false, .. }))
 }

@@ -83,7 +83,7 @@ fn written(source: &Source<'_>) -> Result<Vec<Vec<u8>>, String> {
 /// The answer and the lines that a plugin would have handed over for this document.
 fn as_lines(bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     #[derive(Deserialize)]
-    struct Document<'a> {
+    struct WholeDocument<'a> {
         columns: Vec<Value>,
         #[serde(borrow)]
         data: Vec<&'a RawValue>,
@@ -96,7 +96,7 @@ fn as_lines(bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         #[serde(skip_serializing_if = "Option::is_none")]
         stats: Option<Box<RawValue>>,
     }
-    let document: Document<'_> = serde_json::from_slice(bytes).ok()?;
+    let document: WholeDocument<'_> = serde_json::from_slice(bytes).ok()?;
     let names: Vec<&Value> = document
         .columns
         .iter()

@@ -28,7 +28,7 @@ use serde_json::Value;
 use crate::{
     hosts::{have, root, succeeds},
     kill::{
-        CALLERS, COMMANDS, CONFIG, QUERIES, TURNS, check_unacknowledged, golden, result,
+        CALLERS, COMMANDS, CONFIG, QUERIES, QUERY_OF_JOB, check_unacknowledged, golden, result,
         result_files, submission, tables,
     },
 };
@@ -199,7 +199,7 @@ fn fail_under_load(
                     if stop.load(Ordering::Acquire) {
                         return;
                     }
-                    let (command, query) = (COMMANDS[n % 4], TURNS[n / 4 % 11]);
+                    let (command, query) = (COMMANDS[n % 4], QUERY_OF_JOB[n / 4 % 11]);
                     submit(url, command, query, told);
                 }
             });

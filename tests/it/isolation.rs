@@ -26,7 +26,7 @@ use harness_tests::{
 };
 use plugin_host::{
     CallOptions, IsolationMode, Names,
-    registry::{PluginState, Probed, Registry, RegistryOptions},
+    registry::{PluginState, ProbeCache, Registry, RegistryOptions},
     worker::WorkerOptions,
 };
 use serde_json::{Value, json};
@@ -395,7 +395,7 @@ fn a_file_that_two_registries_serve_is_tried_once() {
         (row.state, row.worker.is_some()),
         (PluginState::Active, true)
     );
-    options.probed = Probed::default();
+    options.probed = ProbeCache::default();
     let refused = Registry::open(options).unwrap();
     assert_eq!(refused.list()[0].state, PluginState::Refused);
 }

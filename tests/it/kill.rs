@@ -45,7 +45,7 @@ pub(crate) const QUERIES: [&str; 3] = [
     "SELECT id, text FROM huge",
 ];
 /// What a caller asks for, again and again.
-pub(crate) const TURNS: [usize; 11] = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2];
+pub(crate) const QUERY_OF_JOB: [usize; 11] = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2];
 pub(crate) const CALLERS: usize = 4;
 
 /// What callers were told.
@@ -197,7 +197,7 @@ fn load_and_kill(place: &TestHost, after: Duration) -> Told {
                     if stop.load(Ordering::Acquire) {
                         return;
                     }
-                    let (command, query) = (COMMANDS[n % 4], TURNS[n / 4 % 11]);
+                    let (command, query) = (COMMANDS[n % 4], QUERY_OF_JOB[n / 4 % 11]);
                     let Some(reply) = call(
                         url,
                         "POST",

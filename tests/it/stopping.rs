@@ -153,7 +153,7 @@ fn the_service_manager_hears_of_readiness_stopping_and_signs_of_life() {
         ("NOTIFY_SOCKET", path.to_str().unwrap()),
         ("WATCHDOG_USEC", "20000"),
     ]);
-    let heard = |wanted: &str| {
+    let expect_notice = |wanted: &str| {
         let mut bytes = [0; 512];
         loop {
             let length = socket.recv(&mut bytes).expect("a message in time");
@@ -165,14 +165,14 @@ fn the_service_manager_hears_of_readiness_stopping_and_signs_of_life() {
             }
         }
     };
-    heard("READY=1");
-    heard("WATCHDOG=1");
-    heard("WATCHDOG=1");
+    expect_notice("READY=1");
+    expect_notice("WATCHDOG=1");
+    expect_notice("WATCHDOG=1");
     host.signal("HUP");
-    heard("RELOADING=1\nMONOTONIC_USEC=");
-    heard("READY=1");
+    expect_notice("RELOADING=1\nMONOTONIC_USEC=");
+    expect_notice("READY=1");
     host.signal("TERM");
-    heard("STOPPING=1");
+    expect_notice("STOPPING=1");
     assert!(host.wait().success());
 }
 

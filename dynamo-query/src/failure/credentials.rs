@@ -21,7 +21,7 @@ use crate::{
     session::{
         instance::Failed,
         source::{Source, needed_for},
-        wire::{Asked, TooLong},
+        wire::{NetworkError, TooLong},
     },
 };
 
@@ -164,7 +164,7 @@ fn too_long(source: &Source, error: &(dyn StdError + 'static)) -> Option<Error> 
 /// STS or the agent was not reached.
 fn unreached(source: &Source, error: &(dyn StdError + 'static)) -> Option<Error> {
     // Without it, what failed was a file.
-    find::<Asked>(error)?;
+    find::<NetworkError>(error)?;
     let mut unreached = network::error_of(error)?;
     let (service, what) = (source.service(), source.describe());
     let asked = match source {

@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::{
 use plugin_api::{Error, ErrorCode};
 
 use super::{causes, find};
-use crate::session::wire::{Asked, AskedHost, ProxyAnswered};
+use crate::session::wire::{NetworkError, ProxyAnswered, RequestedHost};
 
 pub(super) fn error_of(error: &(dyn StdError + 'static)) -> Option<Error> {
     error_of_target(error, "the endpoint")
@@ -21,21 +21,25 @@ pub(super) fn error_of_answer<E: StdError + 'static>(
 ) -> Option<Error> {
     let host = error
         .raw_response()
-        .and_then(|answer| answer.extension::<AskedHost>());
+        .and_then(|answer| answer.extension::<RequestedHost>());
     error_of_target(error, host.map_or("the endpoint", |host| &host.0))
 }
 
 fn error_of_target(error: &(dyn StdError + 'static), host: &str) -> Option<Error> {
-    let asked = find::<Asked>(error);
+    let asked = find::<NetworkError>(error);
     let target = asked.map_or(host, |asked| asked.target.as_str());
     let what = what(error, asked, target)?;
     Some(Error::new(ErrorCode::UNAVAILABLE, what.0).hint(what.1))
 }
 
 /// A message and a hint.
-type What = (String, String);
+type MessageAndHint = (String, String);
 
-fn what(error: &(dyn StdError + 'static), asked: Option<&Asked>, target: &str) -> Option<What> {
+fn what(
+    error: &(dyn StdError + 'static),
+    asked: Option<&NetworkError>,
+    target: &str,
+) -> Option<MessageAndHint> {
     if let Some(tls) = find::<rustls::Error>(error) {
         return Some((
             format!("the TLS connection to {target} failed: {tls}"),
@@ -70,21 +74,21 @@ fn what(error: &(dyn StdError + 'static), asked: Option<&Asked>, target: &str) -
     (asked.is_some() || connector.is_some()).then(|| lost(target))
 }
 
-fn late(peer: &str) -> What {
+fn late(peer: &str) -> MessageAndHint {
     (
         format!("{peer} did not answer in time"),
         "check the way to the endpoint (VPC endpoint, proxy, firewall), or raise read_timeout_seconds".to_owned(),
     )
 }
 
-fn lost(target: &str) -> What {
+fn lost(target: &str) -> MessageAndHint {
     (
         format!("the connection to {target} was lost before the answer was whole"),
         "send the job again later".to_owned(),
     )
 }
 
-fn of_io(error: &io::Error, peer: &str) -> What {
+fn of_io(error: &io::Error, peer: &str) -> MessageAndHint {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => (
             format!("the connection to {peer} was refused"),
@@ -101,7 +105,11 @@ fn of_io(error: &io::Error, peer: &str) -> What {
 }
 
 /// The proxy answered, and passed nothing on; of a tunnel, hyper says so only in words.
-fn of_proxy(error: &(dyn StdError + 'static), asked: &Asked, proxy: &str) -> Option<What> {
+fn of_proxy(
+    error: &(dyn StdError + 'static),
+    asked: &NetworkError,
+    proxy: &str,
+) -> Option<MessageAndHint> {
     let target = &asked.target;
     let words = || causes(error).map(|cause| cause.to_string());
     let status = match find::<ProxyAnswered>(error) {

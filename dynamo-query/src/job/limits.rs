@@ -12,7 +12,7 @@ pub(super) const UNITS: &str = "a number of capacity units";
 
 /// What the command sets, checked against itself.
 #[derive(Debug, Default)]
-pub(super) struct Command {
+pub(super) struct CommandLimits {
     limit: Option<u64>,
     max_limit: Option<u64>,
     timeout: Option<Duration>,
@@ -26,7 +26,7 @@ pub(super) struct Command {
     pub(super) tables: Option<Vec<String>>,
 }
 
-impl Command {
+impl CommandLimits {
     pub(super) fn read(command: Option<&RawValue>) -> Result<Self, Error> {
         const KNOWN: [&str; 10] = [
             "limit",

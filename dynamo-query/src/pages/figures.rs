@@ -34,7 +34,7 @@ pub(crate) struct Cost {
 
 /// A budget that allows no further request.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum UsedUp {
+pub(crate) enum BudgetExceeded {
     Pages(u64),
     CapacityUnits(f64),
 }
@@ -78,19 +78,25 @@ impl Figures {
     }
 
     /// The budget that forbids a further request while `under_way` pages are asked for.
-    pub(crate) fn used_up(&self, budget: &Budget, under_way: u64) -> Option<UsedUp> {
+    pub(crate) fn used_up(&self, budget: &Budget, under_way: u64) -> Option<BudgetExceeded> {
         match (budget.max_pages, budget.max_capacity_units) {
-            (Some(pages), _) if self.pages + under_way >= pages => Some(UsedUp::Pages(pages)),
-            (_, Some(units)) if self.capacity_units >= units => Some(UsedUp::CapacityUnits(units)),
+            (Some(pages), _) if self.pages + under_way >= pages => {
+                Some(BudgetExceeded::Pages(pages))
+            }
+            (_, Some(units)) if self.capacity_units >= units => {
+                Some(BudgetExceeded::CapacityUnits(units))
+            }
             _ => None,
         }
     }
 
     /// The error of a job that would need a further request.
-    pub(crate) fn exceeded(&self, used_up: UsedUp) -> Error {
+    pub(crate) fn exceeded(&self, used_up: BudgetExceeded) -> Error {
         let which = match used_up {
-            UsedUp::Pages(pages) => format!("max_pages of {pages}"),
-            UsedUp::CapacityUnits(units) => format!("max_consumed_capacity_units of {units}"),
+            BudgetExceeded::Pages(pages) => format!("max_pages of {pages}"),
+            BudgetExceeded::CapacityUnits(units) => {
+                format!("max_consumed_capacity_units of {units}")
+            }
         };
         let consumed = match self.capacity_units() {
             Some(units) => format!("{units} capacity units"),

@@ -24,7 +24,7 @@ use plugin_api::{Error, JobCtx};
 use tokio::task::JoinSet;
 
 use super::{Cost, Pages, Reader, decoding, endless, is_validation, wire_bytes};
-use crate::{failure::Action, scan::ScanRequest, table::Table, tap::Tap};
+use crate::{failure::Action, interceptor::AnswerInterceptor, scan::ScanRequest, table::Table};
 
 /// The most requests of a job that are under way at once.
 const MAX_UNDER_WAY: usize = 64;
@@ -51,7 +51,7 @@ struct Segment {
 #[derive(Debug)]
 struct Buffer {
     table: Arc<Mutex<Table>>,
-    tap: Tap,
+    interceptor: AnswerInterceptor,
 }
 
 /// A request that is done.
@@ -63,14 +63,14 @@ struct Answered {
 }
 
 /// What is still to be asked for.
-struct Todo {
+struct RemainingSegments {
     /// Segments that have begun, with a further page.
     begun: Vec<Segment>,
     /// Numbers of those that have not.
     fresh: Range<i32>,
 }
 
-impl Todo {
+impl RemainingSegments {
     fn is_empty(&self) -> bool {
         self.begun.is_empty() && self.fresh.is_empty()
     }
@@ -106,7 +106,7 @@ impl Scan {
             .set_exclusive_start_key(segment.after.clone())
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .customize()
-            .interceptor(buffer.tap.clone())
+            .interceptor(buffer.interceptor.clone())
             .send()
             .await;
         Answered {
@@ -130,7 +130,7 @@ impl Pages {
         self.ask_for_refusals(reader, ctx).await?;
         let total = i32::try_from(reader.job.total_segments).unwrap_or(i32::MAX);
         let only = reader.job.segment.and_then(|only| i32::try_from(only).ok());
-        let mut todo = Todo {
+        let mut todo = RemainingSegments {
             begun: Vec::new(),
             fresh: only.map_or(0..total, |only| only..only.saturating_add(1)),
         };
@@ -198,7 +198,7 @@ impl Pages {
         let answer = reader
             .request(Some(1), None)
             .customize()
-            .interceptor(self.tap.beside(unused))
+            .interceptor(self.interceptor.beside(unused))
             .send()
             .await
             .map_err(|error| reader.error_of(&error, Action::Select, None))?;
@@ -229,7 +229,7 @@ impl Pages {
         );
         let table = Arc::new(Mutex::new(page));
         Buffer {
-            tap: self.tap.beside(Arc::clone(&table)),
+            interceptor: self.interceptor.beside(Arc::clone(&table)),
             table,
         }
     }
@@ -250,7 +250,7 @@ impl Pages {
         let Ok(answer) = answer else {
             return Ok((buffer, None));
         };
-        let wire_bytes = wire_bytes(&buffer.tap)?;
+        let wire_bytes = wire_bytes(&buffer.interceptor)?;
         let capacity = answer.consumed_capacity.as_ref();
         let capacity_units = capacity.and_then(|capacity| capacity.capacity_units);
         self.report(reserved, capacity_units, ctx);

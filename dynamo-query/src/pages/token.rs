@@ -1,7 +1,7 @@
 //! `next_token`: where a job goes on that continues another, as text that the caller keeps and gives back.
 //!
-//! In: a place in the pages of one statement. Out: base64url of version, digest, DynamoDB's own token and its `Limit`, rows to skip, and a
-//! checksum. The digest binds it to statement, parameters, consistency, endpoint, region, table and index: DynamoDB itself may take its
+//! In: a position in the pages of one statement. Out: base64url of version, digest, DynamoDB's own token and its `Limit`, rows to skip, and
+//! a checksum. The digest binds it to statement, parameters, consistency, endpoint, region, table and index: DynamoDB itself may take its
 //! token under another statement. It holds on every host and in every process of the same major version. It is data: never logged.
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -20,14 +20,14 @@ const MAX_CHARS: usize = 65_536;
 /// Stands for a request without `Limit`.
 const NO_LIMIT: u32 = 0;
 
-/// A place between two rows of a statement's result.
+/// A position between two rows of a statement's result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// DynamoDB's token for the page in which the place lies; `None`: the first page.
+pub(crate) struct PagePosition {
+    /// DynamoDB's token for the page in which the position lies; `None`: the first page.
     pub(crate) token: Option<String>,
     /// The `Limit` of the request that gave that token: a service may want it again with the token.
     pub(crate) limit: Option<i32>,
-    /// Rows from the page's first one to the place, on into later pages where this one has fewer.
+    /// Rows from the page's first one to the position, on into later pages where this one has fewer.
     pub(crate) skip: u64,
 }
 
@@ -50,23 +50,23 @@ impl Binding {
         Self(kept)
     }
 
-    /// The token of a place; `None` where DynamoDB's own is longer than any that it gives.
-    pub(crate) fn write(&self, place: &Place) -> Option<String> {
+    /// The token of a position; `None` where DynamoDB's own is longer than any that it gives.
+    pub(crate) fn write(&self, position: &PagePosition) -> Option<String> {
         let mut bytes = vec![VERSION];
         bytes.extend_from_slice(&self.0);
-        bytes.extend_from_slice(&place.skip.to_be_bytes());
-        let limit = place.limit.and_then(|limit| u32::try_from(limit).ok());
+        bytes.extend_from_slice(&position.skip.to_be_bytes());
+        let limit = position.limit.and_then(|limit| u32::try_from(limit).ok());
         bytes.extend_from_slice(&limit.unwrap_or(NO_LIMIT).to_be_bytes());
-        bytes.extend_from_slice(place.token.as_deref().unwrap_or_default().as_bytes());
+        bytes.extend_from_slice(position.token.as_deref().unwrap_or_default().as_bytes());
         bytes.extend_from_slice(&crc32fast::hash(&bytes).to_be_bytes());
         Some(BASE64_URL_SAFE_NO_PAD.encode(bytes)).filter(|token| token.len() <= MAX_CHARS)
     }
 
-    /// The place of a token.
+    /// The position of a token.
     ///
     /// # Errors
     /// `INVALID_JOB` where it is damaged, of another major version or of another statement.
-    pub(crate) fn read(&self, token: &str) -> Result<Place, Error> {
+    pub(crate) fn read(&self, token: &str) -> Result<PagePosition, Error> {
         let bytes = BASE64_URL_SAFE_NO_PAD
             .decode(token)
             .map_err(|_| damaged())?;
@@ -82,7 +82,7 @@ impl Binding {
         }
     }
 
-    fn read_body(&self, body: &[u8]) -> Result<Place, Error> {
+    fn read_body(&self, body: &[u8]) -> Result<PagePosition, Error> {
         let (digest, rest) = body.split_first_chunk().ok_or_else(damaged)?;
         let (skip, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         let (limit, token) = rest.split_first_chunk().ok_or_else(damaged)?;
@@ -92,7 +92,7 @@ impl Binding {
             ));
         }
         let token = std::str::from_utf8(token).map_err(|_| damaged())?;
-        Ok(Place {
+        Ok(PagePosition {
             token: Some(token.to_owned()).filter(|token| !token.is_empty()),
             limit: i32::try_from(u32::from_be_bytes(*limit))
                 .ok()
@@ -112,10 +112,12 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     let mut body = [&[VERSION], &ours.0[..], bytes].concat();
     body.extend_from_slice(&crc32fast::hash(&body).to_be_bytes());
     let token = BASE64_URL_SAFE_NO_PAD.encode(&body);
-    let Ok(place) = ours.read(&token) else { return };
+    let Ok(position) = ours.read(&token) else {
+        return;
+    };
     assert!(others.read(&token).is_err());
-    if let Some(written) = ours.write(&place) {
-        assert_eq!(ours.read(&written).as_ref(), Ok(&place));
+    if let Some(written) = ours.write(&position) {
+        assert_eq!(ours.read(&written).as_ref(), Ok(&position));
     }
 }
 
@@ -195,8 +197,8 @@ fn bytes(digest: &mut Sha256, kind: &str, list: &[&aws_sdk_dynamodb::primitives:
 mod tests {
     use super::*;
 
-    fn place(token: Option<&str>, limit: Option<i32>, skip: u64) -> Place {
-        Place {
+    fn position(token: Option<&str>, limit: Option<i32>, skip: u64) -> PagePosition {
+        PagePosition {
             token: token.map(str::to_owned),
             limit,
             skip,
@@ -208,26 +210,29 @@ mod tests {
     #[test]
     fn a_place_comes_back_as_it_was() {
         let longest = "t".repeat(32_768);
-        for place in [
-            Place::default(),
-            place(Some("token/+="), None, 0),
-            place(Some(&longest), Some(i32::MAX), u64::MAX),
+        for position in [
+            PagePosition::default(),
+            position(Some("token/+="), None, 0),
+            position(Some(&longest), Some(i32::MAX), u64::MAX),
         ] {
-            let token = THIS.write(&place).expect("short enough");
+            let token = THIS.write(&position).expect("short enough");
             assert!(token.len() <= 65_536);
             assert!(
                 token
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
             );
-            assert_eq!(THIS.read(&token).unwrap(), place);
+            assert_eq!(THIS.read(&token).unwrap(), position);
         }
-        assert_eq!(THIS.write(&place(Some(&"t".repeat(60_000)), None, 0)), None);
+        assert_eq!(
+            THIS.write(&position(Some(&"t".repeat(60_000)), None, 0)),
+            None
+        );
     }
 
     #[test]
     fn a_token_that_is_damaged_anywhere_or_of_another_statement_is_refused() {
-        let token = THIS.write(&place(Some("abc"), Some(5), 7)).unwrap();
+        let token = THIS.write(&position(Some("abc"), Some(5), 7)).unwrap();
         for at in 0..token.len() {
             let mut damaged = token.clone().into_bytes();
             damaged[at] = if damaged[at] == b'A' { b'B' } else { b'A' };

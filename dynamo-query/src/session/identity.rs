@@ -15,9 +15,9 @@ use super::{
     Session,
     instance::Instance,
     network::Clients,
-    provider::{Fetching, Make},
+    provider::{Fetching, ProviderFactory},
     settings::Settings,
-    source::{Assumed, Source, needed_for},
+    source::{AssumedRole, Source, needed_for},
 };
 use crate::job::{Cluster, SessionPolicy};
 
@@ -54,7 +54,7 @@ pub(super) async fn session(
     .http_client(http.credentials.clone())
     .build();
     let fetching = Fetching::default();
-    let make = Make {
+    let make = ProviderFactory {
         settings,
         sts,
         agent: http.agent.clone(),
@@ -97,7 +97,7 @@ fn source(cluster: &Cluster, settings: &Settings<'_>) -> Result<Source, Error> {
     let read_only = role.session_policy == SessionPolicy::ReadOnly;
     Ok(Source::Role {
         profile: None,
-        role: Assumed {
+        role: AssumedRole {
             arn: role.arn.clone(),
             external_id: role.external_id.clone(),
             session_name: Some(role.session_name.clone()),

@@ -18,7 +18,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject};
 use super::{
     proxy::Proxies,
     settings::Settings,
-    wire::{Peer, Ways, Wire},
+    wire::{NetworkClients, Peer, PeerClient},
 };
 use crate::job::Cluster;
 
@@ -80,13 +80,13 @@ impl Network {
                 through.push((proxy.url.clone(), client(&trust, config)));
             }
         }
-        let ways = Arc::new(Ways {
+        let ways = Arc::new(NetworkClients {
             proxies: self.proxies.clone(),
             direct: client(&trust, ProxyConfig::disabled()),
             through,
         });
         let to = |peer| {
-            SharedHttpClient::new(Wire {
+            SharedHttpClient::new(PeerClient {
                 ways: Arc::clone(&ways),
                 peer,
             })

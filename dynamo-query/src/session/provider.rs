@@ -37,7 +37,7 @@ const SESSION_NAME: &str = "heimdall-dynamo";
 const MAX_TOKEN_BYTES: u64 = 64 << 10;
 
 /// What every source is made with.
-pub(super) struct Make<'a> {
+pub(super) struct ProviderFactory<'a> {
     pub(super) settings: &'a Settings<'a>,
     /// Timeouts, retries, region and the way to STS and SSO; its endpoint is that of STS, where one is set.
     pub(super) sts: SdkConfig,
@@ -107,11 +107,12 @@ struct Named {
     fetching: Fetching,
 }
 
-type Made<'a> = Pin<Box<dyn Future<Output = Result<SharedCredentialsProvider, Error>> + Send + 'a>>;
+type ProviderFuture<'a> =
+    Pin<Box<dyn Future<Output = Result<SharedCredentialsProvider, Error>> + Send + 'a>>;
 
-impl<'a> Make<'a> {
+impl<'a> ProviderFactory<'a> {
     /// The provider of a source. Boxed, because a role's source is another source.
-    pub(super) fn provider(&'a self, source: Source) -> Made<'a> {
+    pub(super) fn provider(&'a self, source: Source) -> ProviderFuture<'a> {
         Box::pin(async move {
             let asks = match &source {
                 Source::Environment(keys) | Source::Profile { keys, .. } => {

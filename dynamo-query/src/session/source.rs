@@ -43,7 +43,7 @@ pub(crate) enum Source {
     /// A role of the cluster or of a profile, assumed with the credentials of another source.
     Role {
         profile: Option<String>,
-        role: Assumed,
+        role: AssumedRole,
         base: Box<Source>,
     },
     /// A token that STS takes for a role.
@@ -67,7 +67,7 @@ pub(crate) enum Source {
 
 /// A role, and what the session is to be.
 #[derive(Clone, Debug)]
-pub(crate) struct Assumed {
+pub(crate) struct AssumedRole {
     pub(super) arn: String,
     pub(super) external_id: Option<String>,
     pub(super) session_name: Option<String>,
@@ -75,7 +75,7 @@ pub(crate) struct Assumed {
     pub(super) policy: Option<&'static str>,
 }
 
-impl Assumed {
+impl AssumedRole {
     /// The role's ARN.
     pub(crate) fn arn(&self) -> &str {
         &self.arn
@@ -87,7 +87,7 @@ impl Assumed {
 pub(crate) struct WebIdentity {
     /// The profile, or `None` where the environment names it.
     pub(super) profile: Option<String>,
-    pub(super) role: Assumed,
+    pub(super) role: AssumedRole,
     pub(super) token_file: PathBuf,
 }
 
@@ -416,7 +416,7 @@ fn profile_keys(profile: &Profile) -> Result<Option<Keys>, Error> {
     }
 }
 
-fn profile_role(profile: &Profile) -> Result<Option<Assumed>, Error> {
+fn profile_role(profile: &Profile) -> Result<Option<AssumedRole>, Error> {
     let Some(arn) = value(profile, "role_arn") else {
         return Ok(None);
     };
@@ -432,7 +432,7 @@ fn profile_role(profile: &Profile) -> Result<Option<Assumed>, Error> {
             }
         },
     };
-    Ok(Some(Assumed {
+    Ok(Some(AssumedRole {
         arn: arn.to_owned(),
         external_id: value(profile, "external_id").map(str::to_owned),
         session_name: value(profile, "role_session_name").map(str::to_owned),
@@ -457,7 +457,7 @@ fn environment_web_identity(settings: &Settings<'_>) -> Result<Option<WebIdentit
         get("AWS_ROLE_SESSION_NAME").or_else(|| settings.profiles.key("role_session_name"));
     Ok(Some(WebIdentity {
         profile: None,
-        role: Assumed {
+        role: AssumedRole {
             arn: arn.to_owned(),
             external_id: None,
             session_name: session_name.map(str::to_owned),

@@ -2,7 +2,7 @@
 //!
 //! In: the SDK's request. Out: the SDK's answer. An error's body is read here, to 64 KiB and in the read timeout, and what the request
 //! was signed with is cut out of it before the SDK sees it; of a service that gives credentials every body is. An error of the network
-//! learns which host and port were asked ([`Asked`]).
+//! learns which host and port were asked ([`NetworkError`]).
 
 use std::{
     error::Error as StdError,
@@ -56,7 +56,7 @@ pub(super) enum Peer {
 
 /// The clients of one network: direct, and through each proxy that there is.
 #[derive(Debug)]
-pub(super) struct Ways {
+pub(super) struct NetworkClients {
     pub(super) proxies: Proxies,
     pub(super) direct: SharedHttpClient,
     /// Per proxy's URL.
@@ -65,14 +65,14 @@ pub(super) struct Ways {
 
 /// A client for one kind of peer.
 #[derive(Debug)]
-pub(super) struct Wire {
-    pub(super) ways: Arc<Ways>,
+pub(super) struct PeerClient {
+    pub(super) ways: Arc<NetworkClients>,
     pub(super) peer: Peer,
 }
 
 /// An error of the network, with what was asked.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct NetworkError {
     /// `HOST:PORT` of the service.
     pub(crate) target: String,
     /// `HOST:PORT` of the proxy, where one was used.
@@ -84,7 +84,7 @@ pub(crate) struct Asked {
 
 /// The `HOST:PORT` that gave an answer, kept with the answer for errors that only come while its body is read.
 #[derive(Debug, Clone)]
-pub(crate) struct AskedHost(pub(crate) Arc<str>);
+pub(crate) struct RequestedHost(pub(crate) Arc<str>);
 
 /// A proxy answered a plain request itself.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ pub(crate) struct ProxyAnswered {
 #[derive(Debug)]
 pub(crate) struct TooLong;
 
-impl HttpClient for Wire {
+impl HttpClient for PeerClient {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
@@ -139,7 +139,7 @@ impl HttpClient for Wire {
 
 #[derive(Debug)]
 struct Connection {
-    ways: Arc<Ways>,
+    ways: Arc<NetworkClients>,
     peer: Peer,
     direct: SharedHttpConnector,
     through: Vec<SharedHttpConnector>,
@@ -306,7 +306,7 @@ fn of_body(body: &[u8]) -> Vec<String> {
 
 impl Target {
     fn error(&self, source: BoxError) -> BoxError {
-        Asked {
+        NetworkError {
             target: self.host.to_string(),
             proxy: self.proxy.as_deref().map(str::to_owned),
             with_password: self.with_password,
@@ -387,17 +387,17 @@ fn clean_headers(response: &mut HttpResponse, secrets: &Secrets) {
 /// The answer, whose body's errors tell what was asked.
 fn watched(mut response: HttpResponse, target: Target) -> HttpResponse {
     let inner = response.take_body();
-    response.add_extension(AskedHost(Arc::clone(&target.host)));
-    *response.body_mut() = SdkBody::from_body_1_x(Watched { inner, target });
+    response.add_extension(RequestedHost(Arc::clone(&target.host)));
+    *response.body_mut() = SdkBody::from_body_1_x(CountedBody { inner, target });
     response
 }
 
-struct Watched {
+struct CountedBody {
     inner: SdkBody,
     target: Target,
 }
 
-impl Body for Watched {
+impl Body for CountedBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -418,13 +418,13 @@ impl Body for Watched {
     }
 }
 
-impl fmt::Display for Asked {
+impl fmt::Display for NetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "asking {}", self.target)
     }
 }
 
-impl StdError for Asked {
+impl StdError for NetworkError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         Some(self.source.as_ref())
     }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::fields::{Fields, Findings, Keys};
 use super::yaml::{Data, Node, Problem};
-use crate::plugins::Need;
+use crate::plugins::PluginRequirement;
 use plugin_api::near;
 
 /// Whether an object takes part in routing.
@@ -79,7 +79,7 @@ pub struct Object {
 
 /// A command: which plugin runs a job, and for whom.
 #[derive(Debug, Clone)]
-pub struct Command {
+pub struct CommandConfig {
     /// Name, tags, context.
     pub object: Object,
     /// The plugin's name, as the library says it of itself.
@@ -96,11 +96,11 @@ pub struct Command {
     pub allowed_callers: Option<Regex>,
 }
 
-impl Command {
+impl CommandConfig {
     /// What the command's jobs need of the plugins.
     #[must_use]
-    pub fn need(&self) -> Need<'_> {
-        Need {
+    pub fn need(&self) -> PluginRequirement<'_> {
+        PluginRequirement {
             plugin: &self.plugin,
             requirement: self.plugin_version.as_ref(),
             isolated: self.isolated,
@@ -110,7 +110,7 @@ impl Command {
 
 /// A cluster: where and as whom a job runs.
 #[derive(Debug, Clone)]
-pub struct Cluster {
+pub struct ClusterConfig {
     /// Name, tags, context.
     pub object: Object,
     /// Whether health checks include it.
@@ -166,7 +166,7 @@ const CLUSTER: Keys = Keys {
     ],
 };
 
-pub(super) fn commands(root: &mut Fields<'_>) -> Vec<Command> {
+pub(super) fn commands(root: &mut Fields<'_>) -> Vec<CommandConfig> {
     let mut commands = Vec::new();
     for node in list(root, "commands") {
         let mut fields = Fields::open(Some(node), &COMMAND, root.findings());
@@ -182,13 +182,13 @@ pub(super) fn commands(root: &mut Fields<'_>) -> Vec<Command> {
     commands
 }
 
-pub(super) fn clusters(root: &mut Fields<'_>) -> Vec<Cluster> {
+pub(super) fn clusters(root: &mut Fields<'_>) -> Vec<ClusterConfig> {
     let mut clusters = Vec::new();
     for node in list(root, "clusters") {
         let mut fields = Fields::open(Some(node), &CLUSTER, root.findings());
         if let Some(object) = object(&mut fields, "cluster") {
             let health_check = fields.flag("health_check").unwrap_or(false);
-            clusters.push(Cluster {
+            clusters.push(ClusterConfig {
                 object,
                 health_check,
             });
@@ -272,7 +272,7 @@ fn object(fields: &mut Fields<'_>, kind: &str) -> Option<Object> {
     })
 }
 
-fn command(object: Object, fields: &mut Fields<'_>) -> Command {
+fn command(object: Object, fields: &mut Fields<'_>) -> CommandConfig {
     let plugin = fields.text("plugin").unwrap_or_default();
     if plugin.is_empty() {
         let problem = Problem::new(
@@ -281,7 +281,7 @@ fn command(object: Object, fields: &mut Fields<'_>) -> Command {
         );
         fields.problem(problem.hint("add 'plugin: …', the name that the library gives itself"));
     }
-    Command {
+    CommandConfig {
         plugin,
         plugin_version: plugin_version(fields),
         isolated: isolated(fields),

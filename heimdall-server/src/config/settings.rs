@@ -8,7 +8,7 @@ use console::WebUi;
 use plugin_host::{LogSink, RegistryOptions, verify::PublicKey};
 
 use super::fields::{Fields, Findings, Keys};
-use super::objects::{self, Cluster, Command};
+use super::objects::{self, ClusterConfig, CommandConfig};
 use super::yaml::{Node, Problem};
 use crate::plugins::Isolation;
 
@@ -42,9 +42,9 @@ pub struct Config {
     /// `metrics.old_names`: whether `/metrics` has the names of the release before as well.
     pub old_metric_names: bool,
     /// `commands`, in the file's order.
-    pub commands: Vec<Command>,
+    pub commands: Vec<CommandConfig>,
     /// `clusters`, in the file's order.
-    pub clusters: Vec<Cluster>,
+    pub clusters: Vec<ClusterConfig>,
     /// Accepted keys that mean nothing here: line and one sentence each.
     pub ignored: Vec<(usize, String)>,
 }

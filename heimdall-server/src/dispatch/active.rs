@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::job::{Job, JobStatus, now};
+use crate::job::{JobRecord, JobStatus, now};
 use crate::plugins::Lease;
 
 /// A running job.
@@ -47,9 +47,9 @@ impl Progress {
 
 struct State {
     /// `None` for an async job whose record is not read from the store yet.
-    job: Option<Job>,
+    job: Option<JobRecord>,
     lease: Option<Arc<dyn Lease>>,
-    canceled_by: Option<String>,
+    cancelled_by: Option<String>,
     /// Whether the host, which is stopping, has asked the job to stop.
     stopped: bool,
     ended: bool,
@@ -59,7 +59,7 @@ struct State {
 
 /// Who asked a job to stop before it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(super) enum CancelRequestedBy {
     Nobody,
     /// A caller: the job is cancelled, whatever the plugin answers.
     Caller,
@@ -81,7 +81,7 @@ impl Active {
     pub(super) fn new(
         id: String,
         user: String,
-        job: Option<Job>,
+        job: Option<JobRecord>,
         lease: Option<Arc<dyn Lease>>,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -91,7 +91,7 @@ impl Active {
             state: Mutex::new(State {
                 job,
                 lease,
-                canceled_by: None,
+                cancelled_by: None,
                 stopped: false,
                 ended: false,
                 put_back: false,
@@ -106,12 +106,16 @@ impl Active {
     }
 
     /// Gives the job its record and the version that runs it. Gives the record as it now is.
-    pub(super) fn start(&self, mut job: Job, lease: Option<Arc<dyn Lease>>) -> Arc<Job> {
+    pub(super) fn start(
+        &self,
+        mut job: JobRecord,
+        lease: Option<Arc<dyn Lease>>,
+    ) -> Arc<JobRecord> {
         let mut state = self.state();
         job.plugin_version = lease.as_ref().map(|lease| lease.version());
         state.lease = lease;
-        match &state.canceled_by {
-            Some(by) => mark_canceling(&mut job, by),
+        match &state.cancelled_by {
+            Some(by) => mark_cancelling(&mut job, by),
             None => job.status = JobStatus::Running,
         }
         job.updated_at = now();
@@ -121,17 +125,17 @@ impl Active {
 
     /// Asks the job to stop. `store` queues its record as it now is; the end cannot come before, or the record that says so would be
     /// followed, for good, by one that says that the job is about to stop.
-    pub(super) fn cancel<S>(&self, by: &str, store: impl FnOnce(Arc<Job>) -> S) -> Cancel<S> {
+    pub(super) fn cancel<S>(&self, by: &str, store: impl FnOnce(Arc<JobRecord>) -> S) -> Cancel<S> {
         let mut state = self.state();
         if state.ended {
             return Cancel::TooLate;
         }
-        if state.canceled_by.is_some() {
+        if state.cancelled_by.is_some() {
             return Cancel::Again;
         }
-        state.canceled_by = Some(by.to_owned());
+        state.cancelled_by = Some(by.to_owned());
         Cancel::Asked(state.job.as_mut().map(|job| {
-            mark_canceling(job, by);
+            mark_cancelling(job, by);
             store(Arc::new(job.clone()))
         }))
     }
@@ -146,7 +150,7 @@ impl Active {
     /// Whether anybody has asked the job to stop.
     pub(super) fn is_asked_to_stop(&self) -> bool {
         let state = self.state();
-        state.stopped || state.canceled_by.is_some()
+        state.stopped || state.cancelled_by.is_some()
     }
 
     /// The version that runs the job, once one does and until the end.
@@ -155,7 +159,7 @@ impl Active {
     }
 
     /// The job's record as it now is, once it is read and until the end.
-    pub(super) fn record(&self) -> Option<Arc<Job>> {
+    pub(super) fn record(&self) -> Option<Arc<JobRecord>> {
         self.state().job.clone().map(Arc::new)
     }
 
@@ -184,14 +188,17 @@ impl Active {
     }
 
     /// Ends the job's run: `settle` is told who asked it to stop and sets the status. Nothing changes the record after.
-    pub(super) fn end(&self, settle: impl FnOnce(&mut Job, Asked)) -> Option<Arc<Job>> {
+    pub(super) fn end(
+        &self,
+        settle: impl FnOnce(&mut JobRecord, CancelRequestedBy),
+    ) -> Option<Arc<JobRecord>> {
         let mut state = self.state();
         state.ended = true;
         state.lease = None;
-        let asked = match (&state.canceled_by, state.stopped) {
-            (Some(_), _) => Asked::Caller,
-            (None, true) => Asked::Host,
-            (None, false) => Asked::Nobody,
+        let asked = match (&state.cancelled_by, state.stopped) {
+            (Some(_), _) => CancelRequestedBy::Caller,
+            (None, true) => CancelRequestedBy::Host,
+            (None, false) => CancelRequestedBy::Nobody,
         };
         let mut job = state.job.take()?;
         job.updated_at = now();
@@ -201,9 +208,9 @@ impl Active {
     }
 }
 
-fn mark_canceling(job: &mut Job, by: &str) {
-    job.status = JobStatus::Canceling;
-    job.canceled_by = Some(by.to_owned());
+fn mark_cancelling(job: &mut JobRecord, by: &str) {
+    job.status = JobStatus::Cancelling;
+    job.cancelled_by = Some(by.to_owned());
     job.updated_at = now();
 }
 
@@ -223,9 +230,9 @@ mod tests {
         });
         assert!(matches!(
             cancelled,
-            Cancel::Asked(Some(JobStatus::Canceling))
+            Cancel::Asked(Some(JobStatus::Cancelling))
         ));
-        active.end(|job, _| job.status = JobStatus::Canceled);
+        active.end(|job, _| job.status = JobStatus::Cancelled);
         let late = active.cancel("alice", |_| {
             panic!("a job that has ended is not stored again")
         });

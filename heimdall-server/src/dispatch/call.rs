@@ -17,10 +17,10 @@ use tokio::sync::oneshot;
 use super::Dispatch;
 use super::active::Active;
 use super::rows::{AFTER_BYTES, Rows};
-use super::run::Ending;
+use super::run::FinishingJob;
 use crate::document::JobDocument;
 use crate::error::{Code, HostError};
-use crate::job::Job;
+use crate::job::JobRecord;
 use crate::metrics::ResultStats;
 use crate::plugins::{Lease, Unavailable};
 use crate::route::ResolvedRoute;
@@ -35,11 +35,11 @@ impl Dispatch {
     pub(super) async fn call(
         self: &Arc<Self>,
         active: &Arc<Active>,
-        job: Arc<Job>,
+        job: Arc<JobRecord>,
         route: ResolvedRoute,
         lease: Result<Arc<dyn Lease>, Unavailable>,
         timeout: Option<Duration>,
-    ) -> Option<Ending> {
+    ) -> Option<FinishingJob> {
         let lease = match lease {
             Ok(lease) => lease,
             Err(unavailable) => {
@@ -51,7 +51,7 @@ impl Dispatch {
             }
         };
         let rows = Rows::new(Arc::clone(&self.store), job.seq, self.max_result_bytes);
-        let called = Called {
+        let called = JobCall {
             dispatch: Arc::clone(self),
             active: Arc::clone(active),
             options: call_options(timeout, active, &rows),
@@ -74,19 +74,19 @@ impl Dispatch {
 }
 
 /// A job with all that its call needs.
-struct Called {
+struct JobCall {
     dispatch: Arc<Dispatch>,
     active: Arc<Active>,
-    job: Arc<Job>,
+    job: Arc<JobRecord>,
     route: ResolvedRoute,
     lease: Arc<dyn Lease>,
     options: CallOptions,
     rows: Arc<Rows>,
 }
 
-impl Called {
+impl JobCall {
     /// Starts the job, waits for its end without a thread, and ends it: on a blocking thread only where its result goes to a file.
-    async fn start(self) -> Result<Option<Ending>, Panicked> {
+    async fn start(self) -> Result<Option<FinishingJob>, Panicked> {
         let answer = match self.begin() {
             Err(error) => Err(error),
             Ok(document) => {
@@ -113,7 +113,7 @@ impl Called {
     }
 
     /// Runs the job and ends it. Blocks.
-    fn run(self) -> Option<Ending> {
+    fn run(self) -> Option<FinishingJob> {
         let answer = self.begin().and_then(|document| self.run_on(&document));
         self.end(answer)
     }
@@ -149,7 +149,7 @@ impl Called {
         }
     }
 
-    fn end(&self, answer: Result<plugin_host::Document, Error>) -> Option<Ending> {
+    fn end(&self, answer: Result<plugin_host::Document, Error>) -> Option<FinishingJob> {
         let stats = ResultStats::of(&answer);
         let outcome = self.rows.settle(answer);
         self.dispatch.end(&self.active, outcome, stats)

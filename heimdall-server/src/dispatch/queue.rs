@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 
 /// An async job that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Waiting {
+pub(super) struct WaitingJob {
     pub(super) id: String,
     pub(super) user: String,
 }
@@ -29,7 +29,7 @@ pub(super) struct Queue {
     async_running: usize,
     running_by_user: HashMap<String, usize>,
     /// Callers with waiting jobs, in turn.
-    turns: VecDeque<String>,
+    round_robin: VecDeque<String>,
     waiting: HashMap<String, VecDeque<String>>,
     queued: usize,
 }
@@ -41,7 +41,7 @@ impl Queue {
             sync_running: 0,
             async_running: 0,
             running_by_user: HashMap::new(),
-            turns: VecDeque::new(),
+            round_robin: VecDeque::new(),
             waiting: HashMap::new(),
             queued: 0,
         }
@@ -93,36 +93,36 @@ impl Queue {
     }
 
     /// Lets an async job wait; the caller has asked for room, or the job was accepted by an earlier run of the host.
-    pub(super) fn push(&mut self, job: Waiting) {
+    pub(super) fn push(&mut self, job: WaitingJob) {
         let jobs = self.waiting.entry(job.user.clone()).or_default();
         if jobs.is_empty() {
-            self.turns.push_back(job.user);
+            self.round_robin.push_back(job.user);
         }
         jobs.push_back(job.id);
         self.queued += 1;
     }
 
     /// Takes the next async job that may run, with a place for it.
-    pub(super) fn pop(&mut self) -> Option<Waiting> {
+    pub(super) fn pop(&mut self) -> Option<WaitingJob> {
         if self.async_running >= self.bounds.workers {
             return None;
         }
-        let turn = self
-            .turns
+        let position = self
+            .round_robin
             .iter()
             .position(|user| self.running_of(user) < self.bounds.per_user)?;
-        let user = self.turns.remove(turn)?;
+        let user = self.round_robin.remove(position)?;
         let jobs = self.waiting.get_mut(&user)?;
         let id = jobs.pop_front()?;
         if jobs.is_empty() {
             self.waiting.remove(&user);
         } else {
-            self.turns.push_back(user.clone());
+            self.round_robin.push_back(user.clone());
         }
         self.queued -= 1;
         self.async_running += 1;
         *self.running_by_user.entry(user.clone()).or_default() += 1;
-        Some(Waiting { id, user })
+        Some(WaitingJob { id, user })
     }
 
     /// Takes a waiting job out; false where it does not wait.
@@ -136,7 +136,7 @@ impl Queue {
         jobs.remove(at);
         if jobs.is_empty() {
             self.waiting.remove(user);
-            self.turns.retain(|turn| turn != user);
+            self.round_robin.retain(|caller| caller != user);
         }
         self.queued -= 1;
         true
@@ -172,7 +172,7 @@ mod tests {
     }
 
     fn push(queue: &mut Queue, user: &str, id: &str) {
-        queue.push(Waiting {
+        queue.push(WaitingJob {
             id: id.into(),
             user: user.into(),
         });

@@ -21,7 +21,7 @@ use crate::store::{LinesFile, Store, StoreError, StoredLines};
 pub(super) const AFTER_BYTES: u64 = 8 << 20;
 
 /// A job's result, before its record says that it is there.
-pub(super) enum Kept {
+pub(super) enum FinishedResult {
     /// In memory.
     Document(Bytes),
     /// On disk.
@@ -98,7 +98,10 @@ impl Rows {
     }
 
     /// What the job comes to, now that the plugin has answered and hands over no more.
-    pub(super) fn settle(&self, answer: Result<Document, Error>) -> Result<Kept, HostError> {
+    pub(super) fn settle(
+        &self,
+        answer: Result<Document, Error>,
+    ) -> Result<FinishedResult, HostError> {
         let State { file, refusal } = std::mem::take(&mut *self.state());
         if let Some(mut refusal) = refusal {
             // The plugin has ended the job as cancelled; how far it had come holds all the same.
@@ -112,10 +115,10 @@ impl Rows {
             if answer.len() as u64 > self.most_bytes {
                 return Err(too_large(self.most_bytes));
             }
-            return Ok(Kept::Document(Bytes::from_owner(answer)));
+            return Ok(FinishedResult::Document(Bytes::from_owner(answer)));
         };
         match file.finish(&answer) {
-            Ok(lines) => Ok(Kept::Lines(lines)),
+            Ok(lines) => Ok(FinishedResult::Lines(lines)),
             Err(StoreError::Answer(reason)) => Err(HostError::internal(format!(
                 "the plugin's answer after its rows: {reason}"
             ))),

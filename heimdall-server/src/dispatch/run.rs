@@ -8,12 +8,12 @@ use bytes::Bytes;
 use plugin_api::{Error, ErrorCode};
 use serde_json::json;
 
-use super::active::{Active, Asked};
-use super::rows::Kept;
-use super::{Dispatch, Submitted, Waiting};
+use super::active::{Active, CancelRequestedBy};
+use super::rows::FinishedResult;
+use super::{Dispatch, Submitted, WaitingJob};
 use crate::catalog::LiveCommand;
 use crate::error::{Code, HostError};
-use crate::job::{Job, JobStatus};
+use crate::job::{JobRecord, JobStatus};
 use crate::log::first_line;
 use crate::metrics::ResultStats;
 use crate::plugins::{Lease, Unavailable};
@@ -25,8 +25,8 @@ use crate::trace::trace_id;
 pub(crate) const ATTEMPTS: i64 = 2;
 
 /// A job that has ended and is on disk.
-pub(super) struct Ended {
-    pub(super) job: Arc<Job>,
+pub(super) struct FinishedJob {
+    pub(super) job: Arc<JobRecord>,
     pub(super) result: Option<Bytes>,
     /// Whether the result is in the store only.
     pub(super) is_large: bool,
@@ -35,13 +35,13 @@ pub(super) struct Ended {
     bytes: Option<u64>,
 }
 
-impl Ended {
+impl FinishedJob {
     /// Makes a success that cannot be kept the failure that its caller is told.
     fn fail(&mut self, error: &HostError) {
         if self.job.status != JobStatus::Succeeded {
             return;
         }
-        let mut job = Job::clone(&self.job);
+        let mut job = JobRecord::clone(&self.job);
         fail(&mut job, error);
         self.job = Arc::new(job);
         (self.result, self.bytes) = (None, None);
@@ -50,21 +50,21 @@ impl Ended {
 }
 
 /// A job that has ended and is on its way to the disk.
-pub(super) struct Ending {
-    ended: Ended,
+pub(super) struct FinishingJob {
+    ended: FinishedJob,
     put: Arc<Put>,
     stored: Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>,
     began: Instant,
 }
 
 /// What the plugin, or the host in its place, made of a job.
-pub(super) type Outcome = Result<Kept, HostError>;
+pub(super) type Outcome = Result<FinishedResult, HostError>;
 
 impl Dispatch {
     /// Runs a sync job, whose place is taken, to its end.
     pub(super) async fn run_sync(
         self: &Arc<Self>,
-        job: Job,
+        job: JobRecord,
         route: ResolvedRoute,
     ) -> Result<Submitted, HostError> {
         let active = Active::new(job.id.clone(), job.user.clone(), None, None);
@@ -111,7 +111,7 @@ impl Dispatch {
     pub(super) fn start_waiting(self: &Arc<Self>) {
         while !self.is_stopping() {
             let mut jobs = self.jobs();
-            let Some(Waiting { id, user }) = jobs.queue.pop() else {
+            let Some(WaitingJob { id, user }) = jobs.queue.pop() else {
                 return;
             };
             let active = Active::new(id.clone(), user, None, None);
@@ -160,7 +160,7 @@ impl Dispatch {
         self.until_disk(&active.id, || {
             // Somebody may have cancelled it meanwhile.
             let now = active.record().unwrap_or_else(|| Arc::clone(&job));
-            self.keep(Arc::new(Put::record(now)))
+            self.store_record(Arc::new(Put::record(now)))
         })
         .await?;
         let route = (Arc::clone(command), Arc::clone(cluster));
@@ -179,7 +179,7 @@ impl Dispatch {
         active: &Active,
         outcome: Outcome,
         stats: ResultStats,
-    ) -> Option<Ending> {
+    ) -> Option<FinishingJob> {
         // A job that was cancelled, or that waits for the next start, has asked and consumed as well.
         self.metrics.consumed(&stats);
         let stderr = self.log.end_job(&active.id);
@@ -194,12 +194,12 @@ impl Dispatch {
             self.store.remove_result_file(job.seq);
         }
         let bytes = kept.as_ref().map(|kept| match kept {
-            Kept::Document(document) => document.len() as u64,
-            Kept::Lines(lines) => lines.bytes,
+            FinishedResult::Document(document) => document.len() as u64,
+            FinishedResult::Lines(lines) => lines.bytes,
         });
         let (result, lines) = match kept {
-            Some(Kept::Document(document)) => (Some(document), None),
-            Some(Kept::Lines(lines)) => (None, Some(lines)),
+            Some(FinishedResult::Document(document)) => (Some(document), None),
+            Some(FinishedResult::Lines(lines)) => (None, Some(lines)),
             None => (None, None),
         };
         let is_large = lines.is_some();
@@ -210,11 +210,11 @@ impl Dispatch {
             result: result.clone(),
             lines,
         });
-        Some(Ending {
+        Some(FinishingJob {
             began: Instant::now(),
             stored: Box::pin(self.store.put_shared(Arc::clone(&put))),
             put,
-            ended: Ended {
+            ended: FinishedJob {
                 job,
                 result,
                 is_large,
@@ -229,10 +229,10 @@ impl Dispatch {
     async fn finish(
         self: &Arc<Self>,
         active: &Arc<Active>,
-        ending: Option<Ending>,
+        ending: Option<FinishingJob>,
         is_sync: bool,
-    ) -> Result<Ended, HostError> {
-        let Some(Ending {
+    ) -> Result<FinishedJob, HostError> {
+        let Some(FinishingJob {
             began,
             put,
             stored,
@@ -246,11 +246,11 @@ impl Dispatch {
         if is_sync && let Err(error) = &stored {
             ended.fail(error);
         } else if stored.is_err() {
-            let again = || self.keep(Arc::clone(&put));
+            let again = || self.store_record(Arc::clone(&put));
             stored = self.until_disk(&active.id, again).await;
         }
         self.metrics.committed(began.elapsed().as_secs_f64());
-        let Ended { job, error, .. } = &ended;
+        let FinishedJob { job, error, .. } = &ended;
         if job.status == JobStatus::New {
             self.log_put_back(job);
         } else {
@@ -269,13 +269,13 @@ impl Dispatch {
     }
 
     /// Puts a record, with the words of the API for a disk that refuses.
-    async fn keep(&self, put: Arc<Put>) -> Result<(), HostError> {
+    async fn store_record(&self, put: Arc<Put>) -> Result<(), HostError> {
         let stored = self.store.put_shared(put).await;
         stored.map_err(|error| self.storage.store_failed(&error))
     }
 
     /// Keeps the end of a sync job whose caller has been told that it failed, because the disk refused. Its place is free only then.
-    fn keep_later(self: &Arc<Self>, active: &Arc<Active>, ended: &Ended, refused: &Put) {
+    fn keep_later(self: &Arc<Self>, active: &Arc<Active>, ended: &FinishedJob, refused: &Put) {
         let (dispatch, active) = (Arc::clone(self), Arc::clone(active));
         let (job, has_file) = (
             Arc::clone(&ended.job),
@@ -283,8 +283,8 @@ impl Dispatch {
         );
         tokio::spawn(async move {
             let record = Arc::new(Put::record(job));
-            let keep = || dispatch.keep(Arc::clone(&record));
-            let kept = dispatch.until_disk(&active.id, keep).await;
+            let store = || dispatch.store_record(Arc::clone(&record));
+            let kept = dispatch.until_disk(&active.id, store).await;
             // Not before: what the disk refused to confirm may be there all the same. Where the host stops first, the next start settles it.
             if kept.is_ok() && has_file {
                 dispatch.store.remove_result_file(record.job.seq);
@@ -296,8 +296,8 @@ impl Dispatch {
     /// Brings a large result onto the disk before its record says that it is there.
     fn write_large(&self, active: &Active, outcome: Outcome) -> (Outcome, bool) {
         let result = match &outcome {
-            Ok(Kept::Document(result)) => result,
-            Ok(Kept::Lines(_)) => return (outcome, true),
+            Ok(FinishedResult::Document(result)) => result,
+            Ok(FinishedResult::Lines(_)) => return (outcome, true),
             Err(_) => return (outcome, false),
         };
         let Some(seq) = active.seq().filter(|_| Store::wants_file(result)) else {
@@ -322,7 +322,7 @@ impl Dispatch {
         self.start_waiting();
     }
 
-    pub(super) fn log_put_back(&self, job: &Job) {
+    pub(super) fn log_put_back(&self, job: &JobRecord) {
         self.log.event(
             plugin_api::Level::Info,
             "job stopped with the host; it waits for the next start",
@@ -333,7 +333,7 @@ impl Dispatch {
     /// Counts an ended job and writes its line.
     pub(super) fn log_end(
         &self,
-        job: &Job,
+        job: &JobRecord,
         outcome: &str,
         seconds: f64,
         bytes: Option<u64>,
@@ -385,13 +385,17 @@ impl Drop for Caller {
 }
 
 /// Decides what a job's run comes to; gives the result and the error that count.
-fn settle(job: &mut Job, asked: Asked, outcome: Outcome) -> (Option<Kept>, Option<HostError>) {
+fn settle(
+    job: &mut JobRecord,
+    asked: CancelRequestedBy,
+    outcome: Outcome,
+) -> (Option<FinishedResult>, Option<HostError>) {
     let was_stopped =
         matches!(&outcome, Err(error) if error.code == Code::Plugin(ErrorCode::CANCELLED));
     match (asked, outcome) {
-        (Asked::Caller, _) => job.status = JobStatus::Canceled,
-        (Asked::Host, Err(_)) if was_stopped => return stopped_by_host(job),
-        (Asked::Nobody, Err(_)) if was_stopped => job.status = JobStatus::Canceled,
+        (CancelRequestedBy::Caller, _) => job.status = JobStatus::Cancelled,
+        (CancelRequestedBy::Host, Err(_)) if was_stopped => return stopped_by_host(job),
+        (CancelRequestedBy::Nobody, Err(_)) if was_stopped => job.status = JobStatus::Cancelled,
         (_, Ok(result)) => {
             job.status = JobStatus::Succeeded;
             return (Some(result), None);
@@ -406,7 +410,7 @@ fn settle(job: &mut Job, asked: Asked, outcome: Outcome) -> (Option<Kept>, Optio
 
 /// What a stopping host makes of a job that it did not wait for: an async one waits for the next start, as if this run had not
 /// been; a sync one has run out of time.
-pub(super) fn stopped_by_host(job: &mut Job) -> (Option<Kept>, Option<HostError>) {
+pub(super) fn stopped_by_host(job: &mut JobRecord) -> (Option<FinishedResult>, Option<HostError>) {
     if job.is_sync {
         let error = host_stopped();
         fail(job, &error);
@@ -426,13 +430,13 @@ fn host_stopped() -> HostError {
     error.hint("submit the job again").into()
 }
 
-fn fail(job: &mut Job, error: &HostError) {
+fn fail(job: &mut JobRecord, error: &HostError) {
     job.status = JobStatus::Failed;
     job.error = Some(error.message.clone());
     job.error_document = String::from_utf8(error.clone().about(job.id.as_str()).to_json()).ok();
 }
 
-fn elapsed(job: &Job) -> f64 {
+fn elapsed(job: &JobRecord) -> f64 {
     age(&job.id).as_secs_f64()
 }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use plugin_api::Level;
 use serde_json::json;
 
-use super::active::Asked;
+use super::active::CancelRequestedBy;
 use super::run::stopped_by_host;
 use super::{Active, Dispatch, stop_in_plugin};
-use crate::job::{Job, JobStatus};
+use crate::job::{JobRecord, JobStatus};
 use crate::store::Put;
 
 /// How long plugins have to stop jobs when the grace time is over.
@@ -59,9 +59,9 @@ impl Dispatch {
 
     /// Settles a job whose plugin does not stop it. Whatever the plugin answers later no longer counts.
     async fn give_up(self: &Arc<Self>, active: &Arc<Active>) {
-        let stopped = |job: &mut Job, asked| match asked {
-            Asked::Caller => job.status = JobStatus::Canceled,
-            Asked::Host | Asked::Nobody => drop(stopped_by_host(job)),
+        let stopped = |job: &mut JobRecord, asked| match asked {
+            CancelRequestedBy::Caller => job.status = JobStatus::Cancelled,
+            CancelRequestedBy::Host | CancelRequestedBy::Nobody => drop(stopped_by_host(job)),
         };
         // One whose record is still being read has not begun, and one that has ended is being stored by its own task.
         let Some(job) = active.end(stopped) else {

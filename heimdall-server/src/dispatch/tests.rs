@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::testing::Host;
 
-fn ended(submitted: Result<Submitted, HostError>) -> (Arc<Job>, Option<Bytes>) {
+fn ended(submitted: Result<Submitted, HostError>) -> (Arc<JobRecord>, Option<Bytes>) {
     match submitted.unwrap() {
         Submitted::Ended(job, result) => (job, result),
         Submitted::Queued(_) | Submitted::Stored(_) => panic!("the job is not sync, or large"),
@@ -126,8 +126,8 @@ async fn a_running_sync_job_can_be_cancelled_and_its_caller_hears_so() {
     host.dispatch.cancel(&id, "bob", |_| true).await.unwrap();
     let (job, result) = ended(caller.await.unwrap());
     assert_eq!(
-        (job.status, job.canceled_by.as_deref(), result),
-        (JobStatus::Canceled, Some("bob"), None)
+        (job.status, job.cancelled_by.as_deref(), result),
+        (JobStatus::Cancelled, Some("bob"), None)
     );
     let again = host
         .dispatch
@@ -163,8 +163,8 @@ async fn waiting_and_running_async_jobs_can_be_cancelled() {
             .unwrap();
         let job = host.ended(id).await;
         assert_eq!(
-            (job.status, job.canceled_by.as_deref()),
-            (JobStatus::Canceled, Some("alice"))
+            (job.status, job.cancelled_by.as_deref()),
+            (JobStatus::Cancelled, Some("alice"))
         );
     }
 }
@@ -178,7 +178,7 @@ async fn a_caller_that_goes_away_cancels_its_job() {
     });
     let id = host.running().await;
     caller.abort();
-    assert_eq!(host.ended(&id).await.status, JobStatus::Canceled);
+    assert_eq!(host.ended(&id).await.status, JobStatus::Cancelled);
 }
 
 #[tokio::test]
@@ -248,7 +248,7 @@ async fn a_stopping_host_puts_async_jobs_back_and_sync_ones_have_run_out_of_time
     let Ok(Submitted::Queued(waiting)) = host.submit("async", "wait", "alice").await else {
         panic!("the job is async");
     };
-    let running = |job: &Job| job.status == JobStatus::Running;
+    let running = |job: &JobRecord| job.status == JobStatus::Running;
     assert_eq!(host.reaches(&waiting.id, running).await.attempts, 1);
     let (dispatch, submission) = (
         Arc::clone(&host.dispatch),
@@ -267,7 +267,7 @@ async fn a_stopping_host_puts_async_jobs_back_and_sync_ones_have_run_out_of_time
     let error = caller.await.unwrap().unwrap_err();
     assert_eq!(error.code.as_str(), "TIMEOUT");
     let sync = host.ended(error.id.as_deref().unwrap()).await;
-    assert_eq!((sync.status, sync.canceled_by), (JobStatus::Failed, None));
+    assert_eq!((sync.status, sync.cancelled_by), (JobStatus::Failed, None));
     let stored = host.store.job(&waiting.id).unwrap().unwrap();
     assert_eq!(
         (stored.status, stored.attempts, stored.plugin_version),
@@ -298,8 +298,8 @@ async fn a_job_that_a_caller_cancelled_is_cancelled_also_while_the_host_stops() 
     host.dispatch.drain(std::future::ready(())).await;
     let job = host.ended(&job.id).await;
     assert_eq!(
-        (job.status, job.canceled_by.as_deref()),
-        (JobStatus::Canceled, Some("bob"))
+        (job.status, job.cancelled_by.as_deref()),
+        (JobStatus::Cancelled, Some("bob"))
     );
 }
 

@@ -46,12 +46,12 @@ pub(super) async fn use_version(
 ) -> Answer {
     /// `version` must be there: a body that forgot it would otherwise undo a pin.
     #[derive(Deserialize)]
-    struct Wanted {
+    struct VersionRequest {
         #[serde(deserialize_with = "Option::deserialize")]
         version: Option<Version>,
     }
     let bytes = body::read(&app, client, body).await?.bytes;
-    let Wanted { version } = serde_json::from_slice(&bytes).map_err(|error| {
+    let VersionRequest { version } = serde_json::from_slice(&bytes).map_err(|error| {
         HostError::new(
             Code::InvalidRequest,
             format!("the body cannot be read: {error}"),

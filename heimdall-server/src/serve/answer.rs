@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::buffers::{self, Buffers, Counted, Reservation, hold};
 use super::connections::Client;
 use crate::error::HostError;
-use crate::job::{Job, View};
+use crate::job::{JobRecord, View};
 use crate::store::StoredResult;
 
 /// How much of a file is read at a time.
@@ -72,7 +72,7 @@ pub(super) fn body_as(kind: &'static str, body: Body) -> Response {
 }
 
 /// A sync job with its result: the plugin's bytes are sent from where they are.
-pub(super) fn job_with_result(job: &Job, result: Option<Bytes>) -> Response {
+pub(super) fn job_with_result(job: &JobRecord, result: Option<Bytes>) -> Response {
     let mut head = job.to_json(View::Submitted, None);
     let Some(result) = result else {
         return json_bytes(head);
@@ -84,7 +84,7 @@ pub(super) fn job_with_result(job: &Job, result: Option<Bytes>) -> Response {
 }
 
 /// As [`job_with_result`], with the result as the store has it.
-pub(super) fn job_with_stored(job: &Job, stored: Option<StoredResult>) -> Response {
+pub(super) fn job_with_stored(job: &JobRecord, stored: Option<StoredResult>) -> Response {
     match stored {
         // Rows as they came are made into a document elsewhere.
         None | Some(StoredResult::Lines(_)) => job_with_result(job, None),
@@ -97,7 +97,7 @@ pub(super) fn job_with_stored(job: &Job, stored: Option<StoredResult>) -> Respon
                 tokio::fs::File::from_std(file),
                 READ_BYTES,
             );
-            let body = Around {
+            let body = FramedBody {
                 head: Some(head.into()),
                 inner: Body::from_stream(stream),
                 tail: Some(Bytes::from_static(b"}")),
@@ -108,13 +108,13 @@ pub(super) fn job_with_stored(job: &Job, stored: Option<StoredResult>) -> Respon
 }
 
 /// A body between two pieces.
-struct Around {
+struct FramedBody {
     head: Option<Bytes>,
     inner: Body,
     tail: Option<Bytes>,
 }
 
-impl http_body::Body for Around {
+impl http_body::Body for FramedBody {
     type Data = Bytes;
     type Error = axum::Error;
 

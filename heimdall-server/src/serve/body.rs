@@ -10,7 +10,7 @@ use super::connections::Client;
 use crate::error::{Code, HostError};
 
 /// A request's body, with its share of the room for bodies.
-pub(super) struct Whole {
+pub(super) struct RequestBytes {
     pub(super) bytes: Bytes,
     _share: Option<Reservation>,
 }
@@ -19,7 +19,7 @@ pub(super) struct Whole {
 ///
 /// # Errors
 /// It is larger, or slower, than the host takes, or there is no room for it beside the others.
-pub(super) async fn read(app: &App, client: Client, body: Body) -> Result<Whole, HostError> {
+pub(super) async fn read(app: &App, client: Client, body: Body) -> Result<RequestBytes, HostError> {
     let most = app.limits.body_bytes as u64;
     // A body whose length is not told may become as long as any.
     let expected = body.size_hint().exact().unwrap_or(most).min(most);
@@ -32,7 +32,7 @@ pub(super) async fn read(app: &App, client: Client, body: Body) -> Result<Whole,
         ),
     };
     let bytes = read_bytes(app, body).await?;
-    Ok(Whole {
+    Ok(RequestBytes {
         bytes,
         _share: share,
     })

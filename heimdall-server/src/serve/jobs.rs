@@ -16,7 +16,7 @@ use super::query::{Id, Parameters};
 use super::{Shared, answer, body, buffers, result, visible};
 use crate::dispatch::Submitted;
 use crate::error::HostError;
-use crate::job::{Job, JobStatus, Submission, View};
+use crate::job::{JobRecord, JobStatus, Submission, View};
 use crate::store::{JobsPage, Pattern};
 use crate::trace::traceparent;
 
@@ -50,13 +50,13 @@ async fn read_submission(
     if body.bytes.len() as u64 <= buffers::SMALL {
         return Submission::parse(&body.bytes);
     }
-    app.turns
+    app.concurrency
         .body(move || Submission::parse(&body.bytes))
         .await?
 }
 
 /// The answer to a sync job. A large result is sent from memory where there is room for it, else from its file.
-async fn ended(app: &Shared, client: Client, job: &Job, result: Option<Bytes>) -> Answer {
+async fn ended(app: &Shared, client: Client, job: &JobRecord, result: Option<Bytes>) -> Answer {
     let bytes = result.as_ref().map_or(0, Bytes::len) as u64;
     if bytes <= buffers::SMALL {
         return Ok(answer::job_with_result(job, result));
@@ -71,7 +71,7 @@ async fn ended(app: &Shared, client: Client, job: &Job, result: Option<Bytes>) -
             .about(job.id.as_str())
     })?;
     let (store, seq) = (Arc::clone(&app.store), job.seq);
-    let stored = app.turns.question(move || store.result(seq)).await?;
+    let stored = app.concurrency.question(move || store.result(seq)).await?;
     Ok(answer::counted(answer::job_with_stored(job, stored), share))
 }
 
@@ -95,14 +95,14 @@ pub(super) async fn status(
     Id(id): Id,
 ) -> Answer {
     #[derive(Serialize)]
-    struct Body<'a> {
+    struct StatusBody<'a> {
         updated_at: i64,
         status: JobStatus,
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<&'a str>,
     }
     let job = visible::find(&app, &caller, &id).await?;
-    Ok(answer::json(&Body {
+    Ok(answer::json(&StatusBody {
         updated_at: job.updated_at,
         status: job.status,
         error: job.error.as_deref(),
@@ -130,7 +130,7 @@ pub(super) async fn stderr(
         return Ok(answer::text(lines));
     }
     let store = Arc::clone(&app.store);
-    app.turns
+    app.concurrency
         .question(move || store.stderr(job.seq))
         .await
         .map(answer::text)
@@ -147,7 +147,7 @@ pub(super) async fn cancel(
         .cancel(&id, &user, |owner| !isolated || owner == user)
         .await?;
     Ok(answer::json(
-        &serde_json::json!({"status": JobStatus::Canceling}),
+        &serde_json::json!({"status": JobStatus::Cancelling}),
     ))
 }
 
@@ -165,7 +165,7 @@ pub(super) async fn list(
     }
     let asked = Arc::clone(&app);
     // The answer is made and counted before the turn ends: pages that wait to be written or counted would fill the memory.
-    app.turns
+    app.concurrency
         .list(move || {
             let page = asked.store.jobs(&query)?;
             let bytes = list_body(&asked, page);
@@ -198,7 +198,7 @@ fn list_body(app: &Shared, page: JobsPage) -> Vec<u8> {
 }
 
 /// How far a job has come, while it runs.
-fn progress(app: &Shared, job: &Job) -> Option<[u64; 3]> {
-    let runs = matches!(job.status, JobStatus::Running | JobStatus::Canceling);
+fn progress(app: &Shared, job: &JobRecord) -> Option<[u64; 3]> {
+    let runs = matches!(job.status, JobStatus::Running | JobStatus::Cancelling);
     runs.then(|| app.dispatch.progress(&job.id)).flatten()
 }

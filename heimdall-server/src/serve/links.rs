@@ -19,7 +19,7 @@ const MOST: usize = 10_000;
 pub(super) struct Link {
     pub(super) id: String,
     pub(super) seq: i64,
-    pub(super) wanted: ResultFormat,
+    pub(super) requested: ResultFormat,
 }
 
 /// The links that are good.

@@ -118,19 +118,19 @@ async fn set_status(
     body: Body,
 ) -> Answer {
     #[derive(Deserialize)]
-    struct Wanted {
+    struct StatusRequest {
         status: String,
     }
     let bytes = body::read(app, client, body).await?.bytes;
-    let wanted: Wanted = serde_json::from_slice(&bytes).map_err(|error| {
+    let change: StatusRequest = serde_json::from_slice(&bytes).map_err(|error| {
         HostError::new(
             Code::InvalidRequest,
             format!("the body cannot be read: {error}"),
         )
         .hint("send {\"status\": \"active\"} or inactive or deleted")
     })?;
-    let status = Status::from_word(&wanted.status)
-        .ok_or_else(|| unknown_status(&wanted.status, &["ACTIVE", "DELETED", "INACTIVE"]))?;
+    let status = Status::from_word(&change.status)
+        .ok_or_else(|| unknown_status(&change.status, &["ACTIVE", "DELETED", "INACTIVE"]))?;
     // One change at a time, so that the snapshot in force and the store agree.
     let _turn = app.changing.lock().await;
     let catalog = app.dispatch.catalog();

@@ -49,7 +49,7 @@ pub(super) fn body(
     let log = Arc::clone(&app.log);
     let run = move || {
         let _place = place;
-        let mut out = Out(sender);
+        let mut out = PipeWriter(sender);
         match make(&mut out) {
             // The client may be gone by now.
             Ok(()) => drop(out.0.blocking_send(Piece::End)),
@@ -65,15 +65,15 @@ pub(super) fn body(
     thread
         .spawn(run)
         .map_err(|error| busy(format!("no thread can be started: {error}")))?;
-    Ok(Body::new(In {
+    Ok(Body::new(PipeBody {
         receiver,
         has_ended: false,
     }))
 }
 
-struct Out(Sender<Piece>);
+struct PipeWriter(Sender<Piece>);
 
-impl Write for Out {
+impl Write for PipeWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let piece = Piece::Bytes(Bytes::copy_from_slice(bytes));
         match self.0.blocking_send(piece) {
@@ -87,12 +87,12 @@ impl Write for Out {
     }
 }
 
-struct In {
+struct PipeBody {
     receiver: Receiver<Piece>,
     has_ended: bool,
 }
 
-impl http_body::Body for In {
+impl http_body::Body for PipeBody {
     type Data = Bytes;
     type Error = io::Error;
 

@@ -19,7 +19,7 @@ use crate::store::StoreError;
 
 /// Why a configuration was not taken. Operator: the file, or what it names.
 #[derive(Debug, thiserror::Error)]
-enum NotTaken {
+enum ReloadError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -91,9 +91,9 @@ pub(super) async fn reload_on(mut hangup: Signal, started_with: Config, app: Sha
 }
 
 /// All of it is taken or nothing.
-async fn reload(path: &Path, app: &Shared) -> Result<Config, NotTaken> {
+async fn reload(path: &Path, app: &Shared) -> Result<Config, ReloadError> {
     let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || -> Result<_, NotTaken> {
+    let read = tokio::task::spawn_blocking(move || -> Result<_, ReloadError> {
         let config = Config::load(&path)?;
         let tokens = Tokens::load(&config.auth)?;
         Ok((config, tokens))

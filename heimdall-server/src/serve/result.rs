@@ -24,7 +24,7 @@ use super::query::{Id, Parameters};
 use super::{Shared, answer, body, visible};
 use crate::dispatch::blocking;
 use crate::error::{Code, HostError};
-use crate::job::Job;
+use crate::job::JobRecord;
 use crate::store::StoredResult;
 
 type Answer = Result<Response, HostError>;
@@ -58,14 +58,14 @@ pub(super) async fn link(
     }
     let job = visible::find(&app, &caller, &id).await?;
     stored(&app, &job).await?;
-    let wanted = ResultFormat {
+    let requested = ResultFormat {
         format: named.unwrap_or(Format::Json),
         safe,
     };
     let token = app.links.make(Link {
         id: job.id,
         seq: job.seq,
-        wanted,
+        requested,
     })?;
     Ok(answer::json(
         &json!({"url": format!("/api/v1/result/{token}")}),
@@ -80,35 +80,35 @@ pub(super) async fn by_link(State(app): State<Shared>, Id(token): Id) -> Answer 
     })?;
     let (store, seq) = (Arc::clone(&app.store), link.seq);
     let stored = app
-        .turns
+        .concurrency
         .question(move || store.result(seq))
         .await?
         .ok_or_else(|| {
             HostError::new(Code::NotFound, "the result of this link was removed").about(&link.id)
         })?;
-    send(&app, &link.id, stored, link.wanted).await
+    send(&app, &link.id, stored, link.requested).await
 }
 
 /// A sync job whose result is in the store only: as every sync job's answer, made on the way out.
-pub(super) async fn of_submission(app: &Shared, job: &Job) -> Answer {
+pub(super) async fn of_submission(app: &Shared, job: &JobRecord) -> Answer {
     let stored = stored(app, job).await?;
     let mut head = job.to_json(crate::job::View::Submitted, None);
     head.truncate(head.len() - 1);
     head.extend_from_slice(b",\"result\":");
-    let wanted = ResultFormat {
+    let requested = ResultFormat {
         format: Format::Json,
         safe: false,
     };
     let body = pipe::body(app, job.id.clone(), move |out| {
         out.write_all(&head)?;
-        write(stored, wanted, out)?;
+        write(stored, requested, out)?;
         Ok(out.write_all(b"}")?)
     })?;
-    Ok(answer::body_as(wanted.format.content_type(), body))
+    Ok(answer::body_as(requested.format.content_type(), body))
 }
 
 /// The result of a job that has ended with one.
-async fn stored(app: &Shared, job: &Job) -> Result<StoredResult, HostError> {
+async fn stored(app: &Shared, job: &JobRecord) -> Result<StoredResult, HostError> {
     let id = &job.id;
     if !job.status.is_final() {
         let message = format!(
@@ -120,7 +120,7 @@ async fn stored(app: &Shared, job: &Job) -> Result<StoredResult, HostError> {
             .about(id));
     }
     let (store, seq) = (Arc::clone(&app.store), job.seq);
-    if let Some(stored) = app.turns.question(move || store.result(seq)).await? {
+    if let Some(stored) = app.concurrency.question(move || store.result(seq)).await? {
         return Ok(stored);
     }
     let error = HostError::new(
@@ -137,18 +137,18 @@ async fn stored(app: &Shared, job: &Job) -> Result<StoredResult, HostError> {
     })
 }
 
-async fn send(app: &Shared, id: &str, stored: StoredResult, wanted: ResultFormat) -> Answer {
-    let as_it_is = wanted.format == Format::Json;
+async fn send(app: &Shared, id: &str, stored: StoredResult, requested: ResultFormat) -> Answer {
+    let as_it_is = requested.format == Format::Json;
     let mut response = match stored {
         StoredResult::Inline(bytes) if as_it_is => answer::json_bytes(bytes),
         StoredResult::File(file, length) if as_it_is => answer::json_file(file, length),
         stored => {
             let about = |error: HostError| error.about(id);
             let stored = blocking_read(stored).await.map_err(about)?;
-            check(&stored, wanted.format).map_err(about)?;
-            let make = move |out: &mut (dyn Write + Send)| write(stored, wanted, out);
+            check(&stored, requested.format).map_err(about)?;
+            let make = move |out: &mut (dyn Write + Send)| write(stored, requested, out);
             let body = pipe::body(app, id.to_owned(), make)?;
-            answer::body_as(wanted.format.content_type(), body)
+            answer::body_as(requested.format.content_type(), body)
         }
     };
     let headers = response.headers_mut();
@@ -157,7 +157,10 @@ async fn send(app: &Shared, id: &str, stored: StoredResult, wanted: ResultFormat
         HeaderName::from_static("x-content-type-options"),
         HeaderValue::from_static("nosniff"),
     );
-    let name = format!("attachment; filename=\"{id}.{}\"", wanted.format.ending());
+    let name = format!(
+        "attachment; filename=\"{id}.{}\"",
+        requested.format.ending()
+    );
     // An id is a UUID, so that it needs no escapes.
     if let Ok(name) = HeaderValue::try_from(name) {
         headers.insert(header::CONTENT_DISPOSITION, name);
@@ -207,12 +210,12 @@ fn source(stored: &StoredResult) -> Result<Source<'_>, results::WriteError> {
 
 fn write(
     stored: StoredResult,
-    wanted: ResultFormat,
+    requested: ResultFormat,
     out: &mut (dyn Write + Send),
 ) -> Result<(), results::WriteError> {
     let options = Options {
-        csv_safe: wanted.safe,
+        csv_safe: requested.safe,
         ..Options::default()
     };
-    results::write(wanted.format, &source(&stored)?, &options, out).map(drop)
+    results::write(requested.format, &source(&stored)?, &options, out).map(drop)
 }

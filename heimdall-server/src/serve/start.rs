@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::Authenticator;
 use super::buffers::Buffers;
+use super::concurrency::ConcurrencyLimits;
 use super::links::Links;
 use super::listen::{self, BindAddress, Bounds};
 use super::pipe;
@@ -22,7 +23,6 @@ use super::ready::Readiness;
 use super::reload;
 use super::stop::{self, End};
 use super::tokens::{self, TokenError};
-use super::turns::Turns;
 use super::{App, Shared, routes};
 use crate::catalog::Catalog;
 use crate::config::{Config, ConfigError, Limits};
@@ -32,7 +32,7 @@ use crate::janitor;
 use crate::job::now;
 use crate::log::{Levels, Log, LogFormat};
 use crate::metrics::Metrics;
-use crate::plugins::{self, Need, OpenError, Plugins};
+use crate::plugins::{self, OpenError, PluginRequirement, Plugins};
 use crate::recover;
 use crate::store::{Store, StoreError};
 
@@ -176,7 +176,7 @@ fn restore_pins(store: &Store, plugins: &Arc<dyn Plugins>, log: &Log) -> Result<
             }],
         };
         let there = [false, true].into_iter().any(|isolated| {
-            let need = Need {
+            let need = PluginRequirement {
                 plugin: &pin.plugin,
                 requirement: Some(&exactly),
                 isolated,
@@ -345,7 +345,7 @@ async fn assemble(
         web_ui: config.server.web_ui.clone(),
         ready: Readiness::default(),
         buffers: Buffers::new(config.limits.buffered_bytes),
-        turns: turns(),
+        concurrency: concurrency(),
         links: Links::default(),
         pipes: Arc::new(Semaphore::new(pipe::AT_ONCE)),
         limits: config.limits,
@@ -375,8 +375,8 @@ fn connections(wanted: usize, log: &Log) -> usize {
     wanted.min(room)
 }
 
-fn turns() -> Turns {
-    Turns::new(std::thread::available_parallelism().map_or(1, usize::from))
+fn concurrency() -> ConcurrencyLimits {
+    ConcurrencyLimits::new(std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 #[cfg(any(test, fuzzing))]
@@ -398,7 +398,7 @@ pub(super) async fn app_of(host: &crate::testing::Host) -> Shared {
         web_ui: host.config.server.web_ui.clone(),
         ready: Readiness::default(),
         buffers: Buffers::new(host.config.limits.buffered_bytes),
-        turns: turns(),
+        concurrency: concurrency(),
         links: Links::default(),
         pipes: Arc::new(Semaphore::new(pipe::AT_ONCE)),
         limits: host.config.limits,

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rusqlite::Connection;
 
 use super::{Pattern, StoreError};
-use crate::job::{Job, JobStatus};
+use crate::job::{JobRecord, JobStatus};
 
 /// How many jobs one round of the janitor removes, so that it never holds up a commit for long.
 const BATCH: u64 = 200;
@@ -127,7 +127,7 @@ pub struct JobQuery {
 #[derive(Debug)]
 pub struct JobsPage {
     /// The jobs.
-    pub jobs: Vec<Job>,
+    pub jobs: Vec<JobRecord>,
     /// Where the next page begins; `None` on the last one.
     pub next: Option<Cursor>,
 }

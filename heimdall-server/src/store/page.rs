@@ -16,7 +16,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 
 use super::list::{Cursor, Direction, JobQuery, JobsPage, OrderBy};
 use super::{Pattern, StoreError, rows};
-use crate::job::Job;
+use crate::job::JobRecord;
 
 /// A filter that fits so many jobs at most has them gathered and sorted.
 const FEW: i64 = 5_000;
@@ -77,7 +77,7 @@ impl JobPosition {
 }
 
 /// The positions of a page's jobs, and the place after which the next page begins.
-struct Found {
+struct PagePositions {
     positions: Vec<JobPosition>,
     next: Option<JobPosition>,
 }
@@ -257,7 +257,7 @@ impl Search<'_> {
         Ok(None)
     }
 
-    fn find(&mut self) -> Result<Found, StoreError> {
+    fn find(&mut self) -> Result<PagePositions, StoreError> {
         if let Some(at) = self.few()? {
             let source = self.filters[at].source.clone();
             return self.gather(source.as_ref());
@@ -304,9 +304,9 @@ impl Search<'_> {
     }
 
     /// The jobs of a source that pass every filter, sorted.
-    fn gather(&mut self, source: Option<&Source>) -> Result<Found, StoreError> {
+    fn gather(&mut self, source: Option<&Source>) -> Result<PagePositions, StoreError> {
         let Some(source) = source else {
-            return Ok(Found {
+            return Ok(PagePositions {
                 positions: Vec::new(),
                 next: None,
             });
@@ -334,11 +334,11 @@ impl Search<'_> {
         let more = positions.len() > limit;
         positions.truncate(limit);
         let next = positions.last().filter(|_| more).cloned();
-        Ok(Found { positions, next })
+        Ok(PagePositions { positions, next })
     }
 
     /// Goes through sources in the order asked for; `done` is the filter that they fulfil.
-    fn walk(&mut self, lanes: &[Source], done: Option<usize>) -> Result<Found, StoreError> {
+    fn walk(&mut self, lanes: &[Source], done: Option<usize>) -> Result<PagePositions, StoreError> {
         let others = self.filters.iter().enumerate();
         let others: Vec<_> = others
             .filter(|(at, _)| Some(*at) != done)
@@ -382,14 +382,14 @@ impl Search<'_> {
             let here = here.clone();
             if hit && positions.len() == limit {
                 let next = positions.last().cloned();
-                return Ok(Found { positions, next });
+                return Ok(PagePositions { positions, next });
             }
             if hit {
                 positions.push(here.clone());
             }
             let late = visit % 1_000 == 0 && began.elapsed() > LONGEST;
             if visit >= VISITS || late {
-                return Ok(Found {
+                return Ok(PagePositions {
                     positions,
                     next: Some(here),
                 });
@@ -399,7 +399,7 @@ impl Search<'_> {
                 None => drop(lanes.swap_remove(first)),
             }
         }
-        Ok(Found {
+        Ok(PagePositions {
             positions,
             next: None,
         })
@@ -439,13 +439,13 @@ impl Search<'_> {
     }
 
     /// The records of a page's jobs, as many as fit.
-    fn fetch(&self, found: Found) -> Result<JobsPage, StoreError> {
+    fn fetch(&self, found: PagePositions) -> Result<JobsPage, StoreError> {
         let sql = format!("SELECT {} FROM jobs WHERE seq = ?", rows::COLUMNS);
         let mut statement = self.connection.prepare_cached(&sql)?;
         let (mut jobs, mut bytes, mut next) = (Vec::new(), 0, found.next);
         let mut last = None;
         for place in found.positions {
-            let job: Job = statement.query_row([place.seq], rows::read)?;
+            let job: JobRecord = statement.query_row([place.seq], rows::read)?;
             bytes += job.bytes();
             if bytes > PAGE_BYTES && !jobs.is_empty() {
                 next = last;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use serde_json::value::RawValue;
 
 use super::StoreError;
-use crate::job::{Job, JobStatus, Route, is_system_tag};
+use crate::job::{JobRecord, JobStatus, Route, is_system_tag};
 
 /// The columns that [`read`] expects, in its order.
 pub(super) const COLUMNS: &str = "seq, id, name, version, description, user, tags, context, command_criteria, cluster_criteria, is_sync, \
@@ -36,7 +36,7 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
 
 pub(super) fn write(
     connection: &Connection,
-    job: &Job,
+    job: &JobRecord,
     result_bytes: Option<u64>,
 ) -> Result<(), StoreError> {
     let result_bytes = result_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
@@ -61,7 +61,7 @@ pub(super) fn write(
         job.error,
         job.error_document,
         job.plugin_version,
-        job.canceled_by,
+        job.cancelled_by,
         job.created_at,
         job.updated_at,
         job.attempts,
@@ -102,8 +102,8 @@ fn own_tags(tags: &str) -> Vec<String> {
     tags
 }
 
-pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
-    Ok(Job {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
+    Ok(JobRecord {
         seq: row.get(0)?,
         id: row.get(1)?,
         name: row.get(2)?,
@@ -129,7 +129,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Job> {
         error: row.get(17)?,
         error_document: row.get(18)?,
         plugin_version: row.get(19)?,
-        canceled_by: row.get(20)?,
+        cancelled_by: row.get(20)?,
         created_at: row.get(21)?,
         updated_at: row.get(22)?,
         attempts: row.get(23)?,

@@ -28,10 +28,10 @@ fn open(place: &TestDirectory) -> Store {
     Store::open(&place.jobs, &place.results, &[]).unwrap()
 }
 
-fn job(store: &Store, user: &str, status: JobStatus) -> Arc<Job> {
+fn job(store: &Store, user: &str, status: JobStatus) -> Arc<JobRecord> {
     let seq = store.next_seq();
     let id = format!("id-{seq}");
-    Arc::new(Job {
+    Arc::new(JobRecord {
         seq,
         name: "list-items-job".into(),
         version: "0.0.1".into(),
@@ -54,7 +54,7 @@ fn job(store: &Store, user: &str, status: JobStatus) -> Arc<Job> {
         error: None,
         error_document: None,
         plugin_version: Some("1.0.0".into()),
-        canceled_by: None,
+        cancelled_by: None,
         created_at: 1_000 + seq / 2,
         updated_at: 1_000 + seq,
         attempts: 0,
@@ -63,7 +63,7 @@ fn job(store: &Store, user: &str, status: JobStatus) -> Arc<Job> {
     })
 }
 
-fn with_result(job: Arc<Job>, result: &'static [u8]) -> Put {
+fn with_result(job: Arc<JobRecord>, result: &'static [u8]) -> Put {
     Put {
         result: Some(Bytes::from_static(result)),
         stderr: "a line\n".into(),

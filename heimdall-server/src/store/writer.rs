@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::{StoreError, StoredLines, rows};
 use crate::catalog::{Kind, Known};
 use crate::config::Status;
-use crate::job::Job;
+use crate::job::JobRecord;
 
 /// How long the record of a running job may wait for a commit that its end would make needless.
 const LAZY: Duration = Duration::from_millis(20);
@@ -32,7 +32,7 @@ type Ack<T> = oneshot::Sender<Result<T, StoreError>>;
 /// A record to be put, and with an ended job what it leaves behind.
 pub struct Put {
     /// The record as it is to be.
-    pub job: Arc<Job>,
+    pub job: Arc<JobRecord>,
     /// The lines that the plugin logged; written with ended jobs.
     pub stderr: String,
     /// The result, with ended jobs that have one.
@@ -46,7 +46,7 @@ pub struct Put {
 impl Put {
     /// A record without result or log lines.
     #[must_use]
-    pub fn record(job: Arc<Job>) -> Self {
+    pub fn record(job: Arc<JobRecord>) -> Self {
         Self {
             job,
             stderr: String::new(),
@@ -81,7 +81,7 @@ struct Queue {
     /// When the first of `urgent` came.
     since: Option<Instant>,
     /// By job number: what was put lazily, and when. For some time these are the sync jobs under way.
-    lazy: BTreeMap<i64, (Instant, Arc<Job>)>,
+    lazy: BTreeMap<i64, (Instant, Arc<JobRecord>)>,
     closed: bool,
 }
 
@@ -180,7 +180,7 @@ impl Writer {
         self.order(|ack| Order::Put(put, ack))
     }
 
-    pub(super) fn put_lazily(&self, job: Arc<Job>) {
+    pub(super) fn put_lazily(&self, job: Arc<JobRecord>) {
         let mut queue = self.shared.queue();
         queue.lazy.insert(job.seq, (Instant::now(), job));
         // The thread needs to know of the first one only: it then wakes by itself.
@@ -278,7 +278,7 @@ impl Drop for Writer {
 
 struct Group {
     urgent: Vec<Order>,
-    lazy: BTreeMap<i64, (Instant, Arc<Job>)>,
+    lazy: BTreeMap<i64, (Instant, Arc<JobRecord>)>,
 }
 
 /// Waits for work; `None` when the store is closed and nothing is left.

@@ -24,13 +24,13 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// A peer that is gone without a word is found after some of these.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-type Body = Full<Bytes>;
+type RequestBody = Full<Bytes>;
 
 /// Makes connections and keeps them for the next request.
 #[derive(Debug)]
 pub(super) enum Connection {
-    Direct(Client<HttpsConnector<HttpConnector>, Body>),
-    Tunnel(Client<HttpsConnector<Tunnel<HttpConnector>>, Body>),
+    Direct(Client<HttpsConnector<HttpConnector>, RequestBody>),
+    Tunnel(Client<HttpsConnector<Tunnel<HttpConnector>>, RequestBody>),
 }
 
 impl Connection {
@@ -72,7 +72,7 @@ impl Connection {
     }
 
     /// Sends a request.
-    pub(super) fn send(&self, request: Request<Body>) -> ResponseFuture {
+    pub(super) fn send(&self, request: Request<RequestBody>) -> ResponseFuture {
         match self {
             Self::Direct(client) => client.request(request),
             Self::Tunnel(client) => client.request(request),

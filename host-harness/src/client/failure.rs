@@ -42,7 +42,7 @@ impl Failure {
 
     /// What a host answered that is no success.
     pub(super) fn refused(status: StatusCode, body: &[u8]) -> Self {
-        match serde_json::from_slice::<Body>(body) {
+        match serde_json::from_slice::<RefusalBody>(body) {
             Ok(body) => Self::Refused {
                 status,
                 id: body.id.clone(),
@@ -65,7 +65,7 @@ impl From<Failure> for RunError {
 
 /// `{"error","code","hint","id","details"}`. The details of a missing result are the whole error of its job, in this same shape.
 #[derive(Deserialize)]
-struct Body {
+struct RefusalBody {
     error: String,
     code: String,
     #[serde(default)]
@@ -76,7 +76,7 @@ struct Body {
     details: Option<Map<String, Value>>,
 }
 
-impl Body {
+impl RefusalBody {
     fn into_error(self, status: StatusCode) -> Error {
         let details = self.details.unwrap_or_default();
         if details.contains_key("code")
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn a_jobs_error_document_comes_back_as_the_plugin_wrote_it() {
         let mut written = Error::new(ErrorCode::INVALID_JOB, "no")
-            .hint("mend it")
+            .hint("fix it")
             .at(2, 3)
             .field("context.limit")
             .partial(plugin_api::Partial::new(4, 5));

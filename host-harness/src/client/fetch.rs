@@ -48,7 +48,7 @@ pub(super) async fn fetch(
         let document = host.whole(answer, DOCUMENT_BYTES).await?;
         return write_result(report, output, interrupts, document);
     }
-    interrupts.end_at_once(output.abandon());
+    interrupts.end_at_once(output.unfinished_file());
     report.clear();
     let begun = Instant::now();
     let fetched = match of_the_host(&output) {
@@ -90,9 +90,9 @@ pub(super) fn write_result(
     interrupts: &Interrupts,
     document: Bytes,
 ) -> Result<Exit, RunError> {
-    interrupts.end_at_once(output.abandon());
+    interrupts.end_at_once(output.unfinished_file());
     report.clear();
-    let written = rows::write_document(&output, &document).map_err(Broken::Output);
+    let written = rows::write_document(&output, &document).map_err(FetchError::Output);
     finished(report, output, interrupts, written)
 }
 
@@ -100,7 +100,7 @@ fn finished(
     report: &Report,
     output: Output,
     interrupts: &Interrupts,
-    written: Result<Done, Broken>,
+    written: Result<Done, FetchError>,
 ) -> Result<Exit, RunError> {
     match written {
         Ok((written, stats)) => {
@@ -114,24 +114,24 @@ fn finished(
 }
 
 /// Why a result was not written whole.
-enum Broken {
+enum FetchError {
     Host(Box<Failure>),
     Output(WriteError),
 }
 
-impl From<Failure> for Broken {
+impl From<Failure> for FetchError {
     fn from(failure: Failure) -> Self {
         Self::Host(Box::new(failure))
     }
 }
 
-impl From<io::Error> for Broken {
+impl From<io::Error> for FetchError {
     fn from(error: io::Error) -> Self {
         Self::Output(error.into())
     }
 }
 
-impl Broken {
+impl FetchError {
     fn ended(self, output: &Output) -> Result<Exit, RunError> {
         match self {
             Self::Host(failure) => Err((*failure).into()),
@@ -160,7 +160,7 @@ fn length(answer: &Response<Incoming>) -> Option<usize> {
     length.to_str().ok()?.parse().ok()
 }
 
-async fn copy(host: &Host, answer: Response<Incoming>, output: &Output) -> Result<u64, Broken> {
+async fn copy(host: &Host, answer: Response<Incoming>, output: &Output) -> Result<u64, FetchError> {
     copy_to(host, answer, &mut *output.writer()?).await
 }
 
@@ -168,7 +168,7 @@ async fn copy_to(
     host: &Host,
     answer: Response<Incoming>,
     out: &mut (dyn Write + Send),
-) -> Result<u64, Broken> {
+) -> Result<u64, FetchError> {
     let mut body = answer.into_body();
     let mut bytes = 0;
     while let Some(piece) = host.piece(&mut body).await? {
@@ -180,7 +180,11 @@ async fn copy_to(
 }
 
 /// Stores the document, then its rows, and writes these.
-async fn spool(host: &Host, answer: Response<Incoming>, output: &Output) -> Result<Done, Broken> {
+async fn spool(
+    host: &Host,
+    answer: Response<Incoming>,
+    output: &Output,
+) -> Result<Done, FetchError> {
     let folder = output.spool_folder();
     let mut document = tempfile::tempfile_in(&folder)?;
     copy_to(host, answer, &mut document).await?;
@@ -191,7 +195,7 @@ async fn spool(host: &Host, answer: Response<Incoming>, output: &Output) -> Resu
     let source = Source::lines(&file, &answer, &notes);
     let mut out = output.writer()?;
     let written = results::write(output.format, &source, &output.options, &mut *out)
-        .map_err(Broken::Output)?;
+        .map_err(FetchError::Output)?;
     Ok((written, answer.stats().map(str::to_owned)))
 }
 
@@ -201,7 +205,7 @@ pub(super) async fn error_of(host: &Host, record: &Record) -> Result<Error, Fail
     match host.get(&path).await {
         // Only the missing result tells the whole error.
         Err(Failure::Refused { status, error, .. }) if status == StatusCode::NOT_FOUND => {
-            if record.is_canceled() && error.code == "NOT_FOUND" {
+            if record.is_cancelled() && error.code == "NOT_FOUND" {
                 return Ok(record.cancelled());
             }
             Ok(error)

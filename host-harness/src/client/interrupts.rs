@@ -10,13 +10,13 @@ use tokio::{
     sync::watch,
 };
 
-use crate::run::output::Abandon;
+use crate::run::output::UnfinishedFile;
 
 /// How often the user has asked to stop.
 pub(super) struct Interrupts {
     count: watch::Receiver<u32>,
     /// What to clean up before an interrupt ends the process at once.
-    writing: Arc<Mutex<Option<Abandon>>>,
+    writing: Arc<Mutex<Option<UnfinishedFile>>>,
 }
 
 impl Interrupts {
@@ -30,7 +30,7 @@ impl Interrupts {
             .map(signal)
             .collect::<io::Result<Vec<Signal>>>()?;
         let (told, count) = watch::channel(0);
-        let writing = Arc::new(Mutex::new(None::<Abandon>));
+        let writing = Arc::new(Mutex::new(None::<UnfinishedFile>));
         let cleaned = Arc::clone(&writing);
         tokio::spawn(async move {
             let [first, second] = &mut signals[..] else {
@@ -38,12 +38,12 @@ impl Interrupts {
             };
             loop {
                 tokio::select! { _ = first.recv() => {}, _ = second.recv() => {} }
-                let abandon = cleaned
+                let unfinished = cleaned
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .take();
-                if let Some(abandon) = abandon {
-                    abandon.and_leave();
+                if let Some(unfinished) = unfinished {
+                    unfinished.remove_and_exit();
                 }
                 told.send_modify(|count| *count += 1);
             }
@@ -59,8 +59,8 @@ impl Interrupts {
     }
 
     /// From now on an interrupt ends the process at once: rows are being written, and nothing of the job is left to be stopped.
-    pub(super) fn end_at_once(&self, abandon: Abandon) {
-        *self.writing.lock().unwrap_or_else(PoisonError::into_inner) = Some(abandon);
+    pub(super) fn end_at_once(&self, unfinished: UnfinishedFile) {
+        *self.writing.lock().unwrap_or_else(PoisonError::into_inner) = Some(unfinished);
     }
 
     /// The rows are written; the file takes its place now.

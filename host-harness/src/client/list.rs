@@ -39,8 +39,8 @@ pub(super) async fn run(args: &JobsArgs, report: &Report) -> Result<Exit, RunErr
     };
     match pages.all(&host, &mut list).await {
         Ok(()) => {}
-        Err(Stop::Host(failure)) => return Err((*failure).into()),
-        Err(Stop::Output(error)) => return ended(&output, &error),
+        Err(ListError::Host(failure)) => return Err((*failure).into()),
+        Err(ListError::Output(error)) => return ended(&output, &error),
     }
     let (jobs, more) = (list.jobs, list.next_cursor.clone());
     if let Err(error) = list.finish(&output) {
@@ -116,19 +116,19 @@ struct Pages {
     is_bounded: bool,
 }
 
-enum Stop {
+enum ListError {
     Host(Box<Failure>),
     Output(WriteError),
 }
 
-impl From<Failure> for Stop {
+impl From<Failure> for ListError {
     fn from(failure: Failure) -> Self {
         Self::Host(Box::new(failure))
     }
 }
 
 impl Pages {
-    async fn all(mut self, host: &Host, list: &mut List) -> Result<(), Stop> {
+    async fn all(mut self, host: &Host, list: &mut List) -> Result<(), ListError> {
         #[derive(Deserialize)]
         struct Page<'a> {
             #[serde(borrow)]
@@ -148,12 +148,12 @@ impl Pages {
             }
             let answer = host.get(&path).await?;
             let body = host.whole(answer, 64 << 20).await?;
-            let not_understood = |error| Stop::from(host.not_understood(&error));
+            let not_understood = |error| ListError::from(host.not_understood(&error));
             let page: Page<'_> = serde_json::from_slice(&body).map_err(not_understood)?;
             for record in &page.data {
                 let raw = Bytes::copy_from_slice(record.get().as_bytes());
                 let record = Record::parse(raw).map_err(not_understood)?;
-                list.add(&record).map_err(Stop::Output)?;
+                list.add(&record).map_err(ListError::Output)?;
             }
             self.left = self.left.saturating_sub(page.data.len() as u64);
             list.next_cursor.clone_from(&page.next_cursor);
@@ -320,7 +320,7 @@ fn row(record: &Record, is_short: bool) -> String {
             json!(fields.updated_at.and_then(timestamp)),
             json!(fields.plugin),
             json!(fields.plugin_version),
-            json!(fields.canceled_by),
+            json!(fields.cancelled_by),
             json!(fields.error),
             json!(fields.tags),
         ]);

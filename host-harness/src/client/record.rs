@@ -43,7 +43,8 @@ pub(super) struct Fields {
     #[serde(default)]
     pub(super) cluster_name: Option<String>,
     #[serde(default)]
-    pub(super) canceled_by: Option<String>,
+    #[serde(rename = "canceled_by")]
+    pub(super) cancelled_by: Option<String>,
     #[serde(default)]
     pub(super) plugin: Option<String>,
     #[serde(default)]
@@ -92,13 +93,13 @@ impl Record {
 
     /// The error of a job that was stopped, in case nobody noted more.
     pub(super) fn cancelled(&self) -> Error {
-        let by = self.fields.canceled_by.as_ref();
+        let by = self.fields.cancelled_by.as_ref();
         let by = by.map_or(String::new(), |by| format!(" by {by}"));
         Error::new(ErrorCode::CANCELLED, format!("the job was cancelled{by}"))
     }
 
     /// Whether it was stopped before it had a result.
-    pub(super) fn is_canceled(&self) -> bool {
-        self.fields.status == JobStatus::Canceled.as_str()
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.fields.status == JobStatus::Cancelled.as_str()
     }
 }

@@ -9,7 +9,7 @@ use super::{
     interrupts::Interrupts,
     list::{List, print, timestamp},
     record::{Fields, Record},
-    waiting::{Job, Stopped},
+    waiting::{RemoteJob, WaitOutcome},
 };
 use crate::{
     exit::Exit,
@@ -23,11 +23,11 @@ pub(super) async fn run(args: &JobArgs, report: &Report) -> Result<Exit, RunErro
     let host = Host::of(&args.host)?;
     let mut interrupts = Interrupts::catch()
         .map_err(|error| RunError::Usage(format!("cannot wait for interrupts: {error}")))?;
-    let mut job = Job::watched(&host, report, &args.id);
+    let mut job = RemoteJob::watched(&host, report, &args.id);
     let record = if args.wait {
         match job.ended(&mut interrupts).await? {
-            Stopped::Left => return Ok(job.left_behind()),
-            Stopped::Ended(record) => record,
+            WaitOutcome::Left => return Ok(job.left_behind()),
+            WaitOutcome::Ended(record) => record,
         }
     } else {
         Box::new(host.record(&args.id).await?)
@@ -119,7 +119,7 @@ fn for_people(fields: &Fields) -> String {
         ("status", Some(fields.status.clone())),
         ("progress", progress),
         ("error", fields.error.clone()),
-        ("cancelled by", fields.canceled_by.clone()),
+        ("cancelled by", fields.cancelled_by.clone()),
         ("name", both(&fields.name, &fields.version)),
         ("description", fields.description.clone()),
         ("user", fields.user.clone()),

@@ -15,7 +15,7 @@ use super::{
     host::Host,
     interrupts::Interrupts,
     list,
-    waiting::{Job, Patience, Stopped},
+    waiting::{RemoteJob, RetryDeadline, WaitOutcome},
 };
 use crate::{
     exit::Exit,
@@ -27,10 +27,10 @@ use crate::{
     },
 };
 
-/// How often a sync job is looked for while its answer is awaited.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often a sync job is asked for while its answer is awaited.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// The most bytes of an answer around a result: a job's context may have 512 KiB.
-const AROUND: usize = 2 << 20;
+const BYTES_AROUND_RESULT: usize = 2 << 20;
 
 /// Submits the job.
 pub(super) async fn run(args: &SubmitArgs, report: &Report) -> Result<Exit, RunError> {
@@ -42,24 +42,24 @@ pub(super) async fn run(args: &SubmitArgs, report: &Report) -> Result<Exit, RunE
     let host = Host::of(&args.host)?;
     let mut interrupts = Interrupts::catch()
         .map_err(|error| RunError::Usage(format!("cannot wait for interrupts: {error}")))?;
-    let mut job = Job::new(&host, report, mark);
-    let taken = match taken(&mut job, body, &mut interrupts).await? {
-        Some(taken) => taken,
+    let mut job = RemoteJob::new(&host, report, mark);
+    let outcome = match send_job(&mut job, body, &mut interrupts).await? {
+        Some(outcome) => outcome,
         None => return Ok(job.left_behind()),
     };
     let Some(output) = output else {
         list::print(&format!("{}\n", job.known_id()))?;
         return Ok(Exit::Done);
     };
-    match taken {
-        Taken::Ended(result) if !job.is_interrupted() => {
+    match outcome {
+        SubmitOutcome::Ended(result) if !job.is_interrupted() => {
             job.tell_log().await;
             fetch::write_result(report, output, &interrupts, result)
         }
-        Taken::Ended(_) => Ok(job.had_finished()),
-        Taken::Queued => match job.ended(&mut interrupts).await? {
-            Stopped::Left => Ok(job.left_behind()),
-            Stopped::Ended(record) => job.written(&record, output, &interrupts).await,
+        SubmitOutcome::Ended(_) => Ok(job.had_finished()),
+        SubmitOutcome::Queued => match job.ended(&mut interrupts).await? {
+            WaitOutcome::Left => Ok(job.left_behind()),
+            WaitOutcome::Ended(record) => job.written(&record, output, &interrupts).await,
         },
     }
 }
@@ -86,8 +86,8 @@ fn body(args: &SubmitArgs) -> Result<(Bytes, String), RunError> {
     Ok((submission.body.into(), mark))
 }
 
-/// How the host took the job.
-enum Taken {
+/// How the host answered the submission.
+enum SubmitOutcome {
     /// An async job, or one whose answer is too large to be kept in memory.
     Queued,
     /// A sync job, with its result.
@@ -95,11 +95,11 @@ enum Taken {
 }
 
 /// Sends the job and waits for the host's answer, which for a sync command comes when the job has ended. `None`: the user left.
-async fn taken(
-    job: &mut Job<'_>,
+async fn send_job(
+    job: &mut RemoteJob<'_>,
     body: Bytes,
     interrupts: &mut Interrupts,
-) -> Result<Option<Taken>, RunError> {
+) -> Result<Option<SubmitOutcome>, RunError> {
     let host = job.host;
     // A sync job may take as long as it may.
     let mut sent = pin!(host.ask(Method::POST, "/api/v1/job", body, None));
@@ -111,23 +111,23 @@ async fn taken(
                     return Ok(None);
                 }
             }
-            () = tokio::time::sleep(LOOK), if job.is_worth_a_look() => match job.look().await {
+            () = tokio::time::sleep(POLL_INTERVAL), if job.should_poll() => match job.poll().await {
                 // The answer itself is still to come, and counts.
                 Err(refused) if !refused.is_gone() => return Err(refused.into()),
                 _ => {}
             },
         }
     };
-    let taken = match answer {
+    let outcome = match answer {
         Ok(answer) => read(job, answer).await,
         Err(failure) => Err(failure),
     };
-    match taken {
-        Ok(taken) => Ok(Some(taken)),
+    match outcome {
+        Ok(outcome) => Ok(Some(outcome)),
         // The host may have the job all the same.
         Err(failure @ Failure::Lost(_)) => {
-            job.find(failure, Patience::of(host)).await?;
-            Ok(Some(Taken::Queued))
+            job.find(failure, RetryDeadline::of(host)).await?;
+            Ok(Some(SubmitOutcome::Queued))
         }
         Err(Failure::Refused {
             id: Some(id),
@@ -137,7 +137,7 @@ async fn taken(
             job.is_known_as(&id);
             // The job has ended, and only its answer had no room: the result is asked for like that of any other job.
             if error.code == "BUSY" {
-                return Ok(Some(Taken::Queued));
+                return Ok(Some(SubmitOutcome::Queued));
             }
             job.tell_log().await;
             Err(job.failed(error))
@@ -147,7 +147,10 @@ async fn taken(
 }
 
 /// Reads the answer to a submission. One that is too large for memory is left: its result is asked for in the format that is wanted.
-async fn read(job: &mut Job<'_>, answer: Response<Incoming>) -> Result<Taken, Failure> {
+async fn read(
+    job: &mut RemoteJob<'_>,
+    answer: Response<Incoming>,
+) -> Result<SubmitOutcome, Failure> {
     #[derive(Deserialize)]
     struct Submitted<'a> {
         id: String,
@@ -156,17 +159,22 @@ async fn read(job: &mut Job<'_>, answer: Response<Incoming>) -> Result<Taken, Fa
     }
     if is_large(&answer) {
         drop(answer);
-        job.look().await?;
-        return Ok(Taken::Queued);
+        job.poll().await?;
+        return Ok(SubmitOutcome::Queued);
     }
-    let bytes = job.host.whole(answer, DOCUMENT_BYTES + AROUND).await?;
+    let bytes = job
+        .host
+        .whole(answer, DOCUMENT_BYTES + BYTES_AROUND_RESULT)
+        .await?;
     let submitted: Submitted<'_> =
         serde_json::from_slice(&bytes).map_err(|error| job.host.not_understood(&error))?;
     job.is_known_as(&submitted.id);
     match submitted.result {
-        Some(result) => Ok(Taken::Ended(bytes.slice_ref(result.get().as_bytes()))),
+        Some(result) => Ok(SubmitOutcome::Ended(
+            bytes.slice_ref(result.get().as_bytes()),
+        )),
         // Not ended yet, or ended without one: its record says which.
-        None => Ok(Taken::Queued),
+        None => Ok(SubmitOutcome::Queued),
     }
 }
 
@@ -175,5 +183,5 @@ fn is_large(answer: &Response<Incoming>) -> bool {
         .headers()
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok())
-        .is_none_or(|length| length > DOCUMENT_BYTES + AROUND)
+        .is_none_or(|length| length > DOCUMENT_BYTES + BYTES_AROUND_RESULT)
 }

@@ -21,7 +21,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A job that a host was given.
-pub(super) struct Job<'a> {
+pub(super) struct RemoteJob<'a> {
     pub(super) host: &'a Host,
     report: &'a Report,
     progress: plugin_host::Progress,
@@ -35,19 +35,19 @@ pub(super) struct Job<'a> {
 }
 
 /// How the waiting ended.
-pub(super) enum Stopped {
+pub(super) enum WaitOutcome {
     Ended(Box<Record>),
     /// The user does not want to wait, and the job may go on.
     Left,
 }
 
 /// How long a host may be gone.
-pub(super) struct Patience {
+pub(super) struct RetryDeadline {
     lasts: Duration,
     since: Option<Instant>,
 }
 
-impl Patience {
+impl RetryDeadline {
     pub(super) fn of(host: &Host) -> Self {
         Self {
             lasts: host.retry_for,
@@ -65,7 +65,7 @@ impl Patience {
     }
 }
 
-impl<'a> Job<'a> {
+impl<'a> RemoteJob<'a> {
     /// A job that is being submitted; an interrupt cancels it.
     pub(super) fn new(host: &'a Host, report: &'a Report, mark: String) -> Self {
         Self {
@@ -107,12 +107,12 @@ impl<'a> Job<'a> {
     }
 
     /// Whether somebody wants to know of the job before its answer comes.
-    pub(super) fn is_worth_a_look(&self) -> bool {
+    pub(super) fn should_poll(&self) -> bool {
         self.report.wants_progress() || (self.is_interrupted() && !self.is_asked_to_stop)
     }
 
     /// Looks for the job by its tag: how far it is, and to stop it where that was asked for.
-    pub(super) async fn look(&mut self) -> Result<(), Failure> {
+    pub(super) async fn poll(&mut self) -> Result<(), Failure> {
         let Some(mark) = self.mark.clone() else {
             return Ok(());
         };
@@ -130,10 +130,10 @@ impl<'a> Job<'a> {
     pub(super) async fn find(
         &mut self,
         lost: Failure,
-        mut patience: Patience,
+        mut patience: RetryDeadline,
     ) -> Result<(), RunError> {
         loop {
-            match self.look().await {
+            match self.poll().await {
                 Ok(()) if self.id.is_some() => return Ok(()),
                 Err(failure) if failure.is_gone() && patience.is_left() => {
                     tokio::time::sleep(LAST_PAUSE.min(patience.lasts / 4)).await;
@@ -170,9 +170,12 @@ impl<'a> Job<'a> {
     }
 
     /// Waits until the job has ended.
-    pub(super) async fn ended(&mut self, interrupts: &mut Interrupts) -> Result<Stopped, RunError> {
+    pub(super) async fn ended(
+        &mut self,
+        interrupts: &mut Interrupts,
+    ) -> Result<WaitOutcome, RunError> {
         let mut pause = FIRST_PAUSE;
-        let mut patience = Patience::of(self.host);
+        let mut patience = RetryDeadline::of(self.host);
         // A host that has never answered is more likely the wrong one than one that comes back.
         let mut has_answered = self.is_ours;
         if self.is_interrupted() {
@@ -180,7 +183,7 @@ impl<'a> Job<'a> {
         }
         loop {
             match self.host.record(self.known_id()).await {
-                Ok(record) if record.is_final() => return Ok(Stopped::Ended(Box::new(record))),
+                Ok(record) if record.is_final() => return Ok(WaitOutcome::Ended(Box::new(record))),
                 Ok(record) => {
                     patience.answered();
                     has_answered = true;
@@ -197,7 +200,7 @@ impl<'a> Job<'a> {
                 () = tokio::time::sleep(pause) => pause = (pause * 3 / 2).min(LAST_PAUSE),
                 () = interrupts.next() => {
                     if !self.interrupt().await? {
-                        return Ok(Stopped::Left);
+                        return Ok(WaitOutcome::Left);
                     }
                 }
             }

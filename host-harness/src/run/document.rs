@@ -22,7 +22,7 @@ use heimdall_server::{
 };
 
 /// A job ready to run.
-pub(crate) struct Routed {
+pub(crate) struct RoutedJob {
     /// What the plugin gets.
     pub(crate) document: Vec<u8>,
     /// The job's id, to cancel it by.
@@ -37,7 +37,7 @@ pub(crate) struct Routed {
     pub(crate) query: Option<String>,
 }
 
-impl Routed {
+impl RoutedJob {
     fn new(document: Vec<u8>, id: String, plugin: String) -> Self {
         Self {
             query: query_of(&document),
@@ -83,7 +83,7 @@ fn query_of(document: &[u8]) -> Option<String> {
 }
 
 /// Makes the document of the job that the arguments give.
-pub(super) fn build(args: &RunArgs) -> Result<Routed, RunError> {
+pub(super) fn build(args: &RunArgs) -> Result<RoutedJob, RunError> {
     let job = &args.job;
     let submission = Submission::of(&args.source, &job.fields, &job.criteria)?;
     let given_tags = job
@@ -107,8 +107,8 @@ pub(super) fn build(args: &RunArgs) -> Result<Routed, RunError> {
 }
 
 /// Without a config: the job's own `command` and `cluster` hold, options override its cluster's context.
-fn by_options(submitted: Vec<u8>, args: &TargetArgs) -> Result<Routed, RunError> {
-    let unrouted = |document, id| Routed::new(document, id, args.plugin.clone());
+fn by_options(submitted: Vec<u8>, args: &TargetArgs) -> Result<RoutedJob, RunError> {
+    let unrouted = |document, id| RoutedJob::new(document, id, args.plugin.clone());
     let Ok(mut job) = serde_json::from_slice::<Members>(&submitted) else {
         // Not an object: the plugin says so, in the words that it has for everybody.
         return Ok(unrouted(submitted, String::new()));
@@ -161,7 +161,7 @@ fn override_cluster(job: &mut Members, args: &TargetArgs) -> Result<(), RunError
 }
 
 /// With a config: the job's criteria choose command and cluster, as for a job that is submitted over HTTP.
-fn by_config(submitted: &[u8], config: &Path, args: &TargetArgs) -> Result<Routed, RunError> {
+fn by_config(submitted: &[u8], config: &Path, args: &TargetArgs) -> Result<RoutedJob, RunError> {
     let config = Config::load(config).map_err(|error| RunError::Usage(error.to_string()))?;
     route_job(submitted, &config, caller(args).as_deref())
 }
@@ -171,7 +171,7 @@ pub(crate) fn route_job(
     submitted: &[u8],
     config: &Config,
     user: Option<&str>,
-) -> Result<Routed, RunError> {
+) -> Result<RoutedJob, RunError> {
     submission::check_is_routed(submitted, "config")?;
     let submission = job::Submission::parse(submitted).map_err(RunError::Refused)?;
     let catalog = Catalog::new(config, &Default::default(), now());
@@ -211,10 +211,10 @@ pub(crate) fn route_job(
         cluster: &cluster.document,
     }
     .to_json();
-    Ok(Routed {
+    Ok(RoutedJob {
         plugin_version: command.command.plugin_version.clone(),
         config: Some(Box::new(config.clone())),
-        ..Routed::new(document, id, command.command.plugin.clone())
+        ..RoutedJob::new(document, id, command.command.plugin.clone())
     })
 }
 

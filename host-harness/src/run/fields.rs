@@ -15,10 +15,10 @@ pub(super) struct Field {
     pub(super) option: &'static str,
 }
 
-type Set = (Field, Box<RawValue>);
+type SetField = (Field, Box<RawValue>);
 
 /// The fields that were given as options, as JSON.
-pub(super) fn of(args: &FieldArgs) -> Result<Vec<Set>, RunError> {
+pub(super) fn of(args: &FieldArgs) -> Result<Vec<SetField>, RunError> {
     let mut fields = Vec::new();
     let mut add = |name, option, value| fields.push((Field { name, option }, value));
     if !args.params.is_empty() {

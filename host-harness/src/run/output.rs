@@ -126,8 +126,8 @@ impl Output {
     }
 
     /// What removes the unfinished file, for a process that ends before it is whole.
-    pub(crate) fn abandon(&self) -> Abandon {
-        Abandon(match &self.target {
+    pub(crate) fn unfinished_file(&self) -> UnfinishedFile {
+        UnfinishedFile(match &self.target {
             Target::Replacement { path, .. } => Some(path.to_path_buf()),
             Target::Stdout | Target::InPlace(_) => None,
         })
@@ -144,12 +144,12 @@ impl Output {
 
 /// The unfinished file, if any, of an [`Output`].
 #[derive(Debug)]
-pub(crate) struct Abandon(Option<PathBuf>);
+pub(crate) struct UnfinishedFile(Option<PathBuf>);
 
-impl Abandon {
+impl UnfinishedFile {
     /// Removes it, so that the old file stays, and ends the process as an interrupted one. For an interrupt while rows are written: the
     /// main thread may be waiting for a reader that does not read.
-    pub(crate) fn and_leave(self) -> ! {
+    pub(crate) fn remove_and_exit(self) -> ! {
         if let Some(path) = self.0 {
             // Nobody is left to be told.
             let _ = fs::remove_file(path);

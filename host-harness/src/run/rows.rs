@@ -9,7 +9,7 @@ use std::{
 use results::{Answer, Format, Source, Spool, Stream, StreamOrder, WriteError, Written};
 
 use super::{
-    output::{Abandon, Output},
+    output::{Output, UnfinishedFile},
     statement,
 };
 
@@ -101,8 +101,8 @@ impl Rows {
     }
 
     /// What an interrupt has to clean up while the rows are written.
-    pub(super) fn abandon(&self) -> Abandon {
-        self.output.abandon()
+    pub(super) fn unfinished_file(&self) -> UnfinishedFile {
+        self.output.unfinished_file()
     }
 
     /// Why no further rows were taken, where that is so.

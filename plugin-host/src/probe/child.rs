@@ -41,7 +41,7 @@ const ALL_KEYS: usize = 4096;
 /// # Errors
 /// Where the process itself cannot be prepared.
 pub(crate) fn run(copy: &Path) -> io::Result<bool> {
-    let mut out = Out::take()?;
+    let mut out = ProbeOutput::take()?;
     let verdict = try_out(copy, &mut out);
     let passed = verdict.is_ok();
     out.line(&match verdict {
@@ -52,12 +52,12 @@ pub(crate) fn run(copy: &Path) -> io::Result<bool> {
 }
 
 /// The probe's own standard output, and what the library takes for it.
-struct Out {
+struct ProbeOutput {
     lines: File,
     caught: File,
 }
 
-impl Out {
+impl ProbeOutput {
     fn take() -> io::Result<Self> {
         // A crash here is expected: no core files, and no orphan where the host itself dies.
         let none = Rlimit {
@@ -86,7 +86,7 @@ impl Out {
     }
 }
 
-fn try_out(copy: &Path, out: &mut Out) -> Result<ProbeReport, Refusal> {
+fn try_out(copy: &Path, out: &mut ProbeOutput) -> Result<ProbeReport, Refusal> {
     let keys = free_thread_keys(ALL_KEYS);
     let threads = threads();
     out.step(Step::Load)?;

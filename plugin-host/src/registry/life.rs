@@ -1,6 +1,6 @@
 //! Opens versions before they serve and closes them when they no longer do.
 //!
-//! A version goes closed → open → closed any number of times and is never unloaded. One thread, [`Core::keep`], sees when a
+//! A version goes closed → open → closed any number of times and is never unloaded. One thread, [`Core::reap`], sees when a
 //! version is due; each close runs on a thread of its own, because a plugin may take its time.
 
 use std::{
@@ -179,7 +179,7 @@ impl Core {
     }
 
     /// Closes what is due, until the registry is closed. Runs on a thread of its own.
-    pub(super) fn keep(self: Arc<Self>) {
+    pub(super) fn reap(self: Arc<Self>) {
         let mut state = self.lock();
         while !state.closed {
             let now = Instant::now();

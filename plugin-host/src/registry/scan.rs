@@ -34,20 +34,20 @@ const AT_ONCE: usize = 4;
 const FILE_FLOOR: u64 = 64;
 
 /// A file to examine.
-struct Fresh {
+struct FileToExamine {
     name: String,
     fingerprint: FileFingerprint,
     arrived: u64,
 }
 
 /// What came of it.
-struct Examined {
-    fresh: Fresh,
+struct ExaminedFile {
+    fresh: FileToExamine,
     digest: Option<Digest>,
-    outcome: Result<Found, ProbeFailure>,
+    outcome: Result<Examination, ProbeFailure>,
 }
 
-enum Found {
+enum Examination {
     Loaded(usize),
     New(Box<Version>),
     /// It is a plugin of that name, which this registry does not serve.
@@ -116,7 +116,7 @@ impl Core {
     }
 
     /// Those that are new, changed, or refused for a cause that may have passed.
-    fn fresh(&self, present: Vec<(String, FileFingerprint)>, asked: bool) -> Vec<Fresh> {
+    fn fresh(&self, present: Vec<(String, FileFingerprint)>, asked: bool) -> Vec<FileToExamine> {
         let mut state = self.lock();
         let mut fresh = Vec::new();
         for (name, fingerprint) in present {
@@ -131,7 +131,7 @@ impl Core {
             });
             if !same {
                 state.arrivals += 1;
-                fresh.push(Fresh {
+                fresh.push(FileToExamine {
                     name,
                     fingerprint,
                     arrived: state.arrivals,
@@ -141,7 +141,7 @@ impl Core {
         fresh
     }
 
-    fn examine_all(&self, fresh: Vec<Fresh>, dir: &Path, sums: &Sums) {
+    fn examine_all(&self, fresh: Vec<FileToExamine>, dir: &Path, sums: &Sums) {
         // The first time nothing serves yet, and one switch at the end spares opening what the next file replaces.
         let at_once = !self.lock().serving.is_empty();
         let workers = fresh.len().min(AT_ONCE);
@@ -173,7 +173,7 @@ impl Core {
     }
 
     /// Every step from a file to a loaded version. Takes as long as it takes; no lock is held.
-    fn examine(&self, fresh: Fresh, dir: &Path, sums: &Sums) -> Examined {
+    fn examine(&self, fresh: FileToExamine, dir: &Path, sums: &Sums) -> ExaminedFile {
         let started = Instant::now();
         let mut digest = None;
         let mut fingerprint = fresh.fingerprint.clone();
@@ -185,7 +185,7 @@ impl Core {
             sums.check(&fresh.name, &verified.digest)?;
             let state = self.lock();
             if let Some(index) = state.index_of(&verified.digest) {
-                return Ok(Found::Loaded(index));
+                return Ok(Examination::Loaded(index));
             }
             if let Some(refusal) = state.bad.get(&verified.digest) {
                 return Err(ProbeFailure::from(refusal.clone()));
@@ -201,7 +201,7 @@ impl Core {
                 )
             })?;
             if !self.lock().names.includes(&report.name) {
-                return Ok(Found::LeftOut(report.name));
+                return Ok(Examination::LeftOut(report.name));
             }
             let (instance, version) = self.instance(&report, &verified.copy)?;
             self.log(
@@ -214,7 +214,7 @@ impl Core {
                     verified.digest
                 ),
             );
-            Ok(Found::New(Box::new(Version {
+            Ok(Examination::New(Box::new(Version {
                 name: report.name,
                 version,
                 digest: verified.digest,
@@ -225,8 +225,8 @@ impl Core {
                 running: AtomicU64::new(0),
             })))
         })();
-        Examined {
-            fresh: Fresh {
+        ExaminedFile {
+            fresh: FileToExamine {
                 fingerprint,
                 ..fresh
             },
@@ -258,8 +258,8 @@ impl Core {
     }
 
     /// Notes what came of a file. What serves changes only with the next switch.
-    fn enter(&self, examined: Examined) {
-        let Examined {
+    fn enter(&self, examined: ExaminedFile) {
+        let ExaminedFile {
             fresh,
             digest,
             outcome,
@@ -277,9 +277,9 @@ impl Core {
         };
         let mut to_log = None;
         match outcome {
-            Ok(Found::LeftOut(name)) => record.left_out = Some(name),
-            Ok(Found::Loaded(index)) => record.backs = Some(index),
-            Ok(Found::New(version)) => {
+            Ok(Examination::LeftOut(name)) => record.left_out = Some(name),
+            Ok(Examination::Loaded(index)) => record.backs = Some(index),
+            Ok(Examination::New(version)) => {
                 // Two files with the same bytes may have been examined at once.
                 let index = state.index_of(&version.digest).unwrap_or_else(|| {
                     state

@@ -125,7 +125,7 @@ fn row(all: &State, loaded: &LoadedVersion) -> PluginStatus {
 
 /// What a closed version keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Kept {
+pub struct RetiredResidue {
     /// The plugin's name.
     pub name: String,
     /// Its version.
@@ -137,12 +137,12 @@ pub struct Kept {
     pub residue: Residue,
 }
 
-pub(super) fn residues(state: &State) -> Vec<Kept> {
+pub(super) fn residues(state: &State) -> Vec<RetiredResidue> {
     state
         .loaded
         .iter()
         .filter_map(|loaded| {
-            Some(Kept {
+            Some(RetiredResidue {
                 name: loaded.version.name.clone(),
                 version: loaded.version.version.to_string(),
                 sha256: loaded.version.digest.to_string(),

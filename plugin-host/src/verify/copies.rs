@@ -95,14 +95,14 @@ impl Copies {
 
     /// Removes the directory. What is loaded stays mapped.
     pub(crate) fn remove(&self) {
-        let held = self
+        let copy = self
             .dir
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(held) = held {
+        if let Some(copy) = copy {
             // What cannot be removed is removed by the next process that starts here.
-            let _ = held.dir.close();
+            let _ = copy.dir.close();
         }
     }
 }

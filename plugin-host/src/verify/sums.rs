@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Digest, Stamp, open,
+    Digest, FileStamp, open,
     signature::{self, PublicKey},
     trusted, unreadable,
 };
@@ -30,8 +30,8 @@ pub(crate) struct Sums {
 /// What the list and its signature look like; `None` where there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ListFingerprint {
-    list: Option<Stamp>,
-    signature: Option<Stamp>,
+    list: Option<FileStamp>,
+    signature: Option<FileStamp>,
 }
 
 impl Sums {
@@ -42,7 +42,7 @@ impl Sums {
         key: Option<&PublicKey>,
     ) -> Self {
         let (list, signature) = (dir.join(NAME), dir.join(SIGNATURE));
-        let stamp = |path| fs::metadata(path).ok().map(|meta| Stamp::of(&meta));
+        let stamp = |path| fs::metadata(path).ok().map(|meta| FileStamp::of(&meta));
         // Before the bytes, so that a change while they are read is seen at the next look.
         let fingerprint = ListFingerprint {
             list: stamp(&list),

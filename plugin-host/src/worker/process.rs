@@ -157,7 +157,7 @@ impl Process {
             return None;
         }
         let call = self.next_call.fetch_add(1, Ordering::Relaxed);
-        let (events, heard) = mpsc::channel();
+        let (events, received) = mpsc::channel();
         calls.open.insert(
             call,
             OpenCall {
@@ -166,7 +166,7 @@ impl Process {
                 cancelled: None,
             },
         );
-        Some((call, heard))
+        Some((call, received))
     }
 
     /// Forgets a call that nobody waits for any more.

@@ -11,7 +11,7 @@ struct ThisPlugin;
 
 /// The job document; the host adds fields of its own beside these.
 #[derive(Deserialize)]
-struct Job {
+struct JobInput {
     context: Context,
 }
 
@@ -35,7 +35,7 @@ impl Plugin for ThisPlugin {
 
     fn run_job(&self, job: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
         let started = Instant::now();
-        let Job { context } = serde_json::from_str(job).map_err(|error| {
+        let JobInput { context } = serde_json::from_str(job).map_err(|error| {
             Error::new(ErrorCode::INVALID_JOB, error.to_string())
                 .hint(r#"the job's context is {"text": "…"}"#)
         })?;

@@ -15,7 +15,7 @@ fn folder() -> Option<PathBuf> {
 }
 
 /// Shows the page at each width in each scheme: nothing is wider than the screen, text stands out from its background.
-async fn look(page: &Page, name: &str) {
+async fn check_screen(page: &Page, name: &str) {
     for width in [360, 1280, 2560] {
         page.size(width).await;
         let mut backs = Vec::new();
@@ -84,12 +84,12 @@ async fn every_section_fits_screens_from_360_to_2560_pixels_in_light_and_dark() 
     page.ask("SELECT * FROM every_type", "Run").await;
     page.wait("document.querySelector('.grid-row .cell')").await;
     page.shows("SUCCEEDED").await;
-    look(&page, "query").await;
+    check_screen(&page, "query").await;
     let error =
         "SELECT id, price FROM my_table\nWHERE category = 'books' AND price > 12.99 ORDER BY";
     page.ask(error, "Run").await;
     page.shows("INVALID_QUERY").await;
-    look(&page, "error").await;
+    check_screen(&page, "error").await;
     for (section, words) in [
         ("jobs", "FAILED"),
         ("commands", "dynamo"),
@@ -98,6 +98,6 @@ async fn every_section_fits_screens_from_360_to_2560_pixels_in_light_and_dark() 
     ] {
         page.section(section).await;
         page.shows(words).await;
-        look(&page, section).await;
+        check_screen(&page, section).await;
     }
 }

@@ -25,11 +25,11 @@ pub(super) struct Clean {
 /// How a job ended, and where a further job goes on; `None`: there is nothing to go on with.
 pub(super) struct Verdict {
     pub(super) end: String,
-    pub(super) goes_on: Option<Place>,
+    pub(super) goes_on: Option<PagePosition>,
 }
 
 /// Rows that the caller has, and the token of what comes after them; `None`: the beginning.
-pub(super) struct Place {
+pub(super) struct PagePosition {
     pub(super) rows: usize,
     pub(super) token: Option<String>,
 }
@@ -117,7 +117,7 @@ fn succeeded(plan: &Plan, ran: &Ran, answer: &[u8], clean: &Clean) -> Result<Ver
             "truncated, as asked"
         }
         .to_owned(),
-        goes_on: token.filter(|_| !plan.segmented).map(|token| Place {
+        goes_on: token.filter(|_| !plan.segmented).map(|token| PagePosition {
             rows: rows.len(),
             token: Some(token),
         }),
@@ -222,7 +222,7 @@ fn failed(plan: &Plan, ran: &Ran, error: &Error, clean: &Clean) -> Result<Verdic
     )?;
     Ok(Verdict {
         end: code.to_owned(),
-        goes_on: Some(Place { rows: told, token }),
+        goes_on: Some(PagePosition { rows: told, token }),
     })
 }
 

@@ -73,7 +73,7 @@ pub(super) fn pages(items: &[Value]) -> (Vec<Bytes>, Vec<usize>) {
 }
 
 #[derive(Deserialize)]
-struct Document<'a> {
+struct ResultTable<'a> {
     columns: Vec<Column>,
     #[serde(borrow, default)]
     data: Vec<Vec<&'a RawValue>>,
@@ -97,7 +97,7 @@ pub(super) struct Given {
 
 /// Reads a document, or an answer and the lines before it.
 pub(super) fn given(answer: &[u8], lines: &str) -> Result<Given, String> {
-    let document: Document =
+    let document: ResultTable =
         serde_json::from_slice(answer).map_err(|error| format!("the answer: {error}"))?;
     let Some(order) = document.order else {
         if !lines.is_empty() {

@@ -33,9 +33,9 @@ enum Outcome {
 /// What must be there of a job.
 #[derive(Debug, Clone)]
 struct Kept {
-    job: Arc<Job>,
+    job: Arc<JobRecord>,
     /// A record that was put and not acknowledged: it, or the one before.
-    unsure: Option<Arc<Job>>,
+    unsure: Option<Arc<JobRecord>>,
     outcome: Option<Outcome>,
 }
 
@@ -67,8 +67,8 @@ fn bytes_of(seq: i64, outcome: Outcome) -> Bytes {
     Bytes::from(format!("{seq}:").repeat(length).into_bytes())
 }
 
-fn with_status(job: &Job, status: JobStatus) -> Arc<Job> {
-    Arc::new(Job {
+fn with_status(job: &JobRecord, status: JobStatus) -> Arc<JobRecord> {
+    Arc::new(JobRecord {
         status,
         ..job.clone()
     })

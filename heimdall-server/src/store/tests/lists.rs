@@ -3,7 +3,7 @@
 use super::*;
 
 /// Some hundred jobs with few and many values in each column, and clocks that went back once.
-async fn filled(store: &Store) -> Vec<Arc<Job>> {
+async fn filled(store: &Store) -> Vec<Arc<JobRecord>> {
     let (mut jobs, mut stored) = (Vec::new(), Vec::new());
     let mut users = ["alice", "bob", "böb"].into_iter().cycle();
     for n in 0..400_i64 {
@@ -41,7 +41,7 @@ async fn filled(store: &Store) -> Vec<Arc<Job>> {
     jobs
 }
 
-fn fits(job: &Job, query: &JobQuery) -> bool {
+fn fits(job: &JobRecord, query: &JobQuery) -> bool {
     let tags: Vec<String> = serde_json::from_str(job.tags.get()).unwrap();
     query.patterns.iter().all(|(column, pattern)| {
         pattern.matches(match *column {
@@ -62,7 +62,7 @@ fn fits(job: &Job, query: &JobQuery) -> bool {
             .is_none_or(|time| job.created_at < time)
 }
 
-fn expected(jobs: &[Arc<Job>], query: &JobQuery) -> Vec<i64> {
+fn expected(jobs: &[Arc<JobRecord>], query: &JobQuery) -> Vec<i64> {
     let mut found: Vec<_> = jobs.iter().filter(|job| fits(job, query)).collect();
     found.sort_by(|one, two| match query.order {
         OrderBy::Id => one.id.cmp(&two.id),

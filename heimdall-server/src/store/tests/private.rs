@@ -11,7 +11,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-async fn with_large_result(store: &Store, byte: u8) -> (Arc<Job>, Vec<u8>) {
+async fn with_large_result(store: &Store, byte: u8) -> (Arc<JobRecord>, Vec<u8>) {
     let large = job(store, "alice", JobStatus::Succeeded);
     let bytes = Bytes::from(vec![byte; 100_000]);
     store.write_result_file(large.seq, &bytes).unwrap();

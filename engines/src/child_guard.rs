@@ -25,23 +25,23 @@ exit "$status"
 
 /// A running program; dropping it kills the program and waits until it is gone.
 #[derive(Debug)]
-pub(crate) struct Leash {
+pub(crate) struct ChildGuard {
     shell: Child,
 }
 
-impl Leash {
+impl ChildGuard {
     /// Starts `program` with `arguments`; its output goes to `output`, both streams.
     ///
     /// # Errors
-    /// No shell could be started. A program that is missing ends at once, which [`Leash::ended`] tells.
+    /// No shell could be started. A program that is missing ends at once, which [`ChildGuard::ended`] tells.
     pub(crate) fn start(
         program: &OsStr,
         arguments: &[&OsStr],
         output: std::fs::File,
-    ) -> io::Result<Leash> {
+    ) -> io::Result<ChildGuard> {
         let errors = output.try_clone()?;
         let shell = Command::new("sh")
-            .args(["-c", SCRIPT, "leash"])
+            .args(["-c", SCRIPT, "child-guard"])
             .arg(program)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -49,7 +49,7 @@ impl Leash {
             .stderr(errors)
             .process_group(0)
             .spawn()?;
-        Ok(Leash { shell })
+        Ok(ChildGuard { shell })
     }
 
     /// Whether the program has ended by itself.
@@ -58,7 +58,7 @@ impl Leash {
     }
 }
 
-impl Drop for Leash {
+impl Drop for ChildGuard {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
         let _ = self.shell.wait();
@@ -72,11 +72,11 @@ mod tests {
 
     use super::*;
 
-    fn start(script: &str) -> (Leash, tempfile::NamedTempFile) {
+    fn start(script: &str) -> (ChildGuard, tempfile::NamedTempFile) {
         let output = tempfile::NamedTempFile::new().unwrap();
         let arguments = ["-c".as_ref(), script.as_ref()];
-        let leash = Leash::start("sh".as_ref(), &arguments, output.reopen().unwrap()).unwrap();
-        (leash, output)
+        let guard = ChildGuard::start("sh".as_ref(), &arguments, output.reopen().unwrap()).unwrap();
+        (guard, output)
     }
 
     /// The process id that the script has written.
@@ -108,10 +108,10 @@ mod tests {
 
     #[test]
     fn the_program_is_gone_after_the_drop() {
-        let (leash, output) = start("echo $$; trap '' TERM INT; exec sleep 1000");
+        let (guard, output) = start("echo $$; trap '' TERM INT; exec sleep 1000");
         let pid = pid(output.path());
         assert!(running(&pid));
-        drop(leash);
+        drop(guard);
         wait_until_gone(&pid);
     }
 
@@ -128,7 +128,7 @@ mod tests {
             .args([
                 "-c",
                 SCRIPT,
-                "leash",
+                "child-guard",
                 "sh",
                 "-c",
                 "echo $$; exec sleep 1000",
@@ -147,9 +147,9 @@ mod tests {
 
     #[test]
     fn a_program_that_ends_by_itself_is_noticed() {
-        let (mut leash, _output) = start("exit 3");
+        let (mut guard, _output) = start("exit 3");
         let deadline = Instant::now() + Duration::from_secs(5);
-        while !leash.ended() {
+        while !guard.ended() {
             assert!(Instant::now() < deadline);
             std::thread::yield_now();
         }

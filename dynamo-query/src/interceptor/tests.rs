@@ -1,4 +1,4 @@
-//! The tap in the SDK's own client, over real sockets, against a server that answers from a script.
+//! The interceptor in the SDK's own client, over real sockets, against a server that answers from a script.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::operation::execute_statement::{
     ExecuteStatementError, ExecuteStatementOutput,
 };
 
-use super::{Tap, decode_error};
+use super::{AnswerInterceptor, decode_error};
 use crate::decode::DecodeError;
 use crate::table::{Stats, Table};
 
@@ -113,11 +113,11 @@ fn write_answer(stream: &mut TcpStream, answer: &Answer) -> std::io::Result<()> 
     })
 }
 
-/// What a `send()` gave, and the table and tap after it.
+/// What a `send()` gave, and the table and interceptor after it.
 struct Outcome {
     result: SendResult,
     table: Arc<Mutex<Table>>,
-    tap: Tap,
+    interceptor: AnswerInterceptor,
 }
 
 impl Outcome {
@@ -158,15 +158,19 @@ async fn send_to(
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .build();
     let table = Arc::new(Mutex::new(Table::new(None, None, max_result_bytes)));
-    let tap = Tap::new(Arc::clone(&table));
+    let interceptor = AnswerInterceptor::new(Arc::clone(&table));
     let result = Client::from_conf(config)
         .execute_statement()
         .statement("SELECT * FROM t")
         .customize()
-        .interceptor(tap.clone())
+        .interceptor(interceptor.clone())
         .send()
         .await;
-    Outcome { result, table, tap }
+    Outcome {
+        result,
+        table,
+        interceptor,
+    }
 }
 
 const GOOD_ROWS: &str = r#"{"columns":[{"name":"id","type":"string"},{"name":"n","type":"long"}],"data":[["a",null],["b",1]],"stats""#;
@@ -181,9 +185,9 @@ async fn the_sdk_reads_the_rest_while_the_table_gets_the_items() {
         output.consumed_capacity().and_then(|c| c.capacity_units()),
         Some(0.5)
     );
-    assert!(output.items.is_none(), "the tap was not called");
-    assert_eq!(outcome.tap.attempts(), 1);
-    assert_eq!(outcome.tap.wire_bytes(), Some(GOOD.len() as u64));
+    assert!(output.items.is_none(), "the interceptor was not called");
+    assert_eq!(outcome.interceptor.attempts(), 1);
+    assert_eq!(outcome.interceptor.wire_bytes(), Some(GOOD.len() as u64));
     assert!(outcome.rows().starts_with(GOOD_ROWS));
 }
 
@@ -212,7 +216,7 @@ async fn a_damaged_answer_is_asked_for_again_and_leaves_nothing() {
     ];
     for bad in bad {
         let outcome = send(vec![bad(), answer(OTHER), answer(GOOD)]).await;
-        assert_eq!(outcome.tap.attempts(), 3);
+        assert_eq!(outcome.interceptor.attempts(), 3);
         assert!(outcome.rows().starts_with(GOOD_ROWS));
     }
     let throttled = Answer {
@@ -220,15 +224,15 @@ async fn a_damaged_answer_is_asked_for_again_and_leaves_nothing() {
         ..answer(error)
     };
     let outcome = send(vec![throttled, answer(GOOD)]).await;
-    assert_eq!(outcome.tap.attempts(), 2);
+    assert_eq!(outcome.interceptor.attempts(), 2);
     assert!(outcome.rows().starts_with(GOOD_ROWS));
 }
 
 #[tokio::test]
 async fn a_damage_that_stays_is_told_by_its_cause() {
     let outcome = send(vec![answer(OTHER), answer(OTHER), answer(OTHER)]).await;
-    assert_eq!(outcome.tap.attempts(), 3);
-    assert_eq!(outcome.tap.wire_bytes(), None);
+    assert_eq!(outcome.interceptor.attempts(), 3);
+    assert_eq!(outcome.interceptor.wire_bytes(), None);
     assert!(matches!(
         outcome.cause(),
         Some(DecodeError::Malformed { .. })
@@ -242,7 +246,7 @@ async fn a_damage_that_stays_is_told_by_its_cause() {
 
     let rest = || answer(r#"{"Items":[],"NextToken":5}"#);
     let outcome = send(vec![rest(), rest(), rest()]).await;
-    assert_eq!(outcome.tap.attempts(), 3);
+    assert_eq!(outcome.interceptor.attempts(), 3);
     assert!(matches!(
         outcome.cause(),
         Some(DecodeError::Malformed { .. })
@@ -265,7 +269,7 @@ async fn a_result_too_large_ends_the_job_at_once() {
     )
     .await;
     assert_eq!(outcome.cause(), Some(DecodeError::TooLarge { limit: 500 }));
-    assert_eq!(outcome.tap.attempts(), 1);
+    assert_eq!(outcome.interceptor.attempts(), 1);
 }
 
 #[tokio::test]
@@ -281,10 +285,10 @@ async fn an_error_answer_stays_the_sdks() {
     };
     assert!(error.err().is_resource_not_found_exception());
     assert_eq!(outcome.cause(), None);
-    assert_eq!(outcome.tap.attempts(), 1);
+    assert_eq!(outcome.interceptor.attempts(), 1);
 }
 
-/// Were the tap inside it, the protection would see no byte until the end and call the stream stalled.
+/// Were the interceptor inside it, the protection would see no byte until the end and call the stream stalled.
 #[tokio::test]
 async fn stalled_stream_protection_sees_every_byte() {
     let slow = Answer {

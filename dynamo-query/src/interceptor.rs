@@ -4,8 +4,9 @@
 //! without its items. Endpoints, signing, credentials, retries, timeouts and error answers stay the SDK's.
 //!
 //! A body that is damaged (malformed, cut, or not of the promised checksum) is an error while the SDK reads it, which it retries;
-//! a result that is too large is turned into one that it does not retry. The tap wraps whatever body it finds, so it sits outside the
-//! SDK's stalled-stream protection, which goes on seeing all bytes (operation interceptors added by `customize()` run after it).
+//! a result that is too large is turned into one that it does not retry. The interceptor wraps whatever body it finds, so it sits
+//! outside the SDK's stalled-stream protection, which goes on seeing all bytes (operation interceptors added by `customize()` run after
+//! it).
 
 use std::error::Error as StdError;
 use std::pin::Pin;
@@ -36,9 +37,9 @@ mod tests;
 const NO_ANSWER: u64 = u64::MAX;
 
 /// Passes the answers of one job's requests to its table. Clones share everything; each `send()` gets one:
-/// `client.execute_statement()….customize().interceptor(tap.clone()).send()`.
+/// `client.execute_statement()….customize().interceptor(interceptor.clone()).send()`.
 #[derive(Debug, Clone)]
-pub struct Tap {
+pub struct AnswerInterceptor {
     shared: Arc<Shared>,
 }
 
@@ -49,14 +50,14 @@ struct Shared {
     wire_bytes: AtomicU64,
 }
 
-impl Tap {
-    /// A tap that fills this table. The table is locked while a piece of a body is decoded, never across an await.
+impl AnswerInterceptor {
+    /// An interceptor that fills this table. The table is locked while a piece of a body is decoded, never across an await.
     #[must_use]
     pub fn new(table: Arc<Mutex<Table>>) -> Self {
         Self::counting(table, Arc::default())
     }
 
-    /// A tap that fills another table and counts its requests together with this one's.
+    /// An interceptor that fills another table and counts its requests together with this one's.
     pub(crate) fn beside(&self, table: Arc<Mutex<Table>>) -> Self {
         Self::counting(table, Arc::clone(&self.shared.attempts))
     }
@@ -78,7 +79,7 @@ impl Tap {
     }
 
     /// Bytes of the body that the last attempt read to its end; `None` where it read none. After a `send()` that returned `Ok` this is
-    /// always `Some`, or the SDK has not called the tap and the page must not be used.
+    /// always `Some`, or the SDK has not called the interceptor and the page must not be used.
     #[must_use]
     pub fn wire_bytes(&self) -> Option<u64> {
         Some(self.shared.wire_bytes.load(Ordering::Relaxed)).filter(|&bytes| bytes != NO_ANSWER)
@@ -110,9 +111,9 @@ impl Shared {
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for Tap {
+impl Intercept for AnswerInterceptor {
     fn name(&self) -> &'static str {
-        "Tap"
+        "AnswerInterceptor"
     }
 
     fn read_before_transmit(
@@ -137,7 +138,7 @@ impl Intercept for Tap {
         if response.status().is_success() {
             let promised = response.headers().get("x-amz-crc32");
             let promised_crc = promised.and_then(|text| text.trim().parse().ok());
-            let body = TappedBody {
+            let body = InterceptedBody {
                 inner: response.take_body(),
                 shared: Arc::clone(&self.shared),
                 promised_crc,
@@ -184,7 +185,7 @@ impl Intercept for Tap {
 }
 
 /// A body that hands its bytes to the table and gives the SDK one frame: the answer without its items.
-struct TappedBody {
+struct InterceptedBody {
     inner: SdkBody,
     shared: Arc<Shared>,
     promised_crc: Option<u32>,
@@ -193,7 +194,7 @@ struct TappedBody {
     is_done: bool,
 }
 
-impl TappedBody {
+impl InterceptedBody {
     fn take(&mut self, frame: &[u8]) -> Result<(), DecodeError> {
         self.n_bytes += frame.len() as u64;
         if self.promised_crc.is_some() {
@@ -219,7 +220,7 @@ impl TappedBody {
     }
 }
 
-impl Body for TappedBody {
+impl Body for InterceptedBody {
     type Data = Bytes;
     type Error = BoxError;
 

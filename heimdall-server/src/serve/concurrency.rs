@@ -53,13 +53,13 @@ impl Kind {
 }
 
 /// The turns of all kinds of work beside jobs.
-pub(super) struct Turns {
+pub(super) struct ConcurrencyLimits {
     lists: Kind,
     questions: Kind,
     bodies: Kind,
 }
 
-impl Turns {
+impl ConcurrencyLimits {
     /// Turns for a machine with so many cores: half of them make lists, the other half is left to jobs.
     pub(super) fn new(cores: usize) -> Self {
         let half = (cores / 2).max(1);
@@ -84,7 +84,7 @@ impl Turns {
     /// Asks the store about one job.
     ///
     /// # Errors
-    /// As [`Turns::list`].
+    /// As [`ConcurrencyLimits::list`].
     pub(super) async fn question<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
@@ -112,10 +112,10 @@ mod tests {
 
     #[tokio::test]
     async fn so_many_run_at_once_and_a_full_queue_is_busy() {
-        let turns = Arc::new(Turns::new(2));
+        let concurrency = Arc::new(ConcurrencyLimits::new(2));
         let (go, wait) = mpsc::channel::<()>();
         let (began, begun) = mpsc::channel();
-        let first = Arc::clone(&turns);
+        let first = Arc::clone(&concurrency);
         let first = tokio::spawn(async move {
             first
                 .list(move || {
@@ -129,17 +129,17 @@ mod tests {
             .unwrap();
         let waiting: Vec<_> = (0..MOST_WAITING)
             .map(|_| {
-                let turns = Arc::clone(&turns);
-                tokio::spawn(async move { turns.list(|| Ok(true)).await })
+                let concurrency = Arc::clone(&concurrency);
+                tokio::spawn(async move { concurrency.list(|| Ok(true)).await })
             })
             .collect();
-        while turns.lists.queue.available_permits() > 0 {
+        while concurrency.lists.queue.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        let refused = turns.list(|| Ok(true)).await.unwrap_err();
+        let refused = concurrency.list(|| Ok(true)).await.unwrap_err();
         assert_eq!(refused.code, Code::Busy);
         assert!(
-            turns.question(|| Ok(true)).await.unwrap(),
+            concurrency.question(|| Ok(true)).await.unwrap(),
             "other work goes on"
         );
         go.send(()).unwrap();
