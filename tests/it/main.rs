@@ -36,6 +36,7 @@ mod isolation_torture;
 mod kill;
 mod library;
 mod metrics;
+mod operator_log;
 mod python_package;
 mod query;
 mod refusals;

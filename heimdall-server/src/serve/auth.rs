@@ -133,8 +133,13 @@ impl Authenticator {
             needed => needed,
         };
         if token.role < needed {
+            // The log line of a refusal has this message: it tells the operator who was refused.
+            let whose = token
+                .name
+                .as_deref()
+                .map_or_else(|| "this one".to_owned(), |name| format!("that of '{name}'"));
             let message = format!(
-                "a token of the role {} is needed for this, and this one has the role {}",
+                "a token of the role {} is needed for this, and {whose} has the role {}",
                 needed.as_str(),
                 token.role.as_str()
             );
