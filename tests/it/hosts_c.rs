@@ -58,6 +58,29 @@ fn started_jobs_and_rows_as_they_come_keep_to_the_contract() {
 }
 
 #[test]
+fn a_caller_needs_no_larger_stack_than_the_documentation_asks_for() {
+    if !have("gcc") {
+        return;
+    }
+    let bench = Bench::new();
+    let program = bench.compile("small_stack", &[]);
+    for subject in subjects(Duration::ZERO) {
+        let mut quick = subject.slow;
+        quick["id"] = json!("quick");
+        let quick = bench.job("quick.json", &quick);
+        let said = succeeds(limited(&program).arg(&subject.library).arg(quick));
+        let used = said.lines().find_map(|line| line.strip_prefix("used "));
+        let used: usize = used.expect("a line with the figure").parse().unwrap();
+        // docs/ABI.md says 18 KB of a release library, and that 64 KB are enough for any.
+        assert!(
+            used < 56 << 10,
+            "{used} bytes of {}",
+            subject.library.display()
+        );
+    }
+}
+
+#[test]
 fn two_versions_in_one_process_each_answer_as_themselves() {
     if !have("gcc") {
         return;
