@@ -9,6 +9,7 @@
 //! | [`metadata`] | the instance's and the container's metadata | the default credential chain |
 //! | [`proxy`] | a company's HTTP proxy | proxy settings |
 //! | [`tls`] | any of these over TLS, under a private CA | `ca_bundle`, TLS failures |
+//! | [`distant`] | any of these from far away | round trips, handshakes, reuse of connections |
 //! | [`local`] | Amazon's own DynamoDB Local | the reference for grammar, errors and pages |
 //! | [`moto`] | moto's STS | a second opinion on assumed roles |
 //! | [`readers`] | pyarrow, duckdb, polars, boto3 | what others read in our files, what boto3 answers |
@@ -25,6 +26,7 @@
 
 mod child_guard;
 pub mod client;
+pub mod distant;
 pub mod embedded;
 pub mod endless;
 pub mod endpoints;

@@ -220,7 +220,8 @@ struct ScanRequest {
 impl ScanRequest {
     /// Looks for the few numbers that matter; `None` for any other request.
     fn read(request: &[u8]) -> Option<ScanRequest> {
-        let text = std::str::from_utf8(request).ok()?;
+        // Botocore writes blanks, the SDKs for Rust and Go write none.
+        let text = std::str::from_utf8(request).ok()?.replace(' ', "");
         let number = |before: &str| -> Option<usize> {
             let (_, after) = text.split_once(before)?;
             let end = after

@@ -6,6 +6,7 @@
 
 mod instructions;
 mod jobs;
+mod large;
 mod peers;
 mod report;
 mod segments;
@@ -56,18 +57,22 @@ enum Part {
     Pages,
     Jobs,
     Segments,
+    Latency,
+    Large,
     Host,
     Isolation,
     Instructions,
 }
 
 impl Part {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Costs,
         Self::Sizes,
         Self::Pages,
         Self::Jobs,
         Self::Segments,
+        Self::Latency,
+        Self::Large,
         Self::Host,
         Self::Isolation,
         Self::Instructions,
@@ -81,10 +86,17 @@ impl Part {
             Self::Pages => "pages",
             Self::Jobs => "jobs",
             Self::Segments => "segments",
+            Self::Latency => "latency",
+            Self::Large => "large",
             Self::Host => "host",
             Self::Isolation => "isolation",
             Self::Instructions => "instructions",
         }
+    }
+
+    /// Whether the plugin is measured beside clients in Rust, which are built as their authors would build them.
+    fn has_peers_in_rust(self) -> bool {
+        matches!(self, Self::Costs | Self::Sizes | Self::Instructions)
     }
 }
 
@@ -98,7 +110,7 @@ struct Options {
 
 pub(crate) fn bench(args: &[String]) -> anyhow::Result<()> {
     let options = options(args)?;
-    build()?;
+    build(&options.parts)?;
     for &part in &options.parts {
         let text = match part {
             Part::Costs => costs(&options)?,
@@ -106,6 +118,8 @@ pub(crate) fn bench(args: &[String]) -> anyhow::Result<()> {
             Part::Pages => pages()?,
             Part::Jobs => jobs::jobs(options.rounds)?,
             Part::Segments => segments::segments(options.rounds)?,
+            Part::Latency => latency()?,
+            Part::Large => large::large(options.megabytes)?,
             Part::Host => host(&options)?,
             Part::Isolation => isolation(options.rounds)?,
             Part::Instructions => match instructions::instructions()? {
@@ -149,6 +163,20 @@ fn pages() -> anyhow::Result<String> {
     )?;
     Ok(format!(
         "`cargo xtask bench --pages` on {}\n\n{table}",
+        report::when_and_where()
+    ))
+}
+
+/// A service at a distance. Nothing is pinned: waiting is what is measured.
+fn latency() -> anyhow::Result<String> {
+    let table = output(
+        pinned("0-1")
+            .arg(release("bench-server"))
+            .arg("far")
+            .arg(library()),
+    )?;
+    Ok(format!(
+        "`cargo xtask bench --latency` on {}\n\n{table}",
         report::when_and_where()
     ))
 }
@@ -216,7 +244,7 @@ fn options(args: &[String]) -> anyhow::Result<Options> {
             other => match Part::ALL.into_iter().find(named) {
                 Some(part) => options.parts.push(part),
                 None => bail!(
-                    "bench knows --costs, --sizes, --pages, --jobs, --segments, --host, --isolation, --instructions and --all, --rounds N, --mb N, --seconds N and --write, not '{other}'"
+                    "bench knows --costs, --sizes, --pages, --jobs, --segments, --latency, --large, --host, --isolation, --instructions and --all, --rounds N, --mb N, --seconds N and --write, not '{other}'"
                 ),
             },
         }
@@ -229,7 +257,7 @@ fn options(args: &[String]) -> anyhow::Result<Options> {
 
 /// What users install, as they build it, with the clients that call it; the peers with the optimisation that their authors would use;
 /// the servers apart, because their engines would add features.
-fn build() -> anyhow::Result<()> {
+fn build(parts: &[Part]) -> anyhow::Result<()> {
     run(&mut cargo(&[
         "build",
         "--release",
@@ -240,13 +268,15 @@ fn build() -> anyhow::Result<()> {
         "-p",
         "benches",
     ]))?;
-    run(&mut cargo(&[
-        "build",
-        "--profile",
-        "peers",
-        "-p",
-        "benches",
-    ]))?;
+    if parts.iter().any(|part| part.has_peers_in_rust()) {
+        run(&mut cargo(&[
+            "build",
+            "--profile",
+            "peers",
+            "-p",
+            "benches",
+        ]))?;
+    }
     run(&mut cargo(&[
         "build",
         "--release",

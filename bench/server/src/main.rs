@@ -1,10 +1,12 @@
 //! `bench-server replay DATASET MB [LATENCY_MS]`: the replay server in a process of its own. Out: its URL, as one line. It ends when
-//! its standard input does, so it cannot outlive who started it. `bench-server pages LIBRARY` measures page sizes, see [`pages`].
+//! its standard input does, so it cannot outlive who started it. `bench-server pages LIBRARY` measures page sizes, see [`pages`],
+//! `bench-server far LIBRARY` a service at a distance, see [`far`].
 //!
 //! Eight ready-made pages of 1 MB are sent in turn; a request costs a look for its token and nothing else. Of the data set `one` there
 //! is one page with one item, of `columns` one page with 10,000 items.
 #![forbid(unsafe_code)]
 
+mod far;
 mod items;
 mod pages;
 
@@ -26,8 +28,9 @@ fn main() -> anyhow::Result<()> {
         ["replay", data_set, megabytes] => replay(data_set, megabytes, "0"),
         ["replay", data_set, megabytes, latency] => replay(data_set, megabytes, latency),
         ["pages", library] => pages::run(Path::new(library)),
+        ["far", library] => far::run(Path::new(library)),
         _ => bail!(
-            "usage: bench-server replay DATASET MB [LATENCY_MS], or bench-server pages LIBRARY"
+            "usage: bench-server replay DATASET MB [LATENCY_MS], or bench-server pages LIBRARY, or bench-server far LIBRARY"
         ),
     }
 }
