@@ -16,7 +16,7 @@ use crate::error::HostError;
 
 /// Where a job stands. The numbers are those of the store and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[serde(into = "&'static str")]
 pub enum JobStatus {
     /// Accepted by the host and waiting for a worker.
     New = 1,
@@ -34,6 +34,12 @@ pub enum JobStatus {
     Cancelling = 7,
     /// Stopped before it had a result.
     Cancelled = 8,
+}
+
+impl From<JobStatus> for &'static str {
+    fn from(status: JobStatus) -> Self {
+        status.as_str()
+    }
 }
 
 impl JobStatus {

@@ -65,3 +65,22 @@ fn what_the_server_decides_is_dropped() {
     let tags: Vec<_> = job.tags_with_system("id-1").into_iter().collect();
     assert_eq!(tags, ["_id:id-1", "_name:x", "_version:", "a"]);
 }
+
+#[test]
+fn a_status_has_the_word_of_heimdalls_interface_wherever_it_is_written() {
+    let words = [
+        "ACCEPTED",
+        "CANCELED",
+        "CANCELING",
+        "FAILED",
+        "KILLED",
+        "NEW",
+        "RUNNING",
+        "SUCCEEDED",
+    ];
+    for (status, word) in JobStatus::ALL.into_iter().zip(words) {
+        assert_eq!(status.as_str(), word);
+        assert_eq!(serde_json::to_value(status).unwrap(), word);
+        assert_eq!(JobStatus::from_number(status.number()), Some(status));
+    }
+}
