@@ -4,7 +4,8 @@
 //! - a sync job that was running is FAILED: its caller is gone;
 //! - an async job that waited waits again, and one that was running runs again, since jobs only read. Only once, though: a job
 //!   under which the host died twice is FAILED, so that it cannot take the host down forever;
-//! - a job that was asked to stop is CANCELED.
+//! - a job that was asked to stop is CANCELED;
+//! - one whose record cannot be read is FAILED and says so.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use plugin_api::{Error, ErrorCode};
 use crate::dispatch::{ATTEMPTS, Dispatch};
 use crate::error::HostError;
 use crate::job::{JobRecord, JobStatus, now};
-use crate::store::{Put, Store, StoreError};
+use crate::store::{Put, Recorded, Store, StoreError};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,6 +38,14 @@ pub async fn recover(
     let mut recovered = Recovered::default();
     let mut waiting = Vec::new();
     for job in store.unfinished()? {
+        let job = match job {
+            Recorded::Whole(job) => job,
+            Recorded::Unreadable(job, error) => {
+                dispatch.replace_unreadable(job, &error).await?;
+                recovered.failed += 1;
+                continue;
+            }
+        };
         let job = Arc::new(settled(job));
         store.put(Put::record(Arc::clone(&job))).await?;
         match job.status {
@@ -126,6 +135,36 @@ mod tests {
             let job = host.ended(&id).await;
             assert_eq!(job.status, expected, "{job:?}");
             assert_eq!(job.error.is_some(), expected == JobStatus::Failed);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_is_kept_as_failed_and_the_others_are_settled() {
+        let mut host = Host::new();
+        let mut ids = Vec::new();
+        for damage in [
+            "UPDATE jobs SET tags = 'no list' WHERE id = ?",
+            "UPDATE jobs SET status = 99 WHERE id = ?",
+            "UPDATE jobs SET status = 'running' WHERE id = ?",
+            "UPDATE jobs SET user = x'ff00' WHERE id = ?",
+            "UPDATE jobs SET attempts = attempts WHERE id = ?",
+        ] {
+            let job = job_for(&host.store, "async", "rows");
+            ids.push(job.id.clone());
+            host.store.put(Put::record(Arc::new(job))).await.unwrap();
+            let last = &ids[ids.len() - 1];
+            host.tables().execute(damage, [last]).unwrap();
+        }
+        host.restart();
+        let recovered = recover(&host.store, &host.dispatch).await.unwrap();
+        assert_eq!((recovered.failed, recovered.waiting), (4, 1));
+        let whole = host.ended(&ids.pop().unwrap()).await;
+        assert_eq!(whole.status, JobStatus::Succeeded);
+        for id in ids {
+            let job = host.store.job(&id).unwrap().unwrap();
+            assert_eq!(job.status, JobStatus::Failed);
+            let document = job.error_document.unwrap();
+            assert!(document.contains("the job store failed"), "{document}");
         }
     }
 }

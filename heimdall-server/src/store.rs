@@ -32,6 +32,7 @@ pub use filter::{Pattern, PatternError};
 pub use lines::{Lines, LinesFile, StoredLines};
 pub use list::{Cursor, Direction, JobQuery, JobsPage, OrderBy};
 pub use pins::Pin;
+pub use rows::Recorded;
 pub use writer::Put;
 
 /// Results up to this size lie in the store itself; larger ones would be written twice by its journal.
@@ -117,6 +118,35 @@ impl StoreError {
                 error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
             }
             _ => false,
+        }
+    }
+
+    /// Whether it may pass by itself, or once the operator has seen to the disk: what cannot be read or written at all, and not what
+    /// was read and makes no sense.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        use rusqlite::ErrorCode as Sqlite;
+        match self {
+            // A closed writer is also what the neighbours of a refused record hear: nothing of their group was written.
+            Self::Locked { .. } | Self::File { .. } | Self::Untrusted { .. } | Self::Closed => true,
+            Self::Database(error) => matches!(
+                error.sqlite_error_code(),
+                Some(
+                    Sqlite::DiskFull
+                        | Sqlite::SystemIoFailure
+                        | Sqlite::DatabaseBusy
+                        | Sqlite::DatabaseLocked
+                        | Sqlite::ReadOnly
+                        | Sqlite::CannotOpen
+                        | Sqlite::PermissionDenied
+                        | Sqlite::OutOfMemory
+                        | Sqlite::FileLockingProtocolFailed
+                        | Sqlite::OperationInterrupted
+                        | Sqlite::OperationAborted
+                        | Sqlite::SchemaChanged
+                )
+            ),
+            Self::Format { .. } | Self::Damaged { .. } | Self::Answer(_) => false,
         }
     }
 
@@ -285,17 +315,43 @@ impl Store {
     ///
     /// # Errors
     /// The disk refuses.
-    pub fn unfinished(&self) -> Result<Vec<JobRecord>, StoreError> {
+    pub fn unfinished(&self) -> Result<Vec<Recorded>, StoreError> {
         self.read(|connection| {
+            // A number that is no status is above or below all of them, and so is a text.
             let sql = format!(
-                "SELECT {} FROM jobs WHERE status IN (1, 2, 3, 7) ORDER BY seq",
+                "SELECT {} FROM jobs WHERE status IN (1, 2, 3, 7) OR status < 1 OR status > 8 ORDER BY seq",
                 rows::COLUMNS
             );
             let mut statement = connection.prepare_cached(&sql)?;
-            let jobs = statement
-                .query_map([], rows::read)?
-                .collect::<Result<_, _>>()?;
+            let mut found = statement.query([])?;
+            let mut jobs = Vec::new();
+            while let Some(row) = found.next()? {
+                jobs.push(rows::recorded(row)?);
+            }
             Ok(jobs)
+        })
+    }
+
+    /// Writes a record anew, with nothing left of what it was: for one that cannot be read.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub async fn replace(&self, job: JobRecord) -> Result<(), StoreError> {
+        self.writer
+            .write(move |connection| rows::replace(connection, &job))
+            .await
+    }
+
+    /// A job's record, or what can be read of it.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn recorded(&self, id: &str) -> Result<Option<Recorded>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached(&format!("SELECT {} FROM jobs WHERE id = ?", rows::COLUMNS))?;
+            let mut found = statement.query([id])?;
+            Ok(found.next()?.map(rows::recorded).transpose()?)
         })
     }
 

@@ -17,7 +17,7 @@ use crate::job::{JobRecord, JobStatus, Submission};
 use crate::log::{Log, LogFormat};
 use crate::metrics::Metrics;
 use crate::plugins::{Isolation, Lease, PluginRequirement, Plugins, Unavailable};
-use crate::store::Store;
+use crate::store::{Recorded, Store};
 
 /// How often clusters with `counted` in their definition were checked.
 pub(crate) static COUNTED_CHECKS: AtomicUsize = AtomicUsize::new(0);
@@ -303,6 +303,11 @@ impl Host {
         self.directory.path().join("results")
     }
 
+    /// The store's tables, for a test that damages them.
+    pub(crate) fn tables(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.directory.path().join("jobs/jobs.sqlite")).unwrap()
+    }
+
     /// The same store under a new host, as after a crash.
     pub(crate) fn restart(&mut self) {
         let (config, directory) = (self.config.clone(), Arc::clone(&self.directory));
@@ -344,6 +349,18 @@ impl Host {
         }
     }
 
+    /// A job once its damaged record has been replaced; fails after a while.
+    pub(crate) async fn replaced(&self, id: &str) -> JobRecord {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            match self.store.job(id) {
+                Ok(Some(job)) => return job,
+                other => assert!(Instant::now() < deadline, "{other:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// The id of the only job that runs, once it is in the store as running.
     pub(crate) async fn running(&self) -> String {
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -353,7 +370,10 @@ impl Host {
                 .unfinished()
                 .unwrap()
                 .into_iter()
-                .find(|job| job.status == JobStatus::Running);
+                .find_map(|recorded| match recorded {
+                    Recorded::Whole(job) if job.status == JobStatus::Running => Some(job),
+                    _ => None,
+                });
             if let Some(job) = running {
                 return job.id;
             }

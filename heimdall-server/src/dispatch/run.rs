@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::active::{Active, CancelRequestedBy};
 use super::rows::FinishedResult;
+use super::storage::may_pass;
 use super::{Dispatch, Submitted, WaitingJob};
 use crate::catalog::LiveCommand;
 use crate::error::{Code, HostError};
@@ -132,9 +133,14 @@ impl Dispatch {
     }
 
     async fn run_async(self: &Arc<Self>, active: &Arc<Active>) -> Result<(), HostError> {
-        let found = self
-            .until_disk(&active.id, || self.read(&active.id))
-            .await?;
+        let read = self.until_disk(&active.id, || self.read(&active.id));
+        let found = match read.await {
+            Err(error) if !may_pass(&error) => {
+                self.keep_as_failed(&active.id, &error).await;
+                return Ok(());
+            }
+            read => read?,
+        };
         let Some(mut job) = found else {
             return Ok(());
         };
@@ -157,12 +163,18 @@ impl Dispatch {
         let lease = self.lease(command);
         let job = active.start(job, lease.as_ref().ok().cloned());
         // On disk before it runs: a host that dies under this job must know that it had begun.
-        self.until_disk(&active.id, || {
+        let begun = self.until_disk(&active.id, || {
             // Somebody may have cancelled it meanwhile.
             let now = active.record().unwrap_or_else(|| Arc::clone(&job));
             self.store_record(Arc::new(Put::record(now)))
-        })
-        .await?;
+        });
+        match begun.await {
+            Err(error) if !may_pass(&error) => {
+                self.keep_as_failed(&active.id, &error).await;
+                return Ok(());
+            }
+            begun => begun?,
+        }
         let route = (Arc::clone(command), Arc::clone(cluster));
         let ending = self.call(active, job, route, lease, None).await;
         self.finish(active, ending, false).await.map(drop)
@@ -249,6 +261,15 @@ impl Dispatch {
             let again = || self.store_record(Arc::clone(&put));
             stored = self.until_disk(&active.id, again).await;
         }
+        let lost = stored.as_ref().err().filter(|error| !may_pass(error));
+        if !is_sync && let Some(error) = lost.cloned() {
+            ended.fail(&error);
+            self.keep_as_failed(&active.id, &error).await;
+            if put.has_file() {
+                self.store.remove_result_file(put.job.seq);
+            }
+            stored = Ok(());
+        }
         self.metrics.committed(began.elapsed().as_secs_f64());
         let FinishedJob { job, error, .. } = &ended;
         if job.status == JobStatus::New {
@@ -277,14 +298,16 @@ impl Dispatch {
     /// Keeps the end of a sync job whose caller has been told that it failed, because the disk refused. Its place is free only then.
     fn keep_later(self: &Arc<Self>, active: &Arc<Active>, ended: &FinishedJob, refused: &Put) {
         let (dispatch, active) = (Arc::clone(self), Arc::clone(active));
-        let (job, has_file) = (
-            Arc::clone(&ended.job),
-            refused.result_in_file || refused.lines.is_some(),
-        );
+        let (job, has_file) = (Arc::clone(&ended.job), refused.has_file());
         tokio::spawn(async move {
             let record = Arc::new(Put::record(job));
-            let store = || dispatch.store_record(Arc::clone(&record));
-            let kept = dispatch.until_disk(&active.id, store).await;
+            let keep = || dispatch.store_record(Arc::clone(&record));
+            let kept = dispatch.until_disk(&active.id, keep).await;
+            if let Err(error) = &kept
+                && !may_pass(error)
+            {
+                dispatch.keep_as_failed(&active.id, error).await;
+            }
             // Not before: what the disk refused to confirm may be there all the same. Where the host stops first, the next start settles it.
             if kept.is_ok() && has_file {
                 dispatch.store.remove_result_file(record.job.seq);
@@ -430,7 +453,7 @@ fn host_stopped() -> HostError {
     error.hint("submit the job again").into()
 }
 
-fn fail(job: &mut JobRecord, error: &HostError) {
+pub(super) fn fail(job: &mut JobRecord, error: &HostError) {
     job.status = JobStatus::Failed;
     job.error = Some(error.message.clone());
     job.error_document = String::from_utf8(error.clone().about(job.id.as_str()).to_json()).ok();

@@ -10,10 +10,12 @@ use std::time::Duration;
 use plugin_api::{ErrorCode, Level};
 use serde_json::json;
 
+use super::run::fail;
 use super::{Dispatch, blocking};
 use crate::error::{Code, HostError};
+use crate::job::{JobRecord, now};
 use crate::log::Log;
-use crate::store::{Store, StoreError};
+use crate::store::{Recorded, Store, StoreError};
 
 /// How long a disk that refused is left alone.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -82,7 +84,7 @@ impl Dispatch {
     }
 
     /// Asks the disk again and again for what an accepted job needs, until it gives it; its refusal counts only once the host stops, since
-    /// the next start settles what is left.
+    /// the next start settles what is left. What no waiting repairs is an error at once.
     ///
     /// A job is neither forgotten nor told to run for ever because the disk was full or failed for a while. It keeps its place
     /// meanwhile, so that no more begin than the disk keeps up with.
@@ -97,7 +99,7 @@ impl Dispatch {
         let mut is_told = false;
         loop {
             let error = match ask().await {
-                Err(error) if !self.is_stopping() => error,
+                Err(error) if may_pass(&error) && !self.is_stopping() => error,
                 outcome => return outcome,
             };
             if !is_told {
@@ -109,6 +111,49 @@ impl Dispatch {
             is_told = true;
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Ends a job whose record cannot be read, or whose start or end cannot be kept, however long the host waits: what can be read of
+    /// the record is kept as that of a failed job, once, and what has become of it is in the log.
+    pub(super) async fn keep_as_failed(&self, id: &str, error: &HostError) {
+        let (store, its) = (Arc::clone(&self.store), id.to_owned());
+        let kept = match blocking(move || store.recorded(&its)).await {
+            Ok(Some(Recorded::Whole(job) | Recorded::Unreadable(job, _))) => {
+                self.replace_with_failure(job, error).await
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let mut fields = vec![("id", json!(id)), ("error", json!(error.message))];
+        if let Err(error) = kept {
+            fields.push(("not_kept", json!(error.message)));
+        }
+        let text = "the store cannot keep this job, and no waiting repairs that; it is given up";
+        self.log.event(Level::Error, text, &fields);
+    }
+
+    /// What a start makes of a record that cannot be read: the job has failed.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub(crate) async fn replace_unreadable(
+        &self,
+        job: JobRecord,
+        error: &StoreError,
+    ) -> Result<(), StoreError> {
+        let fields = [("id", json!(job.id)), ("error", json!(error.to_string()))];
+        let text = "the record of this job cannot be read; it is kept as failed";
+        self.log.event(Level::Error, text, &fields);
+        self.store.replace(failed(job, &store_failed(error))).await
+    }
+
+    async fn replace_with_failure(
+        &self,
+        job: JobRecord,
+        error: &HostError,
+    ) -> Result<(), HostError> {
+        let replaced = self.store.replace(failed(job, error)).await;
+        replaced.map_err(|error| self.storage.store_failed(&error))
     }
 
     /// Whether jobs could be kept now: writes to the disk and waits for it.
@@ -124,13 +169,29 @@ impl Dispatch {
     }
 }
 
-/// The store's disk is the operator's to repair, and the request may then succeed.
+/// Whether the store may do later what it has refused; see [`StoreError::may_pass`].
+pub(super) fn may_pass(error: &HostError) -> bool {
+    error.code != Code::Plugin(ErrorCode::INTERNAL)
+}
+
+/// The store's disk is the operator's to repair, and the request may then succeed; what is damaged stays so.
 pub(crate) fn store_failed(error: &StoreError) -> HostError {
     if error.is_full() {
         return storage_full(error.to_string());
     }
+    if matches!(error, StoreError::Database(_)) && !error.may_pass() {
+        return HostError::internal(error).hint(
+            "the job store is damaged here, and waiting does not repair it: the operator may restore a backup",
+        );
+    }
     HostError::new(Code::Plugin(ErrorCode::UNAVAILABLE), error.to_string())
         .hint("the host's disk needs its operator: room, permissions, health")
+}
+
+fn failed(mut job: JobRecord, error: &HostError) -> JobRecord {
+    fail(&mut job, error);
+    job.updated_at = now();
+    job
 }
 
 fn storage_full(message: String) -> HostError {

@@ -324,3 +324,88 @@ async fn a_job_whose_plugin_does_not_stop_is_given_up_and_its_record_says_what_h
     let stored = host.store.job(&deaf.id).unwrap().unwrap();
     assert_eq!((stored.status, stored.attempts), (JobStatus::New, 0));
 }
+
+/// Ways to damage a record so that no waiting makes it readable.
+const DAMAGES: [&str; 3] = [
+    "UPDATE jobs SET tags = 'no list' WHERE id = ?",
+    "UPDATE jobs SET context = x'ff00' WHERE id = ?",
+    "UPDATE jobs SET user = x'ff00' WHERE id = ?",
+];
+
+#[tokio::test]
+async fn a_waiting_job_whose_record_is_damaged_fails_at_once_and_the_others_go_on() {
+    for damage in DAMAGES {
+        let host = Host::new();
+        let mut ids = Vec::new();
+        for query in ["wait", "wait", "rows", "rows"] {
+            let user = if query == "wait" { "alice" } else { "bob" };
+            let Ok(Submitted::Queued(job)) = host.submit("async", query, user).await else {
+                panic!("the job is async");
+            };
+            ids.push(job.id.clone());
+        }
+        host.tables().execute(damage, [&ids[2]]).unwrap();
+        host.dispatch
+            .cancel(&ids[0], "alice", |_| true)
+            .await
+            .unwrap();
+        assert_eq!(host.ended(&ids[3]).await.status, JobStatus::Succeeded);
+        let job = host.replaced(&ids[2]).await;
+        assert_eq!(job.status, JobStatus::Failed, "{damage}");
+        let document = job.error_document.unwrap();
+        assert!(document.contains("INTERNAL"), "{document}");
+        assert!(document.contains("damaged"), "{document}");
+        host.dispatch
+            .cancel(&ids[1], "alice", |_| true)
+            .await
+            .unwrap();
+        host.ended(&ids[1]).await;
+    }
+}
+
+/// A store that refuses, for good, to say that a job has come to a status.
+fn refuse(host: &Host, status: JobStatus) {
+    let trigger = format!(
+        "CREATE TRIGGER refuse BEFORE UPDATE ON jobs WHEN new.status = {}
+         BEGIN SELECT raise(ABORT, 'it is refused'); END",
+        status.number()
+    );
+    host.tables().execute_batch(&trigger).unwrap();
+}
+
+#[tokio::test]
+async fn an_async_job_whose_start_or_end_the_store_refuses_for_good_fails_and_says_why() {
+    for status in [JobStatus::Running, JobStatus::Succeeded] {
+        for query in ["rows", "large 100000", "lines 10"] {
+            let host = Host::new();
+            refuse(&host, status);
+            let Ok(Submitted::Queued(job)) = host.submit("async", query, "alice").await else {
+                panic!("the job is async");
+            };
+            let job = host.ended(&job.id).await;
+            assert_eq!(job.status, JobStatus::Failed);
+            let error = job.error.unwrap();
+            assert!(error.contains("it is refused"), "{error}");
+            while host.dispatch.load() != (0, 0) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            let left = std::fs::read_dir(host.results()).unwrap().count();
+            assert_eq!(left, 0, "a result that does not count leaves no file");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sync_job_whose_end_the_store_refuses_for_good_fails_and_keeps_no_place() {
+    let host = Host::new();
+    refuse(&host, JobStatus::Succeeded);
+    // The record of a job that ends at once is written but once, and then is no update.
+    let running = host.submit("sync", "deaf 2", "alice");
+    let error = refused(running.await);
+    assert_eq!(error.code, Code::Plugin(plugin_api::ErrorCode::INTERNAL));
+    let job = host.ended(&error.id.unwrap()).await;
+    assert_eq!(job.status, JobStatus::Failed);
+    while host.dispatch.load() != (0, 0) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}

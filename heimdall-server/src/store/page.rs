@@ -15,8 +15,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::list::{Cursor, Direction, JobQuery, JobsPage, OrderBy};
-use super::{Pattern, StoreError, rows};
-use crate::job::JobRecord;
+use super::{Pattern, Recorded, StoreError, rows};
 
 /// A filter that fits so many jobs at most has them gathered and sorted.
 const FEW: i64 = 5_000;
@@ -445,7 +444,9 @@ impl Search<'_> {
         let (mut jobs, mut bytes, mut next) = (Vec::new(), 0, found.next);
         let mut last = None;
         for place in found.positions {
-            let job: JobRecord = statement.query_row([place.seq], rows::read)?;
+            // One damaged record does not hide the others: what can be read of it is shown.
+            let recorded = statement.query_row([place.seq], rows::recorded)?;
+            let (Recorded::Whole(job) | Recorded::Unreadable(job, _)) = recorded;
             bytes += job.bytes();
             if bytes > PAGE_BYTES && !jobs.is_empty() {
                 next = last;

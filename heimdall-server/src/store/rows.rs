@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::types::Type;
+use rusqlite::types::{Type, Value};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use serde_json::value::RawValue;
 
@@ -84,10 +84,15 @@ pub(super) fn delete_tags(connection: &Connection, seq: i64) -> Result<(), Store
     let mut statement =
         connection.prepare_cached("SELECT tags, created_at FROM jobs WHERE seq = ?")?;
     let row = statement.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?)));
-    let Some((tags, created_at)): Option<(String, i64)> = row.optional()? else {
+    let Some((tags, created_at)): Option<(Value, Value)> = row.optional()? else {
         return Ok(());
     };
-    for tag in own_tags(&tags) {
+    // A damaged record can be deleted as well.
+    let tags = match &tags {
+        Value::Text(tags) => tags,
+        _ => "",
+    };
+    for tag in own_tags(tags) {
         connection
             .prepare_cached("DELETE FROM job_tags WHERE tag = ? AND created_at = ? AND seq = ?")?
             .execute(params![tag, created_at, seq])?;
@@ -138,6 +143,75 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
             .get::<_, Option<i64>>(25)?
             .and_then(|rows| u64::try_from(rows).ok()),
     })
+}
+
+/// A record as it is in the store.
+#[derive(Debug)]
+pub enum Recorded {
+    /// All of it.
+    Whole(JobRecord),
+    /// What can be read of it, as a job whose status is not known, and why the rest cannot.
+    Unreadable(JobRecord, StoreError),
+}
+
+/// Reads a record that may be damaged: values of a wrong type, texts that are no JSON, a status that is none.
+pub(super) fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {
+    Ok(match read(row) {
+        Ok(job) => Recorded::Whole(job),
+        Err(error) => Recorded::Unreadable(salvaged(row)?, error.into()),
+    })
+}
+
+/// What can be read of a record, with nothing where a column has no value that can be one.
+fn salvaged(row: &Row<'_>) -> rusqlite::Result<JobRecord> {
+    let text = |column| row.get::<_, String>(column).ok();
+    let some = |column| text(column).unwrap_or_default();
+    let number = |column| row.get::<_, i64>(column).unwrap_or_default();
+    let json = |column, or: &str| {
+        let found = text(column).and_then(|text| RawValue::from_string(text).ok());
+        found.map_or_else(|| RawValue::from_string(or.to_owned()), Ok)
+    };
+    let (tags, command, cluster) = (json(6, "[]"), json(8, "null"), json(9, "null"));
+    // The number is the table's own key: SQLite lets it be nothing else.
+    let seq = row.get(0)?;
+    Ok(JobRecord {
+        seq,
+        id: text(1).unwrap_or_else(|| format!("unreadable-{seq}")),
+        name: some(2),
+        version: some(3),
+        description: text(4),
+        user: some(5),
+        tags: tags.expect("an empty list is JSON"),
+        context: text(7).and_then(|text| RawValue::from_string(text).ok()),
+        command_criteria: command.expect("null is JSON"),
+        cluster_criteria: cluster.expect("null is JSON"),
+        is_sync: row.get(10).unwrap_or_default(),
+        route: Route {
+            command_id: some(11),
+            command_name: some(12),
+            cluster_id: some(13),
+            cluster_name: some(14),
+            plugin: some(15),
+        },
+        status: JobStatus::from_number(number(16)).unwrap_or(JobStatus::Failed),
+        error: text(17),
+        error_document: text(18),
+        plugin_version: text(19),
+        cancelled_by: text(20),
+        created_at: number(21),
+        updated_at: number(22),
+        attempts: number(23),
+        traceparent: text(24),
+        rows: None,
+    })
+}
+
+/// Writes a record in place of the one that has its number.
+pub(super) fn replace(connection: &Connection, job: &JobRecord) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("DELETE FROM jobs WHERE seq = ?")?
+        .execute([job.seq])?;
+    write(connection, job, None)
 }
 
 fn json(column: usize, text: String) -> rusqlite::Result<Box<RawValue>> {

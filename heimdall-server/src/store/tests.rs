@@ -356,3 +356,64 @@ async fn a_status_set_at_run_time_holds_until_the_files_own_changes() {
         }
     );
 }
+
+#[test]
+fn what_a_disk_may_do_later_is_told_from_what_stays_damaged() {
+    use rusqlite::{Error, ffi};
+    let sqlite = |code| StoreError::from(Error::SqliteFailure(ffi::Error::new(code), None));
+    for code in [
+        ffi::SQLITE_FULL,
+        ffi::SQLITE_IOERR,
+        ffi::SQLITE_IOERR_FSYNC,
+        ffi::SQLITE_IOERR_WRITE,
+        ffi::SQLITE_BUSY,
+        ffi::SQLITE_LOCKED,
+        ffi::SQLITE_READONLY,
+        ffi::SQLITE_CANTOPEN,
+        ffi::SQLITE_PERM,
+        ffi::SQLITE_NOMEM,
+        ffi::SQLITE_PROTOCOL,
+    ] {
+        assert!(sqlite(code).may_pass(), "{}", sqlite(code));
+    }
+    for code in [
+        ffi::SQLITE_CORRUPT,
+        ffi::SQLITE_NOTADB,
+        ffi::SQLITE_MISMATCH,
+        ffi::SQLITE_CONSTRAINT,
+        ffi::SQLITE_TOOBIG,
+        ffi::SQLITE_ERROR,
+    ] {
+        assert!(!sqlite(code).may_pass(), "{}", sqlite(code));
+    }
+    let unreadable = Error::IntegralValueOutOfRange(16, 99);
+    assert!(!StoreError::from(unreadable).may_pass());
+    let half = std::io::Error::from(std::io::ErrorKind::StorageFull);
+    assert!(StoreError::from(half).may_pass());
+}
+
+#[tokio::test]
+async fn a_list_shows_what_can_be_read_of_a_damaged_record_among_the_others() {
+    let place = place();
+    let store = open(&place);
+    for _ in 0..3 {
+        let job = job(&store, "alice", JobStatus::Succeeded);
+        store.put(Put::record(job)).await.unwrap();
+    }
+    let tables = Connection::open(place.jobs.join("jobs.sqlite")).unwrap();
+    tables
+        .execute("UPDATE jobs SET tags = x'00ff' WHERE seq = 2", [])
+        .unwrap();
+    let query = JobQuery {
+        limit: 10,
+        ..JobQuery::default()
+    };
+    let page = store.jobs(&query).unwrap();
+    assert_eq!(page.jobs.len(), 3);
+    assert_eq!(page.jobs[1].tags.get(), "[]");
+    assert_eq!(page.jobs[1].id, "id-2");
+    let error = store.job("id-2").unwrap_err();
+    assert!(!error.may_pass(), "{error}");
+    store.delete(vec![(2, false)]).await.unwrap();
+    assert_eq!(store.jobs(&query).unwrap().jobs.len(), 2);
+}

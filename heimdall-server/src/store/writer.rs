@@ -56,6 +56,12 @@ impl Put {
         }
     }
 
+    /// Whether the result is, or would have been, a file of its own.
+    #[must_use]
+    pub fn has_file(&self) -> bool {
+        self.result_in_file || self.lines.is_some()
+    }
+
     fn result_bytes(&self) -> Option<u64> {
         let lines = self.lines.as_ref().map(|lines| lines.bytes);
         lines.or(self.result.as_ref().map(|result| result.len() as u64))

@@ -243,7 +243,10 @@ impl History {
             .unfinished()
             .unwrap()
             .iter()
-            .map(|job| job.seq)
+            .map(|recorded| match recorded {
+                Recorded::Whole(job) => job.seq,
+                Recorded::Unreadable(job, error) => panic!("{job:?}: {error}"),
+            })
             .collect();
         assert_eq!(of_store, unfinished);
         let lying: BTreeSet<i64> = std::fs::read_dir(&self.place.results)
