@@ -160,6 +160,12 @@ fn a_token_file_that_is_half_written_lets_nobody_in_and_locks_nobody_out_for_goo
         assert_eq!(ask(None), 401, "without a token, {cut} bytes");
         assert_eq!(ask(Some("")), 401, "an empty token, {cut} bytes");
         assert_eq!(ask(Some("another-token")), 401, "{cut} bytes");
+        // What a half written file holds of a token is no token.
+        let half = text[..cut].lines().last().unwrap_or_default();
+        let half = half.split(' ').next().unwrap_or_default();
+        if half != long && half != format!("{long}-second") {
+            assert_eq!(ask(Some(half)), 401, "the half token {half:?}");
+        }
     }
     fs::write(&tokens, &text).unwrap();
     host.signal("HUP");

@@ -73,12 +73,9 @@ impl Authenticator {
     /// Whether these tokens may take the place of those in force.
     ///
     /// # Errors
-    /// They would open a host to everyone that asks for tokens now.
+    /// See [`Tokens::may_replace`].
     pub(super) fn may_take(&self, tokens: &Tokens) -> Result<(), TokenError> {
-        if tokens.is_empty() && self.has_tokens() {
-            return Err(TokenError::Gone);
-        }
-        Ok(())
+        tokens.may_replace(&self.tokens())
     }
 
     /// Puts other tokens in force, for every request from now on.

@@ -2,6 +2,7 @@
 //!
 //! In: lines of `TOKEN [NAME [ROLE]]`. Out: the list of tokens, or the line that cannot be used. No message repeats a token.
 
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -57,7 +58,11 @@ pub(super) struct Token {
 
 /// The tokens of a file; empty where none are asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Tokens(Vec<Token>);
+pub(super) struct Tokens {
+    list: Vec<Token>,
+    /// Where they stand, if their last line has its end.
+    ended: Option<PathBuf>,
+}
 
 /// Why a token file cannot be used. Operator: the file.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +91,22 @@ pub enum TokenError {
         /// What is wrong with it, without the token.
         problem: String,
     },
+    /// It was written while it was read, so that what was read may be a part of it.
+    #[error(
+        "the token file {path} was being written while it was read: rename a whole one onto it"
+    )]
+    Changing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its last line has no end, as the one before it had: a token cut short is another token, and a line without its role is an admin's.
+    #[error(
+        "the last line of the token file {path} has no line end, as it had before: it may be half written"
+    )]
+    Cut {
+        /// The file.
+        path: PathBuf,
+    },
     /// A running host asks for tokens, and its configuration no longer names any.
     #[error(
         "auth.token_file is gone, and a running host does not stop asking for tokens: start it again for that"
@@ -102,11 +123,30 @@ impl Tokens {
         let Some(path) = auth.token_file.as_deref() else {
             return Ok(Self::default());
         };
-        let text = std::fs::read_to_string(path).map_err(|source| TokenError::Read {
+        let read = read_whole(path).map_err(|source| TokenError::Read {
             path: path.to_owned(),
             source,
+        });
+        let text = read?.ok_or_else(|| TokenError::Changing {
+            path: path.to_owned(),
         })?;
         Self::parse(path, &text)
+    }
+
+    /// Whether these may take the place of the `old` ones in a running host.
+    ///
+    /// # Errors
+    /// They would open it to everyone, or may be half of a file.
+    pub(super) fn may_replace(&self, old: &Self) -> Result<(), TokenError> {
+        if self.is_empty() && !old.is_empty() {
+            return Err(TokenError::Gone);
+        }
+        match &old.ended {
+            Some(path) if self.ended.is_none() && !self.is_empty() => {
+                Err(TokenError::Cut { path: path.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, TokenError> {
@@ -133,20 +173,36 @@ impl Tokens {
                 path: path.to_owned(),
             });
         }
-        Ok(Self(tokens))
+        Ok(Self {
+            list: tokens,
+            ended: text.ends_with('\n').then(|| path.to_owned()),
+        })
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     /// The token with these bytes. Each one is compared in full, so that the time tells nothing about any of them.
     pub(super) fn find(&self, given: &[u8]) -> Option<&Token> {
-        self.0.iter().fold(None, |found, token| {
+        self.list.iter().fold(None, |found, token| {
             let same: bool = token.secret.as_bytes().ct_eq(given).into();
             if same { Some(token) } else { found }
         })
     }
+}
+
+/// The text of a file; `None` where somebody wrote to it meanwhile.
+fn read_whole(path: &Path) -> std::io::Result<Option<String>> {
+    let mut file = std::fs::File::open(path)?;
+    let state = |file: &std::fs::File| {
+        let about = file.metadata()?;
+        Ok::<_, std::io::Error>((about.len(), about.modified()?))
+    };
+    let before = state(&file)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok((state(&file)? == before).then_some(text))
 }
 
 fn token(line: &str) -> Result<Token, String> {
@@ -235,6 +291,22 @@ mod tests {
             assert!(error.contains(message), "{text:?}: {error}");
             assert!(!error.contains("hush"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_that_lost_its_last_line_end_does_not_replace_one_that_had_it() {
+        let whole = parse("t1 alice reader\nt2 bob user\n").unwrap();
+        for cut in ["t1 al", "t1 alice reader\nt", "t1 alice reader\nt2 bob"] {
+            let error = parse(cut).unwrap().may_replace(&whole).unwrap_err();
+            assert!(matches!(error, TokenError::Cut { .. }), "{error}");
+        }
+        parse("t3\n").unwrap().may_replace(&whole).unwrap();
+        // Whoever writes files without it goes on doing so.
+        let unended = parse("t1 alice reader").unwrap();
+        parse("t4").unwrap().may_replace(&unended).unwrap();
+        whole.may_replace(&unended).unwrap();
+        let gone = Tokens::default().may_replace(&whole).unwrap_err();
+        assert!(matches!(gone, TokenError::Gone), "{gone}");
     }
 
     #[test]
