@@ -88,6 +88,28 @@ fn libraries_are_opened_in_one_place_and_never_closed() {
     assert!(closing.is_empty(), "{closing:#?}");
 }
 
+/// SECURITY.md, "What is linked": no caller's text becomes SQL. `page.rs`, the one file that puts statements together, has a test of its
+/// own for that (`nothing_that_a_client_wrote_is_in_a_statements_text`).
+#[test]
+fn sql_is_written_in_the_folder_of_the_store_only() {
+    let words = [
+        "rusqlite",
+        ".prepare(",
+        ".prepare_cached(",
+        ".execute_batch(",
+        ".pragma_update(",
+        ".query_row(",
+    ];
+    let mut outside = lines_with(&PRODUCT, &words);
+    outside.retain(|line| {
+        let place = ["heimdall-server/src/store/", "heimdall-server/src/store.rs"];
+        // The fixture of the unit tests damages tables.
+        let is_fixture = line.starts_with("heimdall-server/src/testing.rs");
+        !is_fixture && !place.iter().any(|place| line.starts_with(place))
+    });
+    assert!(outside.is_empty(), "{outside:#?}");
+}
+
 #[test]
 fn the_environment_is_read_in_one_place() {
     let plugin = ["plugin-api", "dynamo-query", "dynamo-plugin"];

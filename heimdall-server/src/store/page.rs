@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, Row, Statement, params_from_iter};
 
 use super::list::{Cursor, Direction, JobQuery, JobsPage, OrderBy};
 use super::{Pattern, Recorded, StoreError, rows};
@@ -238,8 +238,8 @@ impl Search<'_> {
                 "SELECT {column} FROM jobs INDEXED BY jobs_by_{column} WHERE {column} {operator} ? ORDER BY {column} LIMIT 1"
             )
         };
-        let mut first = self.connection.prepare(&next(">="))?;
-        let mut later = self.connection.prepare(&next(">"))?;
+        let mut first = self.prepare(&next(">="))?;
+        let mut later = self.prepare(&next(">"))?;
         let mut fitting = Vec::new();
         let mut value: Option<String> = one(&mut first, prefix)?;
         for _ in 0..DISTINCT {
@@ -327,7 +327,7 @@ impl Search<'_> {
             conditions.join(" AND "),
             limit + 1
         );
-        let mut statement = self.connection.prepare(&sql)?;
+        let mut statement = self.prepare(&sql)?;
         let rows = statement.query_map(self.parameters(&sql), position)?;
         let mut positions = rows.collect::<Result<Vec<_>, _>>()?;
         let more = positions.len() > limit;
@@ -357,7 +357,7 @@ impl Search<'_> {
             .collect();
         let mut statements = Vec::with_capacity(sqls.len());
         for sql in &sqls {
-            statements.push(self.connection.prepare(sql)?);
+            statements.push(self.prepare(sql)?);
         }
         let mut lanes = Vec::with_capacity(sqls.len());
         for (statement, sql) in statements.iter_mut().zip(&sqls) {
@@ -491,12 +491,19 @@ impl Search<'_> {
         params_from_iter(self.values[..named].to_vec())
     }
 
+    /// Makes a statement of a text. What a client wrote is in none of them: a test looks at each.
+    fn prepare(&self, sql: &str) -> Result<Statement<'_>, StoreError> {
+        #[cfg(test)]
+        TEXTS.with_borrow_mut(|texts| texts.push(sql.to_owned()));
+        Ok(self.connection.prepare(sql)?)
+    }
+
     fn one<T>(
         &self,
         sql: &str,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let mut statement = self.connection.prepare(sql)?;
+        let mut statement = self.prepare(sql)?;
         Ok(statement.query_row(self.parameters(sql), read)?)
     }
 }
@@ -531,8 +538,14 @@ fn head(rows: &mut rusqlite::Rows<'_>) -> Result<Option<(JobPosition, bool)>, St
         .transpose()?)
 }
 
-fn one(statement: &mut rusqlite::Statement<'_>, text: &str) -> Result<Option<String>, StoreError> {
+fn one(statement: &mut Statement<'_>, text: &str) -> Result<Option<String>, StoreError> {
     let mut rows = statement.query([text])?;
     let row = rows.next()?;
     Ok(row.map(|row| row.get(0)).transpose()?)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The texts that this thread has made statements of.
+    pub(super) static TEXTS: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
 }

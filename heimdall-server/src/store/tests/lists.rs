@@ -221,3 +221,72 @@ async fn a_deleted_job_is_in_no_index() {
         .unwrap();
     assert_eq!(left, 0);
 }
+
+/// SQLite sees what a client wrote as values only: its own faults with hostile texts of statements are out of a client's reach.
+#[tokio::test]
+async fn nothing_that_a_client_wrote_is_in_a_statements_text() {
+    const HOSTILE: &str = "zq' OR 1=1; SELECT sum(sum(1)), \"zq\" --";
+    let place = place();
+    let store = open(&place);
+    let put = |n: i64| {
+        let mut made = (*job(&store, HOSTILE, JobStatus::Succeeded)).clone();
+        made.name = format!("{HOSTILE}{}", n % 3);
+        made.version = HOSTILE.to_owned();
+        made.route.command_name = HOSTILE.to_owned();
+        made.route.cluster_name = HOSTILE.to_owned();
+        made.tags = raw(&BTreeSet::from([HOSTILE.to_owned()]));
+        store.put(Put::record(Arc::new(made)))
+    };
+    // More than are gathered and sorted, so that the jobs are walked through as well.
+    let puts: Vec<_> = (0..5_100).map(put).collect();
+    for put in puts {
+        put.await.unwrap();
+    }
+    let tagged = |tag: String| JobQuery {
+        tags: vec![tag],
+        ..JobQuery::default()
+    };
+    let mut queries = vec![
+        tagged(HOSTILE.to_owned()),
+        tagged(format!("_name:{HOSTILE}1")),
+        tagged(format!("_id:{HOSTILE}")),
+        tagged(format!("_version:{HOSTILE}")),
+    ];
+    for column in [
+        "name",
+        "id",
+        "user",
+        "version",
+        "command_name",
+        "cluster_name",
+    ] {
+        for pattern in [
+            HOSTILE.to_owned(),
+            format!("{HOSTILE}%"),
+            format!("%{HOSTILE}_"),
+        ] {
+            queries.push(JobQuery {
+                patterns: vec![(column, Pattern::new(&pattern).unwrap())],
+                ..JobQuery::default()
+            });
+        }
+    }
+    for query in &mut queries {
+        for order in [OrderBy::CreatedAt, OrderBy::Id, OrderBy::UpdatedAt] {
+            (query.order, query.limit) = (order, 2);
+            query.cursor = None;
+            query.cursor = store.jobs(query).unwrap().next;
+            store.jobs(query).unwrap();
+            if order == OrderBy::Id {
+                query.cursor = Some(Cursor::at(query, HOSTILE.into(), 1));
+                store.jobs(query).unwrap();
+            }
+        }
+    }
+    let texts = super::super::page::TEXTS.take();
+    let walked = |text: &&String| text.contains("AS hit");
+    assert!(texts.iter().filter(walked).count() > 10);
+    assert!(texts.len() > 200, "{} statements", texts.len());
+    let hostile: Vec<_> = texts.iter().filter(|text| text.contains("zq")).collect();
+    assert!(hostile.is_empty(), "{hostile:#?}");
+}
