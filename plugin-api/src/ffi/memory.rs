@@ -27,6 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no madvise: the advice is the kernel's")]
     fn advice_changes_no_content_whatever_the_range() {
         let mut buffer: Vec<u8> = (0..=u8::MAX).cycle().take(5 << 20).collect();
         let before = buffer.clone();

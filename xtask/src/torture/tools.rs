@@ -97,6 +97,14 @@ fn nightly(args: &[&str]) -> Command {
     command
 }
 
+/// Without AddressSanitizer, which doubles the build and looks for faults that safe Rust has not: all `unsafe` of the product lies behind
+/// the C interface, and Miri runs its tests.
+fn cargo_fuzz(what: &str) -> Command {
+    let mut command = nightly(&["fuzz", what, "--dev", "--sanitizer", "none"]);
+    command.env("CARGO_TARGET_DIR", target().join("fuzz"));
+    command
+}
+
 /// Begins with the corpus of the repository, and keeps what it finds beside it, in `target/`.
 fn fuzz(minutes: u64) -> anyhow::Result<()> {
     let chosen = env::var("FUZZ_TARGETS").unwrap_or_default();
@@ -111,13 +119,14 @@ fn fuzz(minutes: u64) -> anyhow::Result<()> {
         }
         targets.sort();
     }
-    run(&mut nightly(&["fuzz", "build", "--dev"]))?;
+    run(&mut cargo_fuzz("build"))?;
     for name in targets {
         eprintln!("torture: fuzz: {name} for {minutes} minutes");
         let found = target().join("fuzz-corpus").join(&name);
         std::fs::create_dir_all(&found)?;
         let seconds = format!("-max_total_time={}", minutes * 60);
-        run(nightly(&["fuzz", "run", "--dev", &name])
+        run(cargo_fuzz("run")
+            .arg(&name)
             .arg(found)
             .arg(root().join("fuzz/corpus").join(&name))
             .args([
