@@ -19,8 +19,9 @@ use crate::document::JobDocument;
 use crate::health::Checker;
 use crate::job::raw;
 use crate::log::{Levels, Log, LogFormat};
-use crate::plugins::{self, Lease, OpenError, Plugins};
+use crate::plugins::{self, OpenError, Plugins};
 use crate::route;
+use plugin_host::Lease;
 
 /// What `check` is started with.
 #[derive(Debug, Clone, clap::Args)]
@@ -84,7 +85,7 @@ pub fn run(options: &CheckOptions, default_plugin_dir: &Path) -> Result<ExitCode
 /// Writes what the configuration would do; false where something in it would not work, or a cluster is unhealthy.
 fn check(
     config: &Config,
-    plugins: &Arc<dyn Plugins>,
+    plugins: &Arc<Plugins>,
     health: bool,
     out: &mut impl Write,
 ) -> Result<bool, CheckError> {
@@ -140,7 +141,7 @@ fn check(
 fn write_commands(
     config: &Config,
     catalog: &Catalog,
-    plugins: &Arc<dyn Plugins>,
+    plugins: &Arc<Plugins>,
     out: &mut impl Write,
 ) -> io::Result<(usize, usize)> {
     let (mut missing, mut unusable) = (0, 0);
@@ -214,7 +215,7 @@ fn write_commands(
 /// What the plugin finds wrong with the contexts of a command and a cluster: it is given a job without a query, which it refuses
 /// before it asks anybody, and the contexts are checked first.
 fn mistake(
-    lease: &Arc<dyn Lease>,
+    lease: &Arc<Lease>,
     command: &LiveCommand,
     cluster: &LiveCluster,
 ) -> Option<plugin_api::Error> {
@@ -271,11 +272,12 @@ fn tags(tags: &std::collections::BTreeSet<String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{CONFIG, Linked};
+    use crate::testing::{self, CONFIG};
 
     fn checked(text: &str, health: bool) -> (bool, String) {
         let config = Config::parse("host.yaml".as_ref(), text, &|_| None).unwrap();
-        let plugins: Arc<dyn Plugins> = Arc::new(Linked);
+        let directory = tempfile::tempdir().unwrap();
+        let plugins = testing::plugins(directory.path());
         let mut out = Vec::new();
         let healthy = check(&config, &plugins, health, &mut out).unwrap();
         (healthy, String::from_utf8(out).unwrap())
@@ -288,7 +290,7 @@ mod tests {
         for part in [
             "command sync (sync, ACTIVE): plugin fake ",
             "; runs on main\n",
-            "command gone (sync, ACTIVE): host.yaml:8: no plugin: the plugin 'gone' is not loaded",
+            "command gone (sync, ACTIVE): host.yaml:8: no plugin: no plugin named 'gone' is loaded",
             "1 active command(s) lack a plugin or a cluster",
             "cluster quiet (ACTIVE); no active command runs on it",
             "health: cluster main by plugin fake: ok in ",

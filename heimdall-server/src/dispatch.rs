@@ -37,7 +37,7 @@ pub(crate) use storage::store_failed;
 /// Runs jobs. Shared by all requests.
 pub struct Dispatch {
     store: Arc<Store>,
-    plugins: Arc<dyn Plugins>,
+    plugins: Arc<Plugins>,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
     catalog: RwLock<Arc<Catalog>>,
@@ -93,7 +93,7 @@ pub struct Parts {
     /// Where jobs are kept.
     pub store: Arc<Store>,
     /// What runs them.
-    pub plugins: Arc<dyn Plugins>,
+    pub plugins: Arc<Plugins>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What is said.

@@ -52,7 +52,7 @@ type LastCheck = Arc<tokio::sync::Mutex<Option<(Instant, Arc<LiveCluster>, Check
 
 /// Runs checks.
 pub struct Checker {
-    plugins: Arc<dyn Plugins>,
+    plugins: Arc<Plugins>,
     timeout: Duration,
     places: Arc<Semaphore>,
     /// By the cluster's id.
@@ -62,7 +62,7 @@ pub struct Checker {
 impl Checker {
     /// A checker that gives each cluster `timeout`.
     #[must_use]
-    pub fn new(plugins: Arc<dyn Plugins>, timeout: Duration) -> Self {
+    pub fn new(plugins: Arc<Plugins>, timeout: Duration) -> Self {
         Self {
             plugins,
             timeout,
@@ -197,14 +197,15 @@ pub fn command_for<'a>(
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::testing::{COUNTED_CHECKS, Linked};
+    use crate::testing::{COUNTED_CHECKS, plugins};
 
     #[tokio::test]
     async fn however_often_a_host_is_asked_it_asks_a_cluster_once() {
         let text = "{commands: [{name: c, plugin: fake}], clusters: [{name: counted, health_check: true}]}";
         let config = Config::parse("c.yaml".as_ref(), text, &|_| None).unwrap();
         let catalog = Catalog::new(&config, &Default::default(), 0);
-        let checker = Checker::new(Arc::new(Linked), Duration::from_secs(5));
+        let directory = tempfile::tempdir().unwrap();
+        let checker = Checker::new(plugins(directory.path()), Duration::from_secs(5));
         let first = checker.check(&catalog, catalog.clusters());
         let again = checker.check(&catalog, catalog.clusters());
         let (first, again) = tokio::join!(first, again);
@@ -232,7 +233,8 @@ clusters:
 ";
         let config = Config::parse("c.yaml".as_ref(), text, &|_| None).unwrap();
         let catalog = Catalog::new(&config, &Default::default(), 0);
-        let checker = Checker::new(Arc::new(Linked), Duration::from_secs(5));
+        let directory = tempfile::tempdir().unwrap();
+        let checker = Checker::new(plugins(directory.path()), Duration::from_secs(5));
         let health = checker.check(&catalog, catalog.clusters()).await;
         let lines: Vec<_> = health
             .checks
@@ -244,7 +246,7 @@ clusters:
             [
                 ("good", None),
                 ("unhealthy", Some("UNAVAILABLE: cannot connect")),
-                ("without", Some("the plugin 'gone' is not loaded"))
+                ("without", Some("no plugin named 'gone' is loaded"))
             ],
         );
         assert!(!health.healthy);

@@ -279,6 +279,11 @@ fn gauges(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
 
 #[cfg(test)]
 mod tests {
+    use plugin_host::{
+        registry::{PluginState, PluginStatus},
+        worker::WorkerStatus,
+    };
+
     use super::*;
 
     #[test]
@@ -326,11 +331,32 @@ mod tests {
 
     #[test]
     fn the_state_at_the_moment_of_asking_appears_and_old_names_where_asked_for() {
-        let plugins = serde_json::json!([
-            {"name": "dynamo", "version": "1.0.0", "state": "ACTIVE", "jobs_running": 2, "residue_bytes": 5, "pinned": true,
-             "worker": {"pid": 7, "restarts": 3}},
-            {"name": null, "version": null, "state": "REFUSED", "jobs_running": 0, "residue_bytes": null, "pinned": false,
-             "worker": null}]);
+        let refused = PluginStatus {
+            name: None,
+            version: None,
+            file: "f.so".to_owned(),
+            sha256: None,
+            state: PluginState::Refused,
+            loaded_at: None,
+            pinned: false,
+            jobs_running: 0,
+            residue_bytes: None,
+            worker: None,
+            error: None,
+        };
+        let active = PluginStatus {
+            name: Some("dynamo".to_owned()),
+            version: Some("1.0.0".to_owned()),
+            state: PluginState::Active,
+            pinned: true,
+            jobs_running: 2,
+            residue_bytes: Some(5),
+            worker: Some(WorkerStatus {
+                pid: 7,
+                restarts: 3,
+            }),
+            ..refused.clone()
+        };
         let now = Snapshot {
             running: 1,
             queued: 4,
@@ -340,7 +366,7 @@ mod tests {
             store_bytes: 4096,
             free_bytes: Some(1 << 30),
             lost_log_lines: 7,
-            plugins: &plugins,
+            plugins: &[active, refused],
         };
         let metrics = Metrics::new(true);
         metrics.reloaded(false);

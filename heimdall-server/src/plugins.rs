@@ -1,4 +1,4 @@
-//! What the host asks of its plugins, whoever keeps them: the registry of loaded libraries, or one linked into a test.
+//! The host's plugins: a registry of those that run in its own process, and one of those that run in workers.
 //!
 //! In: a plugin's name and a version requirement. Out: a lease on one version, which runs jobs. Nothing here opens a library.
 
@@ -7,15 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use plugin_api::{Error, ErrorCode};
-use plugin_host::{CallOptions, Document};
+use plugin_api::ErrorCode;
 use semver::{Version, VersionReq};
-use serde::Serialize;
-use serde_json::Value;
 
 use crate::error::{Code, HostError};
 use plugin_host::registry::{
-    self, IsolationMode, Names, PluginStatus, Registry, RegistryError, RegistryOptions, UseError,
+    self, IsolationMode, Lease, Names, PluginStatus, Registry, RegistryError, RegistryOptions,
+    ReloadReport, UseError,
 };
 use plugin_host::worker::WorkerOptions;
 
@@ -51,90 +49,6 @@ pub struct Isolation {
     pub worker_memory: Option<u64>,
 }
 
-/// The plugins of a host.
-pub trait Plugins: Send + Sync {
-    /// One version of a plugin, pinned until the lease is dropped: the newest that the requirement allows.
-    ///
-    /// # Errors
-    /// None is loaded, or none that is allowed.
-    fn lease(&self, need: PluginRequirement<'_>) -> Result<Arc<dyn Lease>, Unavailable>;
-
-    /// Whether a lease could be had now. Unlike a lease it keeps no version open.
-    ///
-    /// # Errors
-    /// As [`Plugins::lease`].
-    fn available(&self, need: PluginRequirement<'_>) -> Result<(), Unavailable>;
-
-    /// Runs plugins where the commands want them from now on. Blocks until it is decided.
-    ///
-    /// # Errors
-    /// The directory cannot be read.
-    fn isolate(&self, isolation: &Isolation) -> Result<(), HostError>;
-
-    /// The rows of `GET /api/v1/plugins`.
-    fn list(&self) -> Value;
-
-    /// Looks at the plugin directory again; gives the answer of the reload call. Blocks until it is decided.
-    ///
-    /// # Errors
-    /// The directory cannot be read.
-    fn reload(&self) -> Result<Value, HostError>;
-
-    /// Pins a version, or with `None` the newest again; gives the rows of the list.
-    ///
-    /// # Errors
-    /// There is no such plugin or version.
-    fn use_version(&self, plugin: &str, version: Option<&Version>) -> Result<Value, HostError>;
-
-    /// Puts the pins of an earlier run in force. One whose version is not there takes effect when it comes. Blocks.
-    fn restore_pins(&self, pins: Vec<(String, Version)>);
-
-    /// Closes every version, at shutdown. Blocks.
-    fn close(&self, within: Duration);
-}
-
-/// One version of a plugin, in use.
-pub trait Lease: Send + Sync {
-    /// The version, as the library writes it.
-    fn version(&self) -> String;
-
-    /// Runs a job. Blocks until it ends: call it from a blocking thread.
-    ///
-    /// # Errors
-    /// The plugin's error document.
-    fn run_job(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error>;
-
-    /// Whether a job of this version costs no thread while it waits: [`Lease::start_job`] then returns at once.
-    fn can_start(&self) -> bool;
-
-    /// Starts a job, whose end is told to `done`, once, on a thread of the plugin: it must not block. Where [`Lease::can_start`] is
-    /// false, starting may block.
-    ///
-    /// # Errors
-    /// The job was not started; `done` is then never called.
-    fn start_job(
-        self: Arc<Self>,
-        job: &[u8],
-        call: CallOptions,
-        done: Box<dyn FnOnce(Result<Document, Error>) + Send>,
-    ) -> Result<(), Error>;
-
-    /// Runs a job whose worker died under it, in a worker for itself. Blocks.
-    ///
-    /// # Errors
-    /// The plugin's error document.
-    fn run_job_alone(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error>;
-
-    /// Asks a job to stop; false where the plugin does not know it (yet). Does not block.
-    fn cancel_job(&self, id: &str) -> bool;
-
-    /// Checks a cluster. Blocks.
-    ///
-    /// # Errors
-    /// The plugin's error document: the cluster is not healthy.
-    fn check_health(&self, cluster: &[u8], call: &CallOptions) -> Result<Document, Error>;
-}
-
 /// Why the plugins of a host cannot be opened, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}; {hint}", hint = .0.hint())]
@@ -147,20 +61,15 @@ pub struct OpenError(#[from] RegistryError);
 pub fn open(
     mut options: RegistryOptions,
     isolation: &Isolation,
-) -> Result<Arc<dyn Plugins>, OpenError> {
+) -> Result<Arc<Plugins>, OpenError> {
     options.names = Names::AllBut(isolation.only_isolated.clone());
-    let plugins = Registries {
-        in_process: Registry::open(options.clone())?,
-        options,
-        workers: Mutex::default(),
-        pins: Mutex::default(),
-    };
+    let plugins = Plugins::new(Registry::open(options.clone())?, options);
     plugins.open_workers(isolation)?;
     Ok(Arc::new(plugins))
 }
 
 /// The versions that run in the host's process, and those that run in workers, of the same directory.
-struct Registries {
+pub struct Plugins {
     options: RegistryOptions,
     in_process: Arc<Registry>,
     /// Opened when the first command asks for it.
@@ -169,7 +78,17 @@ struct Registries {
     pins: Mutex<BTreeMap<String, Version>>,
 }
 
-impl Registries {
+impl Plugins {
+    /// Those of a registry, and those that workers will run of its directory.
+    pub(crate) fn new(in_process: Arc<Registry>, options: RegistryOptions) -> Self {
+        Self {
+            options,
+            in_process,
+            workers: Mutex::default(),
+            pins: Mutex::default(),
+        }
+    }
+
     fn workers(&self) -> Option<Arc<Registry>> {
         let workers = self.workers.lock();
         workers.unwrap_or_else(PoisonError::into_inner).clone()
@@ -217,7 +136,7 @@ impl Registries {
     }
 
     /// One row a version: of one that is in both places, the state in the place where it serves, and the worker.
-    fn rows(&self) -> Vec<PluginStatus> {
+    pub fn list(&self) -> Vec<PluginStatus> {
         let mut rows = self.in_process.list();
         for row in self.workers().iter().flat_map(|workers| workers.list()) {
             let twin = rows
@@ -238,33 +157,30 @@ impl Registries {
         }
         rows
     }
-}
 
-fn not_read(error: &RegistryError) -> HostError {
-    HostError::new(Code::PluginRefused, error.to_string()).hint(error.hint())
-}
-
-impl From<registry::Unavailable> for Unavailable {
-    fn from(error: registry::Unavailable) -> Self {
-        Self {
-            hint: Some(error.hint()),
-            message: error.to_string(),
-        }
-    }
-}
-
-impl Plugins for Registries {
-    fn lease(&self, need: PluginRequirement<'_>) -> Result<Arc<dyn Lease>, Unavailable> {
+    /// One version of a plugin, pinned until the lease is dropped: the newest that the requirement allows.
+    ///
+    /// # Errors
+    /// None is loaded, or none that is allowed.
+    pub fn lease(&self, need: PluginRequirement<'_>) -> Result<Arc<Lease>, Unavailable> {
         let registry = self.registry(need)?;
         Ok(Arc::new(registry.lease(need.plugin, need.requirement)?))
     }
 
-    fn available(&self, need: PluginRequirement<'_>) -> Result<(), Unavailable> {
+    /// Whether a lease could be had now. Unlike a lease it keeps no version open.
+    ///
+    /// # Errors
+    /// As [`Plugins::lease`].
+    pub fn available(&self, need: PluginRequirement<'_>) -> Result<(), Unavailable> {
         let registry = self.registry(need)?;
         Ok(registry.available(need.plugin, need.requirement)?)
     }
 
-    fn isolate(&self, isolation: &Isolation) -> Result<(), HostError> {
+    /// Runs plugins where the commands want them from now on. Blocks until it is decided.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn isolate(&self, isolation: &Isolation) -> Result<(), HostError> {
         // First where it is to run, so that a plugin that changes its place is never nowhere.
         self.open_workers(isolation)
             .and_then(|()| {
@@ -275,11 +191,11 @@ impl Plugins for Registries {
             .map_err(|error| not_read(&error))
     }
 
-    fn list(&self) -> Value {
-        rows(&self.rows())
-    }
-
-    fn reload(&self) -> Result<Value, HostError> {
+    /// Reads the plugin directory again; gives the answer of the reload call. Blocks until it is decided.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn reload(&self) -> Result<ReloadReport, HostError> {
         let mut merged = self.in_process.reload().map_err(|error| not_read(&error))?;
         if let Some(workers) = self.workers() {
             let report = workers.reload().map_err(|error| not_read(&error))?;
@@ -293,11 +209,19 @@ impl Plugins for Registries {
                 names.dedup();
             }
         }
-        merged.data = self.rows();
-        Ok(rows(&merged))
+        merged.data = self.list();
+        Ok(merged)
     }
 
-    fn use_version(&self, plugin: &str, version: Option<&Version>) -> Result<Value, HostError> {
+    /// Pins a version, or with `None` the newest again; gives the rows of the list.
+    ///
+    /// # Errors
+    /// There is no such plugin or version.
+    pub fn use_version(
+        &self,
+        plugin: &str,
+        version: Option<&Version>,
+    ) -> Result<Vec<PluginStatus>, HostError> {
         let mut outcome = None;
         for registry in self.all() {
             let used = registry.use_version(plugin, version).map(drop);
@@ -318,19 +242,34 @@ impl Plugins for Registries {
         Ok(self.list())
     }
 
-    fn restore_pins(&self, pins: Vec<(String, Version)>) {
+    /// Puts the pins of an earlier run in force. One whose version is not there takes effect when it comes. Blocks.
+    pub fn restore_pins(&self, pins: Vec<(String, Version)>) {
         self.pins().extend(pins.iter().cloned());
         for registry in self.all() {
             registry.restore_pins(pins.clone());
         }
     }
 
-    fn close(&self, within: Duration) {
+    /// Closes every version, at shutdown. Blocks.
+    pub fn close(&self, within: Duration) {
         thread::scope(|scope| {
             for registry in self.all() {
                 scope.spawn(move || registry.close(within));
             }
         });
+    }
+}
+
+fn not_read(error: &RegistryError) -> HostError {
+    HostError::new(Code::PluginRefused, error.to_string()).hint(error.hint())
+}
+
+impl From<registry::Unavailable> for Unavailable {
+    fn from(error: registry::Unavailable) -> Self {
+        Self {
+            hint: Some(error.hint()),
+            message: error.to_string(),
+        }
     }
 }
 
@@ -353,43 +292,4 @@ fn refused(error: UseError) -> HostError {
         ),
     };
     HostError::new(code, error.to_string()).hint(hint)
-}
-
-impl Lease for registry::Lease {
-    fn version(&self) -> String {
-        Self::version(self).to_string()
-    }
-
-    fn run_job(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
-        Self::run_job(self, job, call)
-    }
-
-    fn can_start(&self) -> bool {
-        Self::can_start(self)
-    }
-
-    fn start_job(
-        self: Arc<Self>,
-        job: &[u8],
-        call: CallOptions,
-        done: Box<dyn FnOnce(Result<Document, Error>) + Send>,
-    ) -> Result<(), Error> {
-        Self::start_job(&self, job, call, done)
-    }
-
-    fn run_job_alone(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
-        Self::run_job_alone(self, job, call)
-    }
-
-    fn cancel_job(&self, id: &str) -> bool {
-        Self::cancel_job(self, id)
-    }
-
-    fn check_health(&self, cluster: &[u8], call: &CallOptions) -> Result<Document, Error> {
-        Self::check_health(self, cluster, call)
-    }
-}
-
-fn rows(value: &impl Serialize) -> Value {
-    serde_json::to_value(value).expect("the rows have text keys only")
 }

@@ -50,7 +50,7 @@ pub use tokens::TokenError;
 struct App {
     dispatch: Arc<Dispatch>,
     store: Arc<Store>,
-    plugins: Arc<dyn Plugins>,
+    plugins: Arc<Plugins>,
     metrics: Arc<Metrics>,
     log: Arc<Log>,
     checker: Checker,

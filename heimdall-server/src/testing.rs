@@ -1,12 +1,12 @@
 //! A whole host in a test: a store in a temporary directory and a plugin that is linked in and does what its query says.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use plugin_api::{Done, Error, ErrorCode, JobCtx, Level, NotStarted, Plugin};
-use plugin_host::{CallOptions, Document, Library, LogSink};
-use semver::Version;
+use plugin_host::{Library, LogSink, RegistryOptions, testing::registry_of_linked};
 use serde_json::{Value, json};
 
 use crate::catalog::Catalog;
@@ -16,7 +16,7 @@ use crate::error::HostError;
 use crate::job::{JobRecord, JobStatus, Submission};
 use crate::log::{Log, LogFormat};
 use crate::metrics::Metrics;
-use crate::plugins::{Isolation, Lease, PluginRequirement, Plugins, Unavailable};
+use crate::plugins::Plugins;
 use crate::store::{Recorded, Store};
 
 /// How often clusters with `counted` in their definition were checked.
@@ -156,77 +156,14 @@ fn library() -> Library {
     LIBRARY.get_or_init(open).clone()
 }
 
-/// The linked plugin in the registry's place.
-pub(crate) struct Linked;
-
-struct LinkedLease(Library);
-
-impl Lease for LinkedLease {
-    fn version(&self) -> String {
-        self.0.info().version.clone()
-    }
-    fn run_job(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
-        self.0.run_job(job, call)
-    }
-    fn can_start(&self) -> bool {
-        self.0.can_start()
-    }
-    fn start_job(
-        self: Arc<Self>,
-        job: &[u8],
-        call: CallOptions,
-        done: Box<dyn FnOnce(Result<Document, Error>) + Send>,
-    ) -> Result<(), Error> {
-        self.0.start_job(job, call, done)
-    }
-    fn run_job_alone(&self, job: &[u8], call: &CallOptions) -> Result<Document, Error> {
-        self.0.run_job(job, call)
-    }
-    fn cancel_job(&self, id: &str) -> bool {
-        self.0.cancel_job(id)
-    }
-    fn check_health(&self, cluster: &[u8], call: &CallOptions) -> Result<Document, Error> {
-        self.0.check_health(cluster, call)
-    }
-}
-
-impl Plugins for Linked {
-    fn lease(
-        &self,
-        PluginRequirement { plugin, .. }: PluginRequirement<'_>,
-    ) -> Result<Arc<dyn Lease>, Unavailable> {
-        if plugin == "fake" {
-            return Ok(Arc::new(LinkedLease(library())));
-        }
-        Err(Unavailable {
-            message: format!("the plugin '{plugin}' is not loaded"),
-            hint: None,
-        })
-    }
-    fn available(&self, need: PluginRequirement<'_>) -> Result<(), Unavailable> {
-        self.lease(need).map(drop)
-    }
-    fn isolate(&self, _isolation: &Isolation) -> Result<(), HostError> {
-        Ok(())
-    }
-    fn list(&self) -> Value {
-        json!([{"name": "fake", "version": library().info().version, "file": "linked", "sha256": null, "state": "ACTIVE",
-                "loaded_at": 0, "jobs_running": 0, "residue_bytes": null, "error": null}])
-    }
-    fn reload(&self) -> Result<Value, HostError> {
-        Ok(json!({"data": self.list(), "loaded": [], "retired": [], "refused": []}))
-    }
-    fn use_version(&self, plugin: &str, _version: Option<&Version>) -> Result<Value, HostError> {
-        let unknown = || {
-            HostError::new(
-                crate::error::Code::NotFound,
-                format!("unknown plugin '{plugin}'"),
-            )
-        };
-        (plugin == "fake").then(|| self.list()).ok_or_else(unknown)
-    }
-    fn restore_pins(&self, _pins: Vec<(String, Version)>) {}
-    fn close(&self, _within: Duration) {}
+/// The linked plugin in a registry, beside a plugin directory.
+pub(crate) fn plugins(plugin_dir: &Path) -> Arc<Plugins> {
+    let options = RegistryOptions {
+        watch: false,
+        ..RegistryOptions::new(plugin_dir, Arc::new(|_, _: &str, _: &str| {}))
+    };
+    let registry = registry_of_linked(library(), options.clone()).unwrap();
+    Arc::new(Plugins::new(registry, options))
 }
 
 /// Commands of every kind on clusters of every kind.
@@ -248,6 +185,7 @@ pub(crate) struct Host {
     pub(crate) config: Config,
     pub(crate) store: Arc<Store>,
     pub(crate) dispatch: Arc<Dispatch>,
+    pub(crate) plugins: Arc<Plugins>,
     pub(crate) log: Arc<Log>,
     pub(crate) metrics: Arc<Metrics>,
     directory: Arc<tempfile::TempDir>,
@@ -278,9 +216,10 @@ impl Host {
         let log = Arc::new(Log::new(LogFormat::Text, Box::new(std::io::sink())));
         LOGS.lock().unwrap().push(log.sink());
         let metrics = Arc::new(Metrics::new(config.old_metric_names));
+        let plugins = plugins(directory.path());
         let dispatch = Dispatch::new(Parts {
             store: Arc::clone(&store),
-            plugins: Arc::new(Linked),
+            plugins: Arc::clone(&plugins),
             metrics: Arc::clone(&metrics),
             log: Arc::clone(&log),
             catalog: Catalog::new(&config, &Default::default(), 1),
@@ -292,6 +231,7 @@ impl Host {
             config,
             store,
             dispatch,
+            plugins,
             log,
             metrics,
             directory,

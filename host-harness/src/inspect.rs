@@ -108,7 +108,7 @@ fn write_table(rows: &[PluginRow], to: &mut impl Write) -> io::Result<()> {
             "{:<12} {:<14} {:<8} {residue:>12}  {:<28} {}",
             text(&status.name),
             text(&status.version),
-            format!("{:?}", status.state).to_uppercase(),
+            status.state.as_str(),
             visible(status.file.as_str().into()),
             text(&status.sha256).chars().take(12).collect::<String>(),
         )?;

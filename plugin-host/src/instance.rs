@@ -12,6 +12,8 @@ use crate::{
 /// A version that can be called.
 pub(crate) enum Instance {
     InProcess(Library),
+    /// A plugin that is linked into this program, which has opened it. It is not closed here: several registries may have it.
+    Linked(Library),
     Worker(Worker),
 }
 
@@ -19,13 +21,14 @@ impl Instance {
     pub(crate) fn open(&self, config: &str) -> Result<(), Error> {
         match self {
             Self::InProcess(library) => library.open(config),
+            Self::Linked(_) => Ok(()),
             Self::Worker(worker) => worker.open(config),
         }
     }
 
     pub(crate) fn run_job(&self, job: &[u8], options: &CallOptions) -> Result<Document, Error> {
         match self {
-            Self::InProcess(library) => library.run_job(job, options),
+            Self::InProcess(library) | Self::Linked(library) => library.run_job(job, options),
             Self::Worker(worker) => worker.run_job(job, options),
         }
     }
@@ -33,7 +36,7 @@ impl Instance {
     /// The library, where its code is mapped into this process.
     pub(crate) fn library(&self) -> Option<&Library> {
         match self {
-            Self::InProcess(library) => Some(library),
+            Self::InProcess(library) | Self::Linked(library) => Some(library),
             Self::Worker(_) => None,
         }
     }
@@ -41,14 +44,14 @@ impl Instance {
     /// Runs a job where it cannot harm another: in a worker for itself, where there are workers.
     pub(crate) fn run_alone(&self, job: &[u8], options: &CallOptions) -> Result<Document, Error> {
         match self {
-            Self::InProcess(library) => library.run_job(job, options),
+            Self::InProcess(library) | Self::Linked(library) => library.run_job(job, options),
             Self::Worker(worker) => worker.run_alone(job, options),
         }
     }
 
     pub(crate) fn cancel_job(&self, id: &str) -> bool {
         match self {
-            Self::InProcess(library) => library.cancel_job(id),
+            Self::InProcess(library) | Self::Linked(library) => library.cancel_job(id),
             Self::Worker(worker) => worker.cancel_job(id),
         }
     }
@@ -59,7 +62,9 @@ impl Instance {
         options: &CallOptions,
     ) -> Result<Document, Error> {
         match self {
-            Self::InProcess(library) => library.check_health(cluster, options),
+            Self::InProcess(library) | Self::Linked(library) => {
+                library.check_health(cluster, options)
+            }
             Self::Worker(worker) => worker.check_health(cluster, options),
         }
     }
@@ -67,6 +72,7 @@ impl Instance {
     pub(crate) fn close(&self, within: Duration) -> Result<(), Error> {
         match self {
             Self::InProcess(library) => library.close(within),
+            Self::Linked(_) => Ok(()),
             Self::Worker(worker) => worker.close(within),
         }
     }
@@ -74,12 +80,17 @@ impl Instance {
     /// The worker process, where there is one.
     pub(crate) fn worker(&self) -> Option<WorkerStatus> {
         match self {
-            Self::InProcess(_) => None,
+            Self::InProcess(_) | Self::Linked(_) => None,
             Self::Worker(worker) => worker.status(),
         }
     }
 
-    /// Whether the code is mapped into this process.
+    /// Whether it is part of this program and has no file.
+    pub(crate) fn is_linked(&self) -> bool {
+        matches!(self, Self::Linked(_))
+    }
+
+    /// Whether the code was loaded into this process.
     pub(crate) fn is_in_process(&self) -> bool {
         matches!(self, Self::InProcess(_))
     }

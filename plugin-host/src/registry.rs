@@ -2,7 +2,8 @@
 //!
 //! In: a directory of libraries, and what operators ask for. Out: leases, each pinning one version until it is dropped.
 //! `state` is all there is to know, behind one lock · `decide` which version serves, a pure function · `scan` the directory into
-//! files and loaded versions · `life` opens and closes versions · `lease` a job's hold on one · `status` what is shown.
+//! files and loaded versions · `life` opens and closes versions · `lease` a job's hold on one · `status` what is shown ·
+//! `linked` a plugin of this program's own.
 //!
 //! Nothing here opens a library's file by itself: bytes are checked (`verify`), tried in a child process (`probe`), then loaded
 //! (`load`).
@@ -10,6 +11,7 @@
 mod decide;
 mod lease;
 mod life;
+mod linked;
 mod scan;
 mod state;
 mod status;
@@ -27,7 +29,7 @@ use plugin_api::Level;
 
 pub use crate::probe::ProbeCache;
 use crate::{
-    LogSink,
+    Library, LogSink,
     verify::{Copies, DirectoryError, PublicKey},
     worker::WorkerOptions,
 };
@@ -255,7 +257,7 @@ pub enum UseError {
 /// The loaded plugins of a host. Everything in it may be called from any thread at once.
 pub struct Registry {
     core: Arc<Core>,
-    keepers: Mutex<Vec<thread::JoinHandle<()>>>,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
 impl Registry {
@@ -267,47 +269,65 @@ impl Registry {
         if crate::child::was_asked() {
             return Err(RegistryError::IsChild);
         }
+        let registry = Self::empty(options)?;
+        registry.core.rescan(true)?;
+        registry.start()
+    }
+
+    /// A registry of a plugin that is linked into this program and open, beside what the directory brings at the next reload.
+    pub(crate) fn of_linked(
+        library: Library,
+        options: RegistryOptions,
+    ) -> Result<Arc<Self>, RegistryError> {
+        let registry = Self::empty(options)?;
+        registry.core.add_linked(library);
+        registry.start()
+    }
+
+    fn empty(options: RegistryOptions) -> Result<Self, RegistryError> {
         let copies = Copies::make(&options.copies_in).map_err(|source| RegistryError::Copies {
             path: options.copies_in.clone(),
             source,
         })?;
-        let watch = options.watch;
         let state = State {
             names: options.names.clone(),
             ..State::default()
         };
-        let core = Arc::new(Core {
-            options,
-            copies,
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        });
-        let registry = Self {
-            core: Arc::clone(&core),
-            keepers: Mutex::new(Vec::new()),
-        };
-        core.rescan(true)?;
+        Ok(Self {
+            core: Arc::new(Core {
+                options,
+                copies,
+                state: Mutex::new(state),
+                changed: Condvar::new(),
+            }),
+            threads: Mutex::new(Vec::new()),
+        })
+    }
+
+    fn start(self) -> Result<Arc<Self>, RegistryError> {
+        let core = &self.core;
         // Only what comes in from here on is reported by the first reload.
         core.lock().changes.clear();
-        registry.spawn("plugin-reaper", {
-            let core = Arc::clone(&core);
+        self.spawn("plugin-reaper", {
+            let core = Arc::clone(core);
             move || core.reap()
         })?;
-        if watch {
-            registry.spawn("plugin-watch", move || core.watch())?;
+        if core.options.watch {
+            let core = Arc::clone(core);
+            self.spawn("plugin-watch", move || core.watch())?;
         }
-        Ok(Arc::new(registry))
+        Ok(Arc::new(self))
     }
 
     fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), RegistryError> {
-        let keeper = thread::Builder::new()
+        let thread = thread::Builder::new()
             .name(name.to_owned())
             .spawn(run)
             .map_err(RegistryError::Thread)?;
-        self.keepers
+        self.threads
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .push(keeper);
+            .push(thread);
         Ok(())
     }
 
@@ -401,14 +421,14 @@ impl Registry {
     /// Takes no new lease, lets jobs finish for `within`, cancels the rest, closes every version, removes the private copies.
     pub fn close(&self, within: Duration) {
         self.core.shut_down(Instant::now() + within);
-        let keepers = std::mem::take(
+        let threads = std::mem::take(
             &mut *self
-                .keepers
+                .threads
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner),
         );
-        for keeper in keepers {
-            if keeper.join().is_err() {
+        for thread in threads {
+            if thread.join().is_err() {
                 self.core
                     .log(Level::Error, "a thread of the plugin registry panicked");
             }

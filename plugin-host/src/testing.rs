@@ -7,6 +7,7 @@ use std::{
     env, fmt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,7 +15,10 @@ use serde::Deserialize;
 
 use plugin_api::{Error, abi::PluginModuleRef};
 
-use crate::{CallOptions, Document, Library};
+use crate::{
+    CallOptions, Document, Library,
+    registry::{Registry, RegistryError, RegistryOptions},
+};
 
 /// How long [`in_every_way`] gives a plugin to close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(10);
@@ -80,6 +84,18 @@ pub fn in_every_way(linked: PluginModuleRef, file: &Path, test: impl Fn(&Way)) {
                 .unwrap_or_else(|error| panic!("{way}: close: {error}"));
         }
     }
+}
+
+/// A registry that has a plugin linked into this program in service, for tests of a host. `library` must be open; it is never closed, so
+/// that several registries may have it.
+///
+/// # Errors
+/// There is no place for the private copies.
+pub fn registry_of_linked(
+    library: Library,
+    options: RegistryOptions,
+) -> Result<Arc<Registry>, RegistryError> {
+    Registry::of_linked(library, options)
 }
 
 /// Has cargo build the package in `package_dir` (a test's `env!("CARGO_MANIFEST_DIR")`) and gives the file of its `cdylib`.

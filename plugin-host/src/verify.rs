@@ -46,7 +46,7 @@ const MAX_BYTES: u64 = 1 << 30;
 const SETTLE_AT_MOST: Duration = Duration::from_secs(2);
 
 /// The SHA-256 of a library's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Digest([u8; 32]);
 
 impl fmt::Display for Digest {
@@ -71,7 +71,7 @@ impl FromStr for Digest {
 }
 
 /// What a file looks like from outside, to see whether it changed: itself, and the list that speaks of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FileFingerprint {
     file: Option<FileStamp>,
     sums: sums::ListFingerprint,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::job::{JobRecord, JobStatus, now};
-use crate::plugins::Lease;
+use plugin_host::Lease;
 
 /// A running job.
 pub(super) struct Active {
@@ -48,7 +48,7 @@ impl Progress {
 struct State {
     /// `None` for an async job whose record is not read from the store yet.
     job: Option<JobRecord>,
-    lease: Option<Arc<dyn Lease>>,
+    lease: Option<Arc<Lease>>,
     cancelled_by: Option<String>,
     /// Whether the host, which is stopping, has asked the job to stop.
     stopped: bool,
@@ -82,7 +82,7 @@ impl Active {
         id: String,
         user: String,
         job: Option<JobRecord>,
-        lease: Option<Arc<dyn Lease>>,
+        lease: Option<Arc<Lease>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
@@ -106,13 +106,9 @@ impl Active {
     }
 
     /// Gives the job its record and the version that runs it. Gives the record as it now is.
-    pub(super) fn start(
-        &self,
-        mut job: JobRecord,
-        lease: Option<Arc<dyn Lease>>,
-    ) -> Arc<JobRecord> {
+    pub(super) fn start(&self, mut job: JobRecord, lease: Option<Arc<Lease>>) -> Arc<JobRecord> {
         let mut state = self.state();
-        job.plugin_version = lease.as_ref().map(|lease| lease.version());
+        job.plugin_version = lease.as_ref().map(|lease| lease.version().to_string());
         state.lease = lease;
         match &state.cancelled_by {
             Some(by) => mark_cancelling(&mut job, by),
@@ -154,7 +150,7 @@ impl Active {
     }
 
     /// The version that runs the job, once one does and until the end.
-    pub(super) fn lease(&self) -> Option<Arc<dyn Lease>> {
+    pub(super) fn lease(&self) -> Option<Arc<Lease>> {
         self.state().lease.clone()
     }
 

@@ -22,10 +22,11 @@ use crate::document::JobDocument;
 use crate::error::{Code, HostError};
 use crate::job::JobRecord;
 use crate::metrics::ResultStats;
-use crate::plugins::{Lease, Unavailable};
+use crate::plugins::Unavailable;
 use crate::route::ResolvedRoute;
 use crate::store::Store;
 use crate::trace::trace_id;
+use plugin_host::Lease;
 
 /// How often an async job looks whether the worker of its version is running again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -37,7 +38,7 @@ impl Dispatch {
         active: &Arc<Active>,
         job: Arc<JobRecord>,
         route: ResolvedRoute,
-        lease: Result<Arc<dyn Lease>, Unavailable>,
+        lease: Result<Arc<Lease>, Unavailable>,
         timeout: Option<Duration>,
     ) -> Option<FinishingJob> {
         let lease = match lease {
@@ -79,7 +80,7 @@ struct JobCall {
     active: Arc<Active>,
     job: Arc<JobRecord>,
     route: ResolvedRoute,
-    lease: Arc<dyn Lease>,
+    lease: Arc<Lease>,
     options: CallOptions,
     rows: Arc<Rows>,
 }
@@ -91,10 +92,10 @@ impl JobCall {
             Err(error) => Err(error),
             Ok(document) => {
                 let (tell, told) = oneshot::channel();
-                let done = Box::new(move |answer| {
+                let done = move |answer| {
                     // The host may have given the job up.
                     let _ = tell.send(answer);
-                });
+                };
                 let lease = Arc::clone(&self.lease);
                 match lease.start_job(&document, self.options.clone(), done) {
                     Err(error) => Err(error),

@@ -17,10 +17,11 @@ use crate::error::{Code, HostError};
 use crate::job::{JobRecord, JobStatus};
 use crate::log::first_line;
 use crate::metrics::ResultStats;
-use crate::plugins::{Lease, Unavailable};
+use crate::plugins::Unavailable;
 use crate::route::ResolvedRoute;
 use crate::store::{Put, Store, StoreError};
 use crate::trace::trace_id;
+use plugin_host::Lease;
 
 /// How often an async job is started before a host that keeps dying under it gives it up.
 pub(crate) const ATTEMPTS: i64 = 2;
@@ -180,7 +181,7 @@ impl Dispatch {
         self.finish(active, ending, false).await.map(drop)
     }
 
-    fn lease(&self, command: &LiveCommand) -> Result<Arc<dyn Lease>, Unavailable> {
+    fn lease(&self, command: &LiveCommand) -> Result<Arc<Lease>, Unavailable> {
         self.plugins.lease(command.command.need())
     }
 

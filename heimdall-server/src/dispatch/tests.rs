@@ -105,7 +105,7 @@ async fn refusals_name_their_cause_and_the_job() {
             "gone",
             "alice",
             "PLUGIN_UNAVAILABLE",
-            "the plugin 'gone' is not loaded",
+            "no plugin named 'gone' is loaded",
         ),
     ] {
         let error = refused(host.submit(command, "rows", user).await);

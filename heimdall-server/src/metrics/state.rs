@@ -1,7 +1,7 @@
 //! What the host finds when it is asked: jobs, plugins, the disk, the configuration in force.
 
+use plugin_host::registry::PluginStatus;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
-use serde_json::Value;
 
 use super::{VALID, counter, counters, gauge, gauges};
 use crate::job::now;
@@ -26,7 +26,7 @@ pub struct Snapshot<'a> {
     /// Log lines that were lost since the start.
     pub lost_log_lines: u64,
     /// The rows of the plugins' list.
-    pub plugins: &'a Value,
+    pub plugins: &'a [PluginStatus],
 }
 
 /// See the file's head.
@@ -176,7 +176,7 @@ impl State {
         self.set_plugins(now.plugins);
     }
 
-    fn set_plugins(&self, plugins: &Value) {
+    fn set_plugins(&self, plugins: &[PluginStatus]) {
         for family in [
             &self.versions,
             &self.residue,
@@ -186,25 +186,26 @@ impl State {
             family.reset();
         }
         self.crashes.reset();
-        for row in plugins.as_array().into_iter().flatten() {
-            let text = |key: &str| row[key].as_str().unwrap_or("unknown");
-            let version = [text("name"), text("version")];
+        for row in plugins {
+            let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+            let (name, version) = (text(&row.name), text(&row.version));
+            let version = [name.as_str(), version.as_str()];
             self.versions
-                .with_label_values(&[version[0], version[1], text("state")])
+                .with_label_values(&[version[0], version[1], row.state.as_str()])
                 .set(1);
-            if let Some(bytes) = row["residue_bytes"].as_i64() {
-                self.residue.with_label_values(&version).add(bytes);
+            if let Some(residue) = row.residue_bytes {
+                self.residue.with_label_values(&version).add(bytes(residue));
             }
-            if let Some(jobs) = row["jobs_running"].as_i64() {
-                self.plugin_jobs.with_label_values(&version).add(jobs);
-            }
-            if let Some(pinned) = row["pinned"].as_bool() {
-                self.pinned
+            self.plugin_jobs
+                .with_label_values(&version)
+                .add(bytes(row.jobs_running));
+            self.pinned
+                .with_label_values(&version)
+                .add(i64::from(row.pinned));
+            if let Some(worker) = &row.worker {
+                self.crashes
                     .with_label_values(&version)
-                    .add(i64::from(pinned));
-            }
-            if let Some(restarts) = row["worker"]["restarts"].as_u64() {
-                self.crashes.with_label_values(&version).inc_by(restarts);
+                    .inc_by(worker.restarts);
             }
         }
     }

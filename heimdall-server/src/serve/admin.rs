@@ -9,7 +9,7 @@ use axum::response::Response;
 use plugin_api::Level;
 use semver::Version;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::auth::Caller;
 use super::connections::Client;
@@ -32,7 +32,7 @@ pub(super) async fn plugins(State(app): State<Shared>) -> Answer {
 }
 
 pub(super) async fn reload(State(app): State<Shared>) -> Answer {
-    on_blocking(&app, |plugins| plugins.reload())
+    on_blocking(&app, Plugins::reload)
         .await
         .map(|report| answer::json(&report))
 }
@@ -120,10 +120,10 @@ pub(super) async fn openapi() -> Response {
 }
 
 /// Plugins are asked on a blocking thread: a reload reads files and starts processes.
-async fn on_blocking(
+async fn on_blocking<T: Send + 'static>(
     app: &Shared,
-    ask: impl FnOnce(&Arc<dyn Plugins>) -> Result<Value, HostError> + Send + 'static,
-) -> Result<Value, HostError> {
+    ask: impl FnOnce(&Plugins) -> Result<T, HostError> + Send + 'static,
+) -> Result<T, HostError> {
     let plugins = Arc::clone(&app.plugins);
     match tokio::task::spawn_blocking(move || ask(&plugins)).await {
         Ok(answer) => answer,

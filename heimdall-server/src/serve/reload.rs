@@ -76,7 +76,11 @@ pub(super) async fn reload_on(mut hangup: Signal, started_with: Config, app: Sha
         .await;
         match report.unwrap_or_else(|_| Err(HostError::internal("the reload panicked"))) {
             Ok(report) => {
-                let fields = ["loaded", "retired", "refused"].map(|key| (key, report[key].clone()));
+                let fields = [
+                    ("loaded", json!(report.loaded)),
+                    ("retired", json!(report.retired)),
+                    ("refused", json!(report.refused)),
+                ];
                 app.log
                     .event(Level::Info, "plugins looked at again", &fields);
             }

@@ -156,7 +156,7 @@ pub fn run(options: &ServeOptions, default_plugin_dir: &Path) -> Result<ExitCode
 }
 
 /// Puts the versions that operators chose in earlier runs in force, and says so: a pin is easily forgotten.
-fn restore_pins(store: &Store, plugins: &Arc<dyn Plugins>, log: &Log) -> Result<(), StoreError> {
+fn restore_pins(store: &Store, plugins: &Arc<Plugins>, log: &Log) -> Result<(), StoreError> {
     let pins = store.pins()?;
     if pins.is_empty() {
         return Ok(());
@@ -204,7 +204,7 @@ async fn live(
     authenticator: Authenticator,
     address: BindAddress,
     store: Arc<Store>,
-    plugins: Arc<dyn Plugins>,
+    plugins: Arc<Plugins>,
     log: Arc<Log>,
 ) -> Result<bool, ServeError> {
     // Before anything else, so that no signal ends the host halfway.
@@ -318,7 +318,7 @@ async fn assemble(
     config: &Config,
     authenticator: Authenticator,
     store: Arc<Store>,
-    plugins: Arc<dyn Plugins>,
+    plugins: Arc<Plugins>,
     log: Arc<Log>,
 ) -> Result<Shared, StoreError> {
     let now = now();
@@ -390,8 +390,8 @@ pub(super) async fn app_of(host: &crate::testing::Host) -> Shared {
     Arc::new(App {
         dispatch: Arc::clone(&host.dispatch),
         store: Arc::clone(&host.store),
-        checker: Checker::new(Arc::new(crate::testing::Linked), host.config.health_timeout),
-        plugins: Arc::new(crate::testing::Linked),
+        checker: Checker::new(Arc::clone(&host.plugins), host.config.health_timeout),
+        plugins: Arc::clone(&host.plugins),
         metrics: Arc::clone(&host.metrics),
         log: Arc::clone(&host.log),
         authenticator,

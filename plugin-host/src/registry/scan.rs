@@ -15,7 +15,7 @@ use plugin_api::Level;
 
 use super::{
     IsolationMode, RegistryError,
-    state::{Core, FileRecord, LoadedVersion, Phase, ServiceRole, Version},
+    state::{Core, FileRecord, LoadedVersion, Phase, ServiceRole, State, Version},
 };
 use crate::{
     instance::Instance,
@@ -78,7 +78,13 @@ impl Core {
         let mut state = self.lock();
         let before = state.files.len();
         // Last, so that a renamed file is never without a version in between.
-        state.files.retain(|name, _| names.contains(name));
+        let State { files, loaded, .. } = &mut *state;
+        files.retain(|name, file| {
+            let linked = file
+                .backs
+                .is_some_and(|index| loaded[index].version.instance.is_linked());
+            linked || names.contains(name)
+        });
         let anything_gone = state.files.len() < before;
         drop(state);
         if anything_new || anything_gone {
@@ -323,7 +329,7 @@ impl Core {
 }
 
 impl LoadedVersion {
-    fn new(version: Version, file: String) -> Self {
+    pub(super) fn new(version: Version, file: String) -> Self {
         Self {
             version: std::sync::Arc::new(version),
             file,

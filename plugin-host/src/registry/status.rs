@@ -27,6 +27,20 @@ pub enum PluginState {
     Refused,
 }
 
+impl PluginState {
+    /// The word that rows and metrics have for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Standby => "STANDBY",
+            Self::Draining => "DRAINING",
+            Self::Retired => "RETIRED",
+            Self::Refused => "REFUSED",
+        }
+    }
+}
+
 /// One row of `GET /api/v1/plugins`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PluginStatus {

@@ -34,7 +34,11 @@ async fn health_plugins_and_metrics_are_told() {
     assert_eq!(reload["loaded"], json!([]));
     for (body, status) in [
         ("{\"version\": null}", 200),
-        ("{\"version\": \"1.0.0\"}", 200),
+        (
+            concat!("{\"version\": \"", env!("CARGO_PKG_VERSION"), "\"}"),
+            200,
+        ),
+        ("{\"version\": \"99.0.0\"}", 404),
         ("", 400),
         ("null", 400),
         ("{}", 400),
@@ -51,7 +55,7 @@ async fn health_plugins_and_metrics_are_told() {
     for line in [
         "outcome=\"SUCCEEDED\"",
         "host_result_rows_total 1",
-        "host_requests_refused_total{code=\"NOT_FOUND\"} 1",
+        "host_requests_refused_total{code=\"NOT_FOUND\"} 2",
     ] {
         assert!(metrics.contains(line), "{metrics}");
     }
