@@ -5,8 +5,9 @@ use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Config, Region},
-    operation::execute_statement::ExecuteStatementOutput,
-    operation::execute_statement::builders::ExecuteStatementFluentBuilder,
+    operation::execute_statement::{
+        ExecuteStatementOutput, builders::ExecuteStatementFluentBuilder,
+    },
     types::ReturnConsumedCapacity,
 };
 

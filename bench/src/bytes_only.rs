@@ -8,9 +8,11 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::aws::{STATEMENT, runtime};
-use crate::measure::{Made, measured};
-use crate::undecoded::Tail;
+use crate::{
+    aws::{STATEMENT, runtime},
+    measure::{Made, measured},
+    undecoded::Tail,
+};
 
 pub(crate) fn run(url: &str) -> anyhow::Result<Value> {
     let address = url.strip_prefix("http://").context("not an http:// URL")?;

@@ -3,12 +3,17 @@
 //! A C caller waits in its call, so there is a thread a job in this process, as a host would have; the plugin itself has none. The
 //! SDK is measured both ways: as tasks that nobody waits for in a thread, and with such a caller for each request.
 
-use std::fs;
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Barrier, mpsc};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, anyhow};
 use aws_sdk_dynamodb::Client;
@@ -16,9 +21,11 @@ use plugin_host::{CallOptions, Library};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::aws::{client, request};
-use crate::measure::cpu_seconds;
-use crate::plugin::{job, open};
+use crate::{
+    aws::{client, request},
+    measure::cpu_seconds,
+    plugin::{job, open},
+};
 
 /// So many at once…
 const CALLERS: usize = 1000;

@@ -1,7 +1,6 @@
 //! What a piece of work cost this process.
 
-use std::fs;
-use std::time::Instant;
+use std::{fs, time::Instant};
 
 use anyhow::Context;
 use rustix::time::{ClockId, clock_gettime};

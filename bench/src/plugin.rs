@@ -1,15 +1,19 @@
 //! The plugin's built library, loaded and called as a host does, through either set of entry points.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, anyhow};
 use plugin_api::Error;
 use plugin_host::{CallOptions, Library};
 use serde_json::{Value, json};
 
-use crate::aws::STATEMENT;
-use crate::measure::{Made, cpu_seconds, measured};
+use crate::{
+    aws::STATEMENT,
+    measure::{Made, cpu_seconds, measured},
+};
 
 /// Bytes of a document's end that hold its `stats`.
 const STATS_AT_MOST: usize = 1024;

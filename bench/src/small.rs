@@ -6,8 +6,10 @@ use anyhow::anyhow;
 use plugin_host::CallOptions;
 use serde_json::{Value, json};
 
-use crate::aws::{client, request, runtime};
-use crate::plugin::{job, open};
+use crate::{
+    aws::{client, request, runtime},
+    plugin::{job, open},
+};
 
 /// So many calls of the C function on one library.
 pub(crate) fn through_plugin(library: &Path, url: &str, n_jobs: u32) -> anyhow::Result<Value> {

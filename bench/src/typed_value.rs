@@ -6,8 +6,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Number, Value, json};
 
-use crate::aws::{client, read_typed, runtime};
-use crate::measure::{Made, measured};
+use crate::{
+    aws::{client, read_typed, runtime},
+    measure::{Made, measured},
+};
 
 pub(crate) fn run(url: &str) -> anyhow::Result<Value> {
     let (runtime, client) = (runtime()?, client(url));

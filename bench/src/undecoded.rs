@@ -1,23 +1,33 @@
 //! The SDK with everything but decoding: an interceptor swallows each body and hands the SDK its token alone. What the SDK itself
 //! costs, and so what a decoder is to be measured against.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
 
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextMut;
-use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        interceptors::{
+            Intercept, context::BeforeDeserializationInterceptorContextMut, dyn_dispatch_hint,
+        },
+        runtime_components::RuntimeComponents,
+    },
+};
+use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use serde_json::{Value, json};
 
-use crate::aws::{client, request, runtime};
-use crate::measure::{Made, measured};
+use crate::{
+    aws::{client, request, runtime},
+    measure::{Made, measured},
+};
 
 pub(crate) fn run(url: &str) -> anyhow::Result<Value> {
     let (runtime, client, swallow) = (runtime()?, client(url), Swallow::default());

@@ -9,5 +9,7 @@
 mod page;
 mod web_ui;
 
-pub use page::page;
-pub use web_ui::{WebUi, WebUiError};
+pub use self::{
+    page::page,
+    web_ui::{WebUi, WebUiError},
+};

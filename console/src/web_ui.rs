@@ -3,8 +3,7 @@
 //! In: a request that is not the host's own, and who asks. Out: the UI's answer as it comes. The host's credentials, which a
 //! browser sends along, never reach the UI.
 
-use axum::body::Body;
-use axum::response::Response;
+use axum::{body::Body, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header, uri};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},

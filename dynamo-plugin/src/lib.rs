@@ -6,14 +6,19 @@
 
 mod threads;
 
-use std::{pin::Pin, sync::Arc, sync::mpsc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use dynamo_query::{codes, run::Queries, session::Environment};
 use plugin_api::{
     Done, Error, ErrorCode, ErrorInfo, Host, JobCtx, NotStarted, Plugin, catch_panics,
 };
 use serde_json::{Map, Value};
-use threads::Threads;
+
+use self::threads::Threads;
 
 struct Dynamo {
     queries: Arc<Queries>,

@@ -29,12 +29,14 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use block::BLOCK;
-pub(crate) use cell::{Cell, Kinds, Row};
-pub(crate) use extent::Extent;
-pub(crate) use flatten::Paths;
-pub(crate) use items::ItemDecoder;
-pub(crate) use page::Page;
+pub(crate) use self::{
+    block::BLOCK,
+    cell::{Cell, Kinds, Row},
+    extent::Extent,
+    flatten::Paths,
+    items::ItemDecoder,
+    page::Page,
+};
 
 /// Attribute values may lie in one another this deep; DynamoDB itself stops at 32. Keeps recursion (ours and serde's) bounded.
 pub(crate) const MAX_NESTING: usize = 60;

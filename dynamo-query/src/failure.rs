@@ -17,11 +17,11 @@ use aws_sdk_dynamodb::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use plugin_api::{Error, ErrorCode};
 
+pub(crate) use self::{
+    credentials::{no_credentials, of_instance, of_source},
+    service::quoted_apart,
+};
 use crate::{codes, session::wire::NetworkError};
-
-pub(crate) use credentials::{no_credentials, of_instance, of_source};
-
-pub(crate) use service::quoted_apart;
 
 /// What DynamoDB is asked to do. An IAM policy allows each on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,10 +16,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use plugin_api::{Error, ErrorCode};
 use serde_json::value::RawValue;
 
-pub(crate) use cluster::is_url;
-pub use cluster::{CapacityRate, Cluster, Role, SessionPolicy};
-use document::Fields;
-use limits::{CommandLimits, UNITS};
+pub(crate) use self::cluster::is_url;
+pub use self::cluster::{CapacityRate, Cluster, Role, SessionPolicy};
+use self::{
+    document::Fields,
+    limits::{CommandLimits, UNITS},
+};
 
 /// The most characters that DynamoDB takes in one statement.
 pub const MAX_QUERY_CHARS: usize = 8192;

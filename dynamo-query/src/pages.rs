@@ -28,6 +28,12 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use plugin_api::{Error, ErrorCode, JobCtx, Level, Partial};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::token::fuzz as fuzz_token;
+use self::{
+    figures::{BudgetExceeded, Cost, Figures},
+    token::{Binding, PagePosition},
+};
 use crate::{
     codes,
     decode::DecodeError,
@@ -43,11 +49,6 @@ use crate::{
     statement::{Statement, analysis::Analysis},
     table::{Stats, Table},
 };
-
-use figures::{BudgetExceeded, Cost, Figures};
-#[cfg(any(test, fuzzing))]
-pub(crate) use token::fuzz as fuzz_token;
-use token::{Binding, PagePosition};
 
 /// The pages of one job: what was read, and how.
 #[derive(Debug)]

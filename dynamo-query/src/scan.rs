@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use self::expression::Expressions;
 use crate::{
     job::Job,
     statement::{
@@ -20,8 +21,6 @@ use crate::{
         position,
     },
 };
-
-use expression::Expressions;
 
 /// DynamoDB's bounds of a Scan that a statement has not (*Constraints in Amazon DynamoDB*).
 const MAX_EXPRESSION_BYTES: usize = 4096;

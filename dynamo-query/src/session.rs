@@ -26,11 +26,12 @@ use aws_sdk_dynamodb::Client;
 use plugin_api::Error;
 use tokio::sync::OnceCell;
 
-pub use environment::Environment;
-use network::{Clients, Network};
-use provider::Fetching;
-use settings::Settings;
-
+pub use self::environment::Environment;
+use self::{
+    network::{Clients, Network},
+    provider::Fetching,
+    settings::Settings,
+};
 use crate::job::Cluster;
 
 /// The most identities kept at a time; the least recently used goes first. `{user}` in a session name makes one per user.

@@ -24,12 +24,12 @@ use std::borrow::Cow;
 
 use plugin_api::{Error, ErrorCode};
 
+pub use self::position::{caret, service_position};
+use self::{
+    analysis::Analysis,
+    lexer::{Kind, Lexed, Token},
+};
 use crate::codes;
-
-pub use position::{caret, service_position};
-
-use analysis::Analysis;
-use lexer::{Kind, Lexed, Token};
 
 const GIVE_PARAMETERS: &str = "give one value per ?, in order";
 

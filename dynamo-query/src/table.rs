@@ -32,11 +32,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use stats::Stats;
-
-pub(crate) use columns::Columns;
-pub(crate) use store::Store;
-
+pub use self::stats::Stats;
+pub(crate) use self::{columns::Columns, store::Store};
 use crate::decode::{DecodeError, ItemDecoder, Page, Paths};
 
 /// The rows of one job, committed page by page.

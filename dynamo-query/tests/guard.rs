@@ -4,8 +4,9 @@
 #[expect(unreachable_pub, reason = "shared by two test binaries")]
 mod corpus;
 
-use corpus::{Case, Outcome, Passes, Refused, cases};
 use dynamo_query::statement::{Statement, caret};
+
+use self::corpus::{Case, Outcome, Passes, Refused, cases};
 
 fn check_passes(case: &Case, expected: &Passes) -> Result<(), String> {
     let parsed = Statement::parse(&case.query).map_err(|error| format!("refused: {error}"))?;

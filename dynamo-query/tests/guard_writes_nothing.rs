@@ -10,18 +10,20 @@ mod corpus;
 
 use std::collections::HashMap;
 
-use corpus::{Outcome, cases};
 use dynamo_query::statement::Statement;
-use dynoxide::Database;
-use dynoxide::actions::create_table::CreateTableRequest;
-use dynoxide::actions::execute_statement::ExecuteStatementRequest;
-use dynoxide::actions::list_tables::ListTablesRequest;
-use dynoxide::actions::put_item::PutItemRequest;
-use dynoxide::actions::scan::ScanRequest;
-use dynoxide::types::{
-    AttributeDefinition, AttributeValue, GlobalSecondaryIndex, Item, KeySchemaElement, KeyType,
-    Projection, ProjectionType, ScalarAttributeType,
+use dynoxide::{
+    Database,
+    actions::{
+        create_table::CreateTableRequest, execute_statement::ExecuteStatementRequest,
+        list_tables::ListTablesRequest, put_item::PutItemRequest, scan::ScanRequest,
+    },
+    types::{
+        AttributeDefinition, AttributeValue, GlobalSecondaryIndex, Item, KeySchemaElement, KeyType,
+        Projection, ProjectionType, ScalarAttributeType,
+    },
 };
+
+use self::corpus::{Outcome, cases};
 
 /// Names that a table of the tests' own may have; a name with a hyphen needs quotes in a statement.
 const TABLES: [&str; 3] = ["books", "my_table", "my-table"];

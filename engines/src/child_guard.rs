@@ -4,10 +4,12 @@
 //! closed by a drop, and by the kernel if this process is killed. The shell is in a process group of its own, so that
 //! Ctrl-C reaches it only as our end.
 
-use std::ffi::OsStr;
-use std::io;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::{
+    ffi::OsStr,
+    io,
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+};
 
 /// The watcher reads with the shell's own `read`: another process would keep the pipe's end open.
 const SCRIPT: &str = r#"
@@ -67,8 +69,10 @@ impl Drop for ChildGuard {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-    use std::time::{Duration, Instant};
+    use std::{
+        path::Path,
+        time::{Duration, Instant},
+    };
 
     use super::*;
 

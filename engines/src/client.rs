@@ -8,8 +8,10 @@ use std::net::SocketAddr;
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap};
-use hyper::{Method, Request};
+use hyper::{
+    Method, Request,
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap},
+};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 

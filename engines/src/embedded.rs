@@ -10,8 +10,10 @@ use anyhow::Context;
 use dynoxide::{Database, ImportOptions, types::Item};
 use serde_json::Value;
 
-use crate::tables::{self, Table};
-use crate::worker::{self, Worker};
+use crate::{
+    tables::{self, Table},
+    worker::{self, Worker},
+};
 
 /// A running embedded DynamoDB; it stops, and its tables are gone, when this is dropped.
 pub struct Embedded {

@@ -3,9 +3,11 @@
 //! Each gives a URL for a client to fail on. For a server that accepts and stays mute, see
 //! [`crate::faults::Fault::StallBeforeAnswer`].
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    time::Duration,
+};
 
 use tokio::net::TcpSocket;
 

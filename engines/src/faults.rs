@@ -4,15 +4,20 @@
 //! answer damages the very page that was asked for. A job that gets through can thus be compared with a clean run.
 //! Every request is recorded with its time.
 
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::http::{Answer, Call, Piece, Server};
-use crate::{client, replay, wire};
+use crate::{
+    client,
+    http::{Answer, Call, Piece, Server},
+    replay, wire,
+};
 
 /// How one request is answered.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -4,29 +4,36 @@
 //! middle of a body, a body shorter than its `content-length`, and a connection reset at any point. It must not
 //! know what DynamoDB or STS are.
 
-use std::collections::VecDeque;
-use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::{
+    collections::VecDeque,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::{
+    Method, Request, Response, StatusCode, Uri,
+    body::Incoming,
+    header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue},
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::line::Line;
-use crate::scripted_body::ScriptedBody;
-use crate::worker::{self, Worker};
-
 pub use crate::scripted_body::Piece;
+use crate::{
+    line::Line,
+    scripted_body::ScriptedBody,
+    worker::{self, Worker},
+};
 
 /// One request as it came in, whole.
 #[derive(Debug, Clone)]

@@ -4,10 +4,12 @@
 //! complete, under a file lock, so that test processes may ask for it all at once. Nothing is fetched again while its
 //! folder is there, and nothing outside the target folder is touched.
 
-use std::fs::{self, File};
-use std::io;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use crate::Skip;
 

@@ -54,7 +54,7 @@ pub mod tls;
 pub mod wire;
 mod worker;
 
-pub use skip::{Skip, skip_or_fail};
+pub use self::skip::{Skip, skip_or_fail};
 
 /// Installs every engine that can be had; gives what cannot, and why.
 #[must_use]

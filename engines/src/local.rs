@@ -4,16 +4,16 @@
 //! tables in memory, and ends with this process. Starting takes seconds: tests of one process share one, with table
 //! names of their own.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
 
 use serde_json::{Value, json};
 
-use crate::child_guard::ChildGuard;
-use crate::tables;
-use crate::{Skip, client, install, server_process};
+use crate::{Skip, child_guard::ChildGuard, client, install, server_process, tables};
 
 const ENGINE: &str = "DynamoDB Local";
 

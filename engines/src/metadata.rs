@@ -4,15 +4,19 @@
 //! `AWS_CONTAINER_CREDENTIALS_FULL_URI` at [`Metadata::container_url`]. As in AWS, an instance answers nothing
 //! without a token of its own, and a container's endpoint nothing without its authorization.
 
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use hyper::Method;
 use serde_json::json;
 
-use crate::http::{Answer, Call, Server};
-use crate::session::Session;
+use crate::{
+    http::{Answer, Call, Server},
+    session::Session,
+};
 
 /// What `AWS_CONTAINER_AUTHORIZATION_TOKEN` has to be.
 pub const CONTAINER_AUTHORIZATION: &str = "EngineContainerAuthorization";

@@ -3,13 +3,11 @@
 //! It is fetched into a Python environment of its own in the target folder and ends with this process. Its DynamoDB
 //! pages nothing and is not for use here.
 
-use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::{path::PathBuf, sync::OnceLock};
 
 use hyper::Method;
 
-use crate::child_guard::ChildGuard;
-use crate::{Skip, client, install, server_process};
+use crate::{Skip, child_guard::ChildGuard, client, install, server_process};
 
 const ENGINE: &str = "moto";
 

@@ -5,18 +5,21 @@
 //! a token holds only for the statement and parameters that it was given for. The statement itself is not parsed:
 //! the filter is a Rust function. Every request is recorded.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE;
+use base64::{Engine, engine::general_purpose::URL_SAFE};
 use serde_json::{Value, json};
 
-use crate::http::{Answer, Call, Server};
-use crate::item_size;
-use crate::wire::{self, Statement};
+use crate::{
+    http::{Answer, Call, Server},
+    item_size,
+    wire::{self, Statement},
+};
 
 /// The most bytes of items that one request evaluates.
 pub const PAGE_BYTES: usize = 1024 * 1024;

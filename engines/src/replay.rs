@@ -4,16 +4,22 @@
 //! once, each in order. Page bodies are sent byte for byte, and are not looked at; a request costs a look for its token
 //! and no copy of the page.
 
-use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use crc32fast::Hasher;
 
-use crate::http::{Answer, Piece, Server};
-use crate::wire;
+use crate::{
+    http::{Answer, Piece, Server},
+    wire,
+};
 
 /// The body of one page: `items` are the typed items as JSON texts, `next` the number of the page after it.
 ///

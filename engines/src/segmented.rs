@@ -3,16 +3,20 @@
 //! Item number `n` belongs to segment `n` modulo `TotalSegments`. Filters and projections are not looked at. Faults come by script, each
 //! segment's on its own, so that a test can fail one and watch the others. Every request is recorded.
 
-use std::collections::HashMap;
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::faults::{self, Fault};
-use crate::http::{Answer, Call, Server};
-use crate::wire;
+use crate::{
+    faults::{self, Fault},
+    http::{Answer, Call, Server},
+    wire,
+};
 
 /// What a request asked for, and what it was answered.
 #[derive(Debug, Clone, PartialEq)]

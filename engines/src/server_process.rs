@@ -3,13 +3,14 @@
 //! The program must bind 127.0.0.1 or every interface at the port it is given. What it prints goes to a temporary file, whose last line is
 //! told when it does not come up.
 
-use std::ffi::{OsStr, OsString};
-use std::io::{self, Read, Seek};
-use std::net::{Ipv4Addr, TcpListener};
-use std::time::{Duration, Instant};
+use std::{
+    ffi::{OsStr, OsString},
+    io::{self, Read, Seek},
+    net::{Ipv4Addr, TcpListener},
+    time::{Duration, Instant},
+};
 
-use crate::Skip;
-use crate::child_guard::ChildGuard;
+use crate::{Skip, child_guard::ChildGuard};
 
 /// A cold Java on a busy machine takes its time.
 const START_UP: Duration = Duration::from_secs(60);

@@ -5,8 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// What the secret part of every set begins with.
 pub const SECRET_MARK: &str = "EngineSecret";

@@ -3,8 +3,7 @@
 //! A test that needs an engine of other people's making is skipped where it cannot be had, and never silently; on
 //! the CI machine, where everything is there, a skip is a failure.
 
-use std::fmt;
-use std::io::Write;
+use std::{fmt, io::Write};
 
 /// Why an engine cannot be had: a program is missing, the registry does not answer, it does not start.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,14 +3,18 @@
 //! Sessions are as short as a test wants them, and each is another one, so that the access key in a later DynamoDB
 //! request tells which call it came from. Signatures are not checked; the key that signed is recorded.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
-use crate::http::{Answer, Call, Server};
-use crate::session::Session;
-use crate::wire;
+use crate::{
+    http::{Answer, Call, Server},
+    session::Session,
+    wire,
+};
 
 /// How one call is answered.
 #[derive(Debug, Clone, Copy, PartialEq)]

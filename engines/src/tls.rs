@@ -2,17 +2,23 @@
 //!
 //! Clients that are given the authority's PEM file trust the front, others do not. What passes is not looked at.
 
-use std::io::{self, Write};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    io::{self, Write},
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use anyhow::Context;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use rustls::ServerConfig;
-use rustls::crypto::ring;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+};
 use tempfile::NamedTempFile;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -136,12 +142,15 @@ async fn pass(
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-    use std::time::{Duration, Instant};
+    use std::{
+        io::Read,
+        time::{Duration, Instant},
+    };
 
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, ServerName};
-    use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+    use rustls::{
+        ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+        pki_types::{CertificateDer, ServerName, pem::PemObject},
+    };
 
     use super::*;
     use crate::faults::{Fault, Faults};

@@ -4,14 +4,15 @@
 //! Every task that the served future spawns lives on the same runtime, so dropping the runtime closes every
 //! connection, also those in the middle of an answer.
 
-use std::future::Future;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::{
+    future::Future,
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    thread::JoinHandle,
+    time::Duration,
+};
 
-use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::{net::TcpStream, sync::oneshot};
 
 /// A running engine thread; dropping it stops the engine and waits until its thread is gone.
 #[derive(Debug)]

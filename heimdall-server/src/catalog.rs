@@ -3,15 +3,15 @@
 //! In: the configuration and the store's overrides. Out: an immutable snapshot that requests share, and the JSON of each object
 //! with its secrets masked. A reload makes a new snapshot; requests under way keep theirs.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use serde::Serialize;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
-use crate::config::{ClusterConfig, CommandConfig, Config, Object, Status};
-use crate::job::raw;
+use crate::{
+    config::{ClusterConfig, CommandConfig, Config, Object, Status},
+    job::raw,
+};
 
 /// Commands or clusters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

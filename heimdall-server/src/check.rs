@@ -3,25 +3,28 @@
 //! In: a configuration and the plugins. Out: on stdout, which command runs where with which plugin version; what is amiss; with
 //! `--health`, each cluster's state. It opens no job store and takes no lock, so it may run beside a serving host.
 
-use std::collections::HashMap;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use plugin_api::ErrorCode;
-use plugin_host::CallOptions;
+use plugin_host::{CallOptions, Lease};
 
-use crate::catalog::{Catalog, LiveCluster, LiveCommand};
-use crate::config::{Config, ConfigError};
-use crate::document::JobDocument;
-use crate::health::Checker;
-use crate::job::raw;
-use crate::log::{Levels, Log, LogFormat};
-use crate::plugins::{self, OpenError, Plugins};
-use crate::route;
-use plugin_host::Lease;
+use crate::{
+    catalog::{Catalog, LiveCluster, LiveCommand},
+    config::{Config, ConfigError},
+    document::JobDocument,
+    health::Checker,
+    job::raw,
+    log::{Levels, Log, LogFormat},
+    plugins::{self, OpenError, Plugins},
+    route,
+};
 
 /// What `check` is started with.
 #[derive(Debug, Clone, clap::Args)]

@@ -8,12 +8,16 @@ mod objects;
 mod settings;
 mod yaml;
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
-pub use objects::{ClusterConfig, CommandConfig, Object, Status};
-pub use settings::{Auth, Config, Limits, Retention, Server};
-pub use yaml::Problem;
+pub use self::{
+    objects::{ClusterConfig, CommandConfig, Object, Status},
+    settings::{Auth, Config, Limits, Retention, Server},
+    yaml::Problem,
+};
 
 /// Why a configuration cannot be used. Operator: fix the file at the lines named.
 #[derive(Debug, thiserror::Error)]

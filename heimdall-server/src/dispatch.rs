@@ -11,28 +11,34 @@ mod run;
 mod shutdown;
 mod storage;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 
-use self::active::{Active, Cancel};
-use self::queue::{Bounds, Queue, WaitingJob};
-use self::storage::Storage;
-use crate::catalog::Catalog;
-use crate::config::Limits;
-use crate::error::{Code, HostError};
-use crate::job::{JobRecord, JobStatus, Route, Submission, new_id, now, raw};
-use crate::log::Log;
-use crate::metrics::Metrics;
-use crate::plugins::Plugins;
-use crate::route::{self, ResolvedRoute};
-use crate::store::{Put, Store, StoreError};
-
-pub(crate) use run::ATTEMPTS;
-pub use shutdown::Drained;
-pub(crate) use storage::store_failed;
+pub use self::shutdown::Drained;
+use self::{
+    active::{Active, Cancel},
+    queue::{Bounds, Queue, WaitingJob},
+    storage::Storage,
+};
+pub(crate) use self::{run::ATTEMPTS, storage::store_failed};
+use crate::{
+    catalog::Catalog,
+    config::Limits,
+    error::{Code, HostError},
+    job::{JobRecord, JobStatus, Route, Submission, new_id, now, raw},
+    log::Log,
+    metrics::Metrics,
+    plugins::Plugins,
+    route::{self, ResolvedRoute},
+    store::{Put, Store, StoreError},
+};
 
 /// Runs jobs. Shared by all requests.
 pub struct Dispatch {

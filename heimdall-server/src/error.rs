@@ -2,8 +2,10 @@
 //!
 //! In: what went wrong, or a plugin's error document. Out: `{"error","code","hint","id","details"}` with the contract's status.
 
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use plugin_api::ErrorCode;
 use results::visible_json;
 use serde::Serialize;

@@ -3,16 +3,20 @@
 //! In: the definitions in force and the plugins. Out: one line a cluster, as Heimdall answers it. A few at a time, each within
 //! the time that the configuration gives. An answer is kept for some seconds, so that asking the host often does not ask AWS often.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use plugin_host::CallOptions;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use crate::catalog::{Catalog, LiveCluster, LiveCommand};
-use crate::plugins::Plugins;
+use crate::{
+    catalog::{Catalog, LiveCluster, LiveCommand},
+    plugins::Plugins,
+};
 
 /// How many checks run at once, in all requests together.
 const AT_ONCE: usize = 10;
@@ -196,8 +200,10 @@ pub fn command_for<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
-    use crate::testing::{COUNTED_CHECKS, plugins};
+    use crate::{
+        config::Config,
+        testing::{COUNTED_CHECKS, plugins},
+    };
 
     #[tokio::test]
     async fn however_often_a_host_is_asked_it_asks_a_cluster_once() {

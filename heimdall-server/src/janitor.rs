@@ -1,17 +1,21 @@
 //! Removes finished jobs that are too old or too many, off the request path.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use plugin_api::Level;
 use serde_json::json;
 
-use crate::config::Retention;
-use crate::dispatch::blocking;
-use crate::error::HostError;
-use crate::job::now;
-use crate::log::Log;
-use crate::store::{Store, StoreError};
+use crate::{
+    config::Retention,
+    dispatch::blocking,
+    error::HostError,
+    job::now,
+    log::Log,
+    store::{Store, StoreError},
+};
 
 /// How often the janitor looks for jobs that are too old or too many.
 const EVERY: Duration = Duration::from_secs(60);
@@ -122,9 +126,11 @@ async fn remove(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{JobRecord, JobStatus};
-    use crate::store::Put;
-    use crate::testing::{Host, job_for};
+    use crate::{
+        job::{JobRecord, JobStatus},
+        store::Put,
+        testing::{Host, job_for},
+    };
 
     #[tokio::test]
     async fn only_finished_jobs_beyond_age_or_count_go() {

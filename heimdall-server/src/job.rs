@@ -2,10 +2,12 @@
 //!
 //! In: the body of a submission. Out: a [`JobRecord`] and its JSON in the shapes of the interface. No I/O.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use plugin_api::json::{self, JsonError};
 use serde::{Deserialize, Serialize};

@@ -6,18 +6,20 @@
 mod batch;
 mod levels;
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fmt::Write as _,
+    io::Write,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use plugin_api::Level;
 use plugin_host::LogSink;
 use results::{visible, visible_json};
 use serde_json::{Map, Value, json};
 
-pub use levels::Levels;
+pub use self::levels::Levels;
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]

@@ -8,18 +8,14 @@ mod names;
 mod process;
 mod state;
 
-use prometheus::core::Collector;
+use plugin_api::Partial;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
 };
 
-use self::process::Process;
 pub use self::state::Snapshot;
-use self::state::State;
-
-use plugin_api::Partial;
-
+use self::{process::Process, state::State};
 use crate::job::JobRecord;
 
 /// The host's metrics.

@@ -2,20 +2,24 @@
 //!
 //! In: a plugin's name and a version requirement. Out: a lease on one version, which runs jobs. Nothing here opens a library.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use plugin_api::ErrorCode;
+use plugin_host::{
+    registry::{
+        self, IsolationMode, Lease, Names, PluginStatus, Registry, RegistryError, RegistryOptions,
+        ReloadReport, UseError,
+    },
+    worker::WorkerOptions,
+};
 use semver::{Version, VersionReq};
 
 use crate::error::{Code, HostError};
-use plugin_host::registry::{
-    self, IsolationMode, Lease, Names, PluginStatus, Registry, RegistryError, RegistryOptions,
-    ReloadReport, UseError,
-};
-use plugin_host::worker::WorkerOptions;
 
 /// No version of a plugin may run now. The message says why, in one sentence.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -11,10 +11,12 @@ use std::sync::Arc;
 
 use plugin_api::{Error, ErrorCode};
 
-use crate::dispatch::{ATTEMPTS, Dispatch};
-use crate::error::HostError;
-use crate::job::{JobRecord, JobStatus, now};
-use crate::store::{Put, Recorded, Store, StoreError};
+use crate::{
+    dispatch::{ATTEMPTS, Dispatch},
+    error::HostError,
+    job::{JobRecord, JobStatus, now},
+    store::{Put, Recorded, Store, StoreError},
+};
 
 /// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -92,9 +94,8 @@ fn settled(mut job: JobRecord) -> JobRecord {
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{Host, job_for};
-
     use super::*;
+    use crate::testing::{Host, job_for};
 
     #[tokio::test]
     async fn every_unfinished_job_of_a_killed_host_comes_to_a_truthful_end() {

@@ -3,12 +3,14 @@
 //! In: the job's criteria and all definitions with the statuses in force. Out: one matching pair, or an error that says which
 //! criterion failed and the nearest tag that exists. Where several pairs match, `choose` picks.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use crate::catalog::{Catalog, LiveCluster, LiveCommand};
-use crate::error::{Code, HostError};
 use plugin_api::near;
+
+use crate::{
+    catalog::{Catalog, LiveCluster, LiveCommand},
+    error::{Code, HostError},
+};
 
 /// A command and a cluster that it may run on.
 pub type ResolvedRoute = (Arc<LiveCommand>, Arc<LiveCluster>);

@@ -32,19 +32,16 @@ mod stop;
 mod tokens;
 mod visible;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::config::Limits;
-use crate::dispatch::Dispatch;
-use crate::health::Checker;
-use crate::log::Log;
-use crate::metrics::Metrics;
-use crate::plugins::Plugins;
-use crate::store::Store;
-
-pub use start::{ServeError, ServeOptions, run};
-pub use tokens::TokenError;
+pub use self::{
+    start::{ServeError, ServeOptions, run},
+    tokens::TokenError,
+};
+use crate::{
+    config::Limits, dispatch::Dispatch, health::Checker, log::Log, metrics::Metrics,
+    plugins::Plugins, store::Store,
+};
 
 /// What every request shares.
 struct App {

@@ -16,24 +16,31 @@ mod schema;
 mod space;
 mod writer;
 
-use std::collections::HashMap;
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::catalog::{Kind, Known};
-use crate::config::{Config, Status};
-use crate::job::JobRecord;
-
-pub use filter::{Pattern, PatternError};
-pub use lines::{Lines, LinesFile, StoredLines};
-pub use list::{Cursor, Direction, JobQuery, JobsPage, OrderBy};
-pub use pins::Pin;
-pub use rows::Recorded;
-pub use writer::Put;
+pub use self::{
+    filter::{Pattern, PatternError},
+    lines::{Lines, LinesFile, StoredLines},
+    list::{Cursor, Direction, JobQuery, JobsPage, OrderBy},
+    pins::Pin,
+    rows::Recorded,
+    writer::Put,
+};
+use crate::{
+    catalog::{Kind, Known},
+    config::{Config, Status},
+    job::JobRecord,
+};
 
 /// Results up to this size lie in the store itself; larger ones would be written twice by its journal.
 const INLINE_RESULT_BYTES: usize = 64 * 1024;

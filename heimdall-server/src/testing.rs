@@ -1,23 +1,29 @@
 //! A whole host in a test: a store in a temporary directory and a plugin that is linked in and does what its query says.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use plugin_api::{Done, Error, ErrorCode, JobCtx, Level, NotStarted, Plugin};
 use plugin_host::{Library, LogSink, RegistryOptions, testing::registry_of_linked};
 use serde_json::{Value, json};
 
-use crate::catalog::Catalog;
-use crate::config::Config;
-use crate::dispatch::{Dispatch, Parts, Submitted};
-use crate::error::HostError;
-use crate::job::{JobRecord, JobStatus, Submission};
-use crate::log::{Log, LogFormat};
-use crate::metrics::Metrics;
-use crate::plugins::Plugins;
-use crate::store::{Recorded, Store};
+use crate::{
+    catalog::Catalog,
+    config::Config,
+    dispatch::{Dispatch, Parts, Submitted},
+    error::HostError,
+    job::{JobRecord, JobStatus, Submission},
+    log::{Log, LogFormat},
+    metrics::Metrics,
+    plugins::Plugins,
+    store::{Recorded, Store},
+};
 
 /// How often clusters with `counted` in their definition were checked.
 pub(crate) static COUNTED_CHECKS: AtomicUsize = AtomicUsize::new(0);

@@ -12,12 +12,11 @@ mod show;
 mod submit;
 mod waiting;
 
+pub use self::args::{CancelArgs, JobArgs, JobsArgs, SubmitArgs};
 use crate::{
     exit::Exit,
     run::{error::RunError, fields::Given, report::Report},
 };
-
-pub use args::{CancelArgs, JobArgs, JobsArgs, SubmitArgs};
 
 /// `submit`: a job for the host, and its rows.
 #[must_use]

@@ -20,21 +20,22 @@ use std::{
     time::Duration,
 };
 
+use heimdall_server::error::{Code, HostError};
 use plugin_api::Error;
 use plugin_host::{CallOptions, Document, Lease, Registry, RegistryOptions};
 
-use heimdall_server::error::{Code, HostError};
-
+pub(crate) use self::args::JobArgs;
+pub use self::args::RunArgs;
+use self::{
+    document::RoutedJob,
+    error::RunError,
+    fields::Given,
+    footer::Footer,
+    output::{Output, UnfinishedFile},
+    report::Report,
+    rows::{Ended, Rows},
+};
 use crate::{exit::Exit, plugin_directory::registry_options};
-pub(crate) use args::JobArgs;
-pub use args::RunArgs;
-use document::RoutedJob;
-use error::RunError;
-use fields::Given;
-use footer::Footer;
-use output::{Output, UnfinishedFile};
-use report::Report;
-use rows::{Ended, Rows};
 
 /// Runs one job.
 #[must_use]

@@ -41,38 +41,44 @@ mod sync;
 
 use std::time::Duration;
 
-pub use error::{Cost, Error, ErrorCode, ErrorInfo, Partial};
-pub use ffi::memory::advise_huge_pages;
 #[cfg(target_arch = "x86_64")]
-pub use ffi::vector::Avx2;
-pub use job::{Host, JobCtx};
-pub use level::Level;
-pub use nearest::{near, nearest};
-pub use panic::{catch_panics, quiet_panics_on_this_thread};
-pub use start::{Done, NotStarted};
+pub use self::ffi::vector::Avx2;
+pub use self::{
+    error::{Cost, Error, ErrorCode, ErrorInfo, Partial},
+    ffi::memory::advise_huge_pages,
+    job::{Host, JobCtx},
+    level::Level,
+    nearest::{near, nearest},
+    panic::{catch_panics, quiet_panics_on_this_thread},
+    start::{Done, NotStarted},
+};
 
 /// The binary interface itself: the C structs, the status numbers and the root module, for the crate that calls libraries
 /// (`plugin-host`) and for tests of the layout. A plugin's author and a host's author need none of it.
 pub mod abi {
-    pub use crate::ffi::entry_points::{DONE, FAILED, MISUSE};
-    pub use crate::ffi::module::{PluginModule, PluginModuleRef, Reply};
-    pub use crate::ffi::symbols::{EXPORTED, NEWEST_GLIBC, REQUIRED};
-    pub use crate::ffi::types::{
-        ABI_MAJOR, ABI_MINOR, DoneFn, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpCall, HpHost, HpInfo,
-        StartFn, size32,
-    };
     /// Structs in the form that they had in ABI 1.0, of which the root module speaks.
     pub use crate::ffi::types_1_0;
+    pub use crate::ffi::{
+        entry_points::{DONE, FAILED, MISUSE},
+        module::{PluginModule, PluginModuleRef, Reply},
+        symbols::{EXPORTED, NEWEST_GLIBC, REQUIRED},
+        types::{
+            ABI_MAJOR, ABI_MINOR, DoneFn, HEIMDALL_PLUGIN_MAGIC, HpBuffer, HpCall, HpHost, HpInfo,
+            StartFn, size32,
+        },
+    };
 }
 
 /// What [`export_plugin!`] expands to needs; not for direct use.
 #[doc(hidden)]
 pub mod private {
+    pub use abi_stable;
+
     pub use crate::{
-        errors::to_json as errors_json, ffi::entry_points, ffi::module, ffi::types, ffi::types_1_0,
+        errors::to_json as errors_json,
+        ffi::{entry_points, module, types, types_1_0},
         slot::Slot,
     };
-    pub use abi_stable;
 }
 
 /// A plugin: what an author writes.

@@ -55,11 +55,13 @@ pub mod verify;
 mod watch;
 pub mod worker;
 
-pub use ffi::{
-    call::{CallOptions, Document, Progress, RowsSink},
-    library::{Info, Library, LoadError, LogSink},
-    process::{free_thread_keys, give_large_blocks_back, glibc_version},
+pub use self::{
+    ffi::{
+        call::{CallOptions, Document, Progress, RowsSink},
+        library::{Info, Library, LoadError, LogSink},
+        process::{free_thread_keys, give_large_blocks_back, glibc_version},
+    },
+    load::raise_file_limit,
+    probe::ProbeReport,
+    registry::{IsolationMode, Lease, Names, Registry, RegistryError, RegistryOptions},
 };
-pub use load::raise_file_limit;
-pub use probe::ProbeReport;
-pub use registry::{IsolationMode, Lease, Names, Registry, RegistryError, RegistryOptions};

@@ -27,16 +27,17 @@ use std::{
 
 use plugin_api::Level;
 
+use self::state::{Core, State};
+pub use self::{
+    lease::Lease,
+    status::{PluginState, PluginStatus, ReloadReport, RetiredResidue},
+};
 pub use crate::probe::ProbeCache;
 use crate::{
     Library, LogSink,
     verify::{Copies, DirectoryError, PublicKey},
     worker::WorkerOptions,
 };
-pub use lease::Lease;
-pub use status::{PluginState, PluginStatus, ReloadReport, RetiredResidue};
-
-use state::{Core, State};
 
 /// What a registry needs to know.
 #[derive(Clone)]

@@ -11,9 +11,8 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
-
 use plugin_api::{Error, abi::PluginModuleRef};
+use serde::Deserialize;
 
 use crate::{
     CallOptions, Document, Library,

@@ -32,12 +32,12 @@ use std::{
 
 use rustix::fs::OFlags;
 
+pub(crate) use self::{copies::Copies, sums::Sums};
+pub use self::{
+    signature::{NotAKey, PublicKey},
+    trust::check_above,
+};
 use crate::refusal::{Refusal, RefusalCode};
-
-pub(crate) use copies::Copies;
-pub use signature::{NotAKey, PublicKey};
-pub(crate) use sums::Sums;
-pub use trust::check_above;
 
 /// The largest file that is taken for a library.
 const MAX_BYTES: u64 = 1 << 30;

@@ -22,9 +22,11 @@ use std::{
 use plugin_api::{Error, ErrorCode, Level, json};
 use serde::Serialize;
 
+use self::{
+    process::{Event, Process, lock},
+    wire::{Order, Report},
+};
 use crate::{CallOptions, Document, LogSink};
-use process::{Event, Process, lock};
-use wire::{Order, Report};
 
 /// The code of a job whose worker process died under it. The same job may succeed when it is sent again.
 pub const PLUGIN_CRASHED: ErrorCode = ErrorCode::retryable("PLUGIN_CRASHED");

@@ -62,15 +62,17 @@ mod vertical;
 mod visible;
 mod write;
 
-pub use accept::negotiate;
-pub use answer::Answer;
-pub use column::{Column, Kind};
-pub use digits::Digits;
-pub use error::WriteError;
-pub use format::Format;
-pub use options::{Options, Written};
-pub use source::Source;
-pub use spool::{Notes, Spool};
-pub use stream::{Stream, StreamOrder};
-pub use visible::{visible, visible_json, visible_lines};
-pub use write::write;
+pub use self::{
+    accept::negotiate,
+    answer::Answer,
+    column::{Column, Kind},
+    digits::Digits,
+    error::WriteError,
+    format::Format,
+    options::{Options, Written},
+    source::Source,
+    spool::{Notes, Spool},
+    stream::{Stream, StreamOrder},
+    visible::{visible, visible_json, visible_lines},
+    write::write,
+};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use engines::replay::{self, Replay};
 use harness_tests::serving::{Serving, TestHost};
 
-use load::{at, leave_core_0, run};
+use self::load::{at, leave_core_0, run};
 
 const CONFIG: &str = "
 server: {addr: '127.0.0.1:0'}

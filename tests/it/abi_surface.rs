@@ -70,8 +70,9 @@ fn the_surface_is_the_one_that_the_abi_document_shows() {
 /// The layout that Rust has is the one that C sees, on the machine that the test runs on.
 #[test]
 fn rust_and_c_lay_the_structs_out_alike() {
-    use plugin_api::abi::{HpBuffer, HpCall, HpHost, HpInfo};
     use std::mem::offset_of;
+
+    use plugin_api::abi::{HpBuffer, HpCall, HpHost, HpInfo};
     if !have("gcc") {
         return;
     }
@@ -115,8 +116,9 @@ fn rust_and_c_lay_the_structs_out_alike() {
 /// The root module speaks of these, and `abi_stable` compares them field by field with those of every other version.
 #[test]
 fn the_structs_of_the_root_module_are_those_of_abi_1_0() {
-    use plugin_api::abi::{HpCall, HpInfo, types_1_0};
     use std::mem::offset_of;
+
+    use plugin_api::abi::{HpCall, HpInfo, types_1_0};
     assert_eq!(size_of::<types_1_0::HpInfo>(), 40);
     assert_eq!(size_of::<types_1_0::HpCall>(), 32);
     assert_eq!(

@@ -15,8 +15,10 @@ use std::{
 use harness_tests::{library, serving::TestHost};
 use serde_json::{Value, json};
 
-use crate::attacks::{Target, memory, row};
-use crate::chameleon::slim;
+use crate::{
+    attacks::{Target, memory, row},
+    chameleon::slim,
+};
 
 /// What the host says of the files in its plugin directory, after a reload.
 fn reloaded(target: &Target) -> Vec<Value> {

@@ -15,8 +15,10 @@ use std::{
 };
 
 use harness_tests::{host, library};
-use plugin_host::CallOptions;
-use plugin_host::registry::{PluginState, PluginStatus, Registry, RegistryOptions};
+use plugin_host::{
+    CallOptions,
+    registry::{PluginState, PluginStatus, Registry, RegistryOptions},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 

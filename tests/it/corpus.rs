@@ -20,8 +20,7 @@ use plugin_api::Error;
 use plugin_host::{CallOptions, Library};
 use serde_json::{Value, json};
 
-use answer::Answer;
-use statements::Case;
+use self::{answer::Answer, statements::Case};
 
 /// Set in the process that runs the corpus: credentials come from the environment, which a test cannot set for itself.
 const INSIDE: &str = "HEIMDALL_CORPUS";

@@ -149,6 +149,44 @@ fn a_lock_whose_holder_panicked_is_used_as_it_is() {
     assert!(refusing.is_empty(), "{refusing:#?}");
 }
 
+/// What an import names first, and which of the three groups that belongs to.
+fn group(import: &str) -> (&str, u8) {
+    let root = import.split([':', ';', ' ']).next().unwrap_or_default();
+    let group = match root {
+        "std" | "core" | "alloc" => 0,
+        "self" | "super" | "crate" => 2,
+        _ => 1,
+    };
+    (root, group)
+}
+
+#[test]
+fn imports_are_in_three_groups_with_one_use_a_crate() {
+    let mut files = Vec::new();
+    rust_files(root(), &mut files);
+    let mut wrong = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let (mut roots, mut last) = (Vec::new(), 0);
+        let mut before = "";
+        for line in text.lines() {
+            // An import that is compiled only somewhere stands for itself.
+            let has_attribute = before.starts_with("#[");
+            before = line;
+            let Some(import) = line.strip_prefix("use ").filter(|_| !has_attribute) else {
+                continue;
+            };
+            let (root, group) = group(import);
+            if group < last || roots.contains(&root) {
+                wrong.push(format!("{}: {line}", file.display()));
+            }
+            roots.push(root);
+            last = group;
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn each_invariant_names_a_test_or_a_file_that_exists() {
     let mut sources = String::new();

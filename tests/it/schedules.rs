@@ -17,9 +17,12 @@ use std::{
 };
 
 use harness_tests::torture::{again, is_torture, seeds};
-use job::{Ran, Source, Subject};
-use judge::{Clean, judge};
-use plan::Plan;
+
+use self::{
+    job::{Ran, Source, Subject},
+    judge::{Clean, judge},
+    plan::Plan,
+};
 
 /// Jobs at once.
 const AT_ONCE: usize = 32;

@@ -29,9 +29,8 @@ use harness_tests::{
 };
 use serde_json::{Value, json};
 
+use self::samples::{FIGURES, median, sample, svg, table};
 use crate::chameleon::slim;
-
-use samples::{FIGURES, median, sample, svg, table};
 
 const CONFIG: &str = "
 server: {addr: '127.0.0.1:0'}

@@ -8,8 +8,10 @@ use std::{
 };
 
 use plugin_api::ErrorCode;
-use plugin_host::CallOptions;
-use plugin_host::registry::{PluginState, UseError};
+use plugin_host::{
+    CallOptions,
+    registry::{PluginState, UseError},
+};
 use serde_json::json;
 
 use crate::chameleon::{PATIENCE, Stage, chameleon, version};

@@ -2,7 +2,10 @@
 
 use std::{env, fs, path::Path, process::Command};
 
-use engines::{embedded::Embedded, replay::Replay, replay::chain};
+use engines::{
+    embedded::Embedded,
+    replay::{Replay, chain},
+};
 use harness_tests::{host, library, pty, serving};
 use serde_json::{Value, json};
 use tempfile::TempDir;

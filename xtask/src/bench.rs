@@ -23,10 +23,12 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
+use self::{
+    peers::{BOTO3, Client, clients},
+    report::Report,
+    server::Server,
+};
 use crate::workspace::{cargo, root, run, target};
-use peers::{BOTO3, Client, clients};
-use report::Report;
-use server::Server;
 
 /// The core that the clients run on; the server has another.
 const CLIENT_CORE: &str = "0";

@@ -10,8 +10,7 @@ mod unused;
 
 use anyhow::ensure;
 
-use graph::Graph;
-use rules::Rules;
+use self::{graph::Graph, rules::Rules};
 
 /// Checks all of it.
 pub(crate) fn check() -> anyhow::Result<()> {

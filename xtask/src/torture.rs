@@ -9,9 +9,8 @@ use std::{env, str::FromStr, time::Instant};
 
 use anyhow::{Context, bail, ensure};
 
+use self::tools::{TOOLS, Tool};
 use crate::workspace::{build, cargo, run, target, without_account};
-
-use tools::{TOOLS, Tool};
 
 struct Part {
     /// What `--only` calls it; several lines may have one name.

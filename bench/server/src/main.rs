@@ -10,9 +10,11 @@ mod far;
 mod items;
 mod pages;
 
-use std::io::{self, Read, Write};
-use std::path::Path;
-use std::time::Duration;
+use std::{
+    io::{self, Read, Write},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;

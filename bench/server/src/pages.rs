@@ -3,12 +3,16 @@
 //!
 //! In: the plugin's library. Out: a Markdown table.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, anyhow, ensure};
-use engines::client;
-use engines::paging::{Paging, Table};
+use engines::{
+    client,
+    paging::{Paging, Table},
+};
 use plugin_host::{CallOptions, Library};
 use serde_json::{Value, json};
 

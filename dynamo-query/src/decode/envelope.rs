@@ -3,15 +3,17 @@
 //! In: the beginning of a body, or a body whose items are gone (or, rarely, still there). Out: where the items begin;
 //! the answer without its items, checked as far as the SDK's own deserializer does not.
 
-use std::collections::HashSet;
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::extent::Extent;
-use super::plain::{Text, cause, offset, refuse};
-use super::{DecodeError, ItemDecoder, malformed};
+use super::{
+    DecodeError, ItemDecoder,
+    extent::Extent,
+    malformed,
+    plain::{Text, cause, offset, refuse},
+};
 use crate::table::Store;
 
 /// What the beginning of a body tells.

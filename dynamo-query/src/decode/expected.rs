@@ -2,8 +2,10 @@
 //!
 //! In: bytes at a name. Out: the bytes of the value, where the expectation holds.
 
-use super::Kinds;
-use super::block::{BLOCK, Blocks};
+use super::{
+    Kinds,
+    block::{BLOCK, Blocks},
+};
 
 /// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,10 @@ use std::collections::{HashMap, HashSet};
 use plugin_api::json::Members;
 use serde_json::value::RawValue;
 
-use super::plain::{cause, offset};
-use super::{DecodeError, malformed};
+use super::{
+    DecodeError, malformed,
+    plain::{cause, offset},
+};
 
 /// The paths of a SELECT list, as a tree of names.
 #[derive(Debug, Clone, Default)]

@@ -2,10 +2,12 @@
 //!
 //! In: bytes that begin with an item. Out: a row in the [`Store`], or the item left out because the table does not want it.
 
-use super::block::{Any, BLOCK, Blocks};
-use super::plain::PlainDecoder;
-use super::predict::Predictor;
-use super::{DecodeError, Paths};
+use super::{
+    DecodeError, Paths,
+    block::{Any, BLOCK, Blocks},
+    plain::PlainDecoder,
+    predict::Predictor,
+};
 use crate::table::Store;
 
 /// So many bytes must follow an item for the predicting decoder, which reads ahead.

@@ -4,10 +4,13 @@
 //! had before. `None` where the value is not written as DynamoDB writes it, or the bytes or the room end: then the plain decoder judges
 //! the whole item, and what was written is thrown away.
 
-use super::block::{BLOCK, Blocks};
-use super::expected::{Expected, Type};
-use super::names::{Names, digest};
-use super::{MAX_NESTING, scan};
+use super::{
+    MAX_NESTING,
+    block::{BLOCK, Blocks},
+    expected::{Expected, Type},
+    names::{Names, digest},
+    scan,
+};
 
 /// No map has been at this place yet.
 pub(super) const NONE: usize = usize::MAX;

@@ -3,9 +3,12 @@
 //! In: the pieces of one body, which may end anywhere. Out: each item to the [`ItemDecoder`] as soon as it is whole; at the end
 //! the same answer without its items. A body in which no `"Items":[` comes early is collected and read at its end.
 
-use super::envelope::{self, Head};
-use super::extent::Extent;
-use super::{DecodeError, ItemDecoder, malformed};
+use super::{
+    DecodeError, ItemDecoder,
+    envelope::{self, Head},
+    extent::Extent,
+    malformed,
+};
 use crate::table::Store;
 
 /// The list of items must begin within this many bytes; DynamoDB sends at most the consumed capacity before it.

@@ -3,9 +3,7 @@
 //! A row is the item's cells in the order in which they came. Strings, names and
 //! base64 are copied with their escapes as sent; numbers with their digits. Nothing is kept that the next item does not overwrite.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
-use std::fmt;
+use std::{borrow::Cow, collections::HashSet, fmt};
 
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,

@@ -6,10 +6,13 @@
 //! Once some items had the same attributes, the next ones are expected to have just these: [`Predictor::usual`] compares and scans, and
 //! that is all. From the first attribute that differs on, [`Predictor::unusual`] reads the rest of the item, attribute by attribute.
 
-use super::block::Blocks;
-use super::expected::{Expected, Type};
-use super::nested::{self, Nested, Shapes};
-use super::{BLOCK, Cell, Kinds, Row, scan};
+use super::{
+    BLOCK, Cell, Kinds, Row,
+    block::Blocks,
+    expected::{Expected, Type},
+    nested::{self, Nested, Shapes},
+    scan,
+};
 use crate::table::Columns;
 
 /// Values that are written anew have so much room for an item; larger ones are few and go to the plain decoder.

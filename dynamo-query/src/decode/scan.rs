@@ -3,8 +3,11 @@
 //! In: bytes that begin with the value. Out: its length. `None` where it is not written as DynamoDB writes it, or a block's length before
 //! the bytes end: then the plain decoder judges the whole item.
 
-use super::block::{self, Blocks, HALF};
-use super::{Kinds, number};
+use super::{
+    Kinds,
+    block::{self, Blocks, HALF},
+    number,
+};
 
 /// A number is at most this long; DynamoDB's have 38 digits.
 const MAX_NUMBER: usize = 64;

@@ -4,8 +4,7 @@
 mod generator;
 mod model;
 
-use generator::{Generator, Random, damage};
-
+use self::generator::{Generator, Random, damage};
 use super::DecodeError;
 use crate::table::{Stats, Table};
 

@@ -16,6 +16,7 @@ use aws_sdk_sts::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use plugin_api::{Error, ErrorCode};
 
+use super::{causes, find, network, service, words};
 use crate::{
     codes,
     session::{
@@ -24,8 +25,6 @@ use crate::{
         wire::{NetworkError, TooLong},
     },
 };
-
-use super::{causes, find, network, service, words};
 
 /// What a request failed with, where it failed because of its credentials.
 pub(super) fn error_of(error: &(dyn StdError + 'static)) -> Option<Error> {

@@ -404,8 +404,7 @@ mod tests {
         error::ErrorMetadata, operation::execute_statement::ExecuteStatementError,
     };
 
-    use super::super::Action;
-    use super::*;
+    use super::{super::Action, *};
 
     /// What a refusal of this status, code (empty: none) and these words becomes.
     fn mapped(status: u16, code: &str, words: &str, query: &str, table: &str) -> Error {

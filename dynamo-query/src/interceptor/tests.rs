@@ -1,23 +1,26 @@
 //! The interceptor in the SDK's own client, over real sockets, against a server that answers from a script.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig,
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    time::Duration,
 };
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::execute_statement::{
-    ExecuteStatementError, ExecuteStatementOutput,
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{
+        BehaviorVersion, Credentials, Region, StalledStreamProtectionConfig, retry::RetryConfig,
+    },
+    error::SdkError,
+    operation::execute_statement::{ExecuteStatementError, ExecuteStatementOutput},
 };
 
 use super::{AnswerInterceptor, decode_error};
-use crate::decode::DecodeError;
-use crate::table::{Stats, Table};
+use crate::{
+    decode::DecodeError,
+    table::{Stats, Table},
+};
 
 type SendResult = Result<ExecuteStatementOutput, SdkError<ExecuteStatementError>>;
 

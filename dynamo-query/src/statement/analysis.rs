@@ -6,11 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use super::Statement;
-use super::clauses;
-use super::condition::{Comparison, Condition, Function, Operand, Unknown};
-use super::lexer::{self, Kind, Token};
-use super::list::Selection;
+use super::{
+    Statement, clauses,
+    condition::{Comparison, Condition, Function, Operand, Unknown},
+    lexer::{self, Kind, Token},
+    list::Selection,
+};
 
 /// How DynamoDB reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

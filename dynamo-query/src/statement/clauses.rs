@@ -3,11 +3,14 @@
 //! In: the tokens of one statement that holds no write. Out: what the clauses tell, or the first thing that DynamoDB is
 //! certain to refuse. Not a grammar: what stands between the clauses' words is left to `operands` and to DynamoDB.
 
-use super::Problem;
-use super::lexer::{Kind, Token};
-use super::list::{self, Selection};
-use super::path::Path;
-use super::{operands, unsupported};
+use super::{
+    Problem,
+    lexer::{Kind, Token},
+    list::{self, Selection},
+    operands,
+    path::Path,
+    unsupported,
+};
 
 /// What the clauses of a statement tell.
 pub(super) struct Clauses {

@@ -19,8 +19,7 @@
 mod literal;
 mod parser;
 
-pub(crate) use literal::Literal;
-
+pub(crate) use self::literal::Literal;
 use super::{lexer::Token, path::Path};
 
 /// A condition, or what could not be read as one.

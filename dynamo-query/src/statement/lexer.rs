@@ -6,8 +6,10 @@
 //! Where readers of PartiQL are known to differ, the text is refused rather than one of them believed: white space
 //! beyond blank, tab, line end and form feed, a line end in a `--` comment that only some readers see, `/*` inside `/* … */`.
 
-use super::Problem;
-use super::characters::{is_odd_control, stray_hint};
+use super::{
+    Problem,
+    characters::{is_odd_control, stray_hint},
+};
 
 /// What a token is. Quoted text keeps its quotes in the token's range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,10 +5,12 @@
 
 use std::collections::HashSet;
 
-use super::Problem;
-use super::lexer::{Kind, Token};
-use super::path::Path;
-use super::unsupported;
+use super::{
+    Problem,
+    lexer::{Kind, Token},
+    path::Path,
+    unsupported,
+};
 
 /// What a SELECT list asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,11 @@
 //! In: the tokens from WHERE or ORDER on. Out: the first thing that DynamoDB is certain to refuse. A clause word counts
 //! only where a clause can start, behind a complete operand, so that an attribute called `offset` passes.
 
-use super::lexer::{Kind, Token};
-use super::{Problem, unsupported};
+use super::{
+    Problem,
+    lexer::{Kind, Token},
+    unsupported,
+};
 
 /// Words after which an operand comes.
 const EXPECT_OPERAND: [&str; 12] = [

@@ -5,10 +5,12 @@
 
 use plugin_api::Error;
 
+use super::{
+    Problem,
+    lexer::{Kind, Token},
+    position,
+};
 use crate::codes;
-
-use super::lexer::{Kind, Token};
-use super::{Problem, position};
 
 /// The verbs that write or change tables, in the contract's order.
 const VERBS: [&str; 11] = [

@@ -3,8 +3,10 @@
 //! In: a statement that DynamoDB refused. Out: the first such word. It refuses nothing itself: PartiQL's reader takes most of AWS's
 //! 573 words as names, and AWS may change which.
 
-use super::lexer::{Kind, Token, lex};
-use super::position;
+use super::{
+    lexer::{Kind, Token, lex},
+    position,
+};
 
 /// The words, as AWS lists them.
 const WORDS: &str = include_str!("reserved_words.txt");

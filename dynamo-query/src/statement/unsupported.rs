@@ -5,8 +5,10 @@
 
 use std::borrow::Cow;
 
-use super::Problem;
-use super::lexer::{Kind, Token};
+use super::{
+    Problem,
+    lexer::{Kind, Token},
+};
 
 /// Clause words and what to say of them where a clause can start.
 const CLAUSES: [(&str, &str); 25] = [

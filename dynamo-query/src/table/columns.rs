@@ -3,10 +3,7 @@
 //! In: attribute names as they appear. Out: an id each (0, 1, … in order of appearance), the order in the result, the types.
 //! The columns of any moment are the ids below some number, and stay in the same order among themselves whatever comes later.
 
-use std::collections::HashMap;
-use std::io;
-use std::ops::Range;
-use std::sync::Arc;
+use std::{collections::HashMap, io, ops::Range, sync::Arc};
 
 use crate::decode::Kinds;
 

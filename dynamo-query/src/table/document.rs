@@ -2,9 +2,11 @@
 //!
 //! In: a [`Store`] and the stats. Out: the document, in the buffer in which the rows already lie.
 
-use super::counts::Segment;
-use super::store::{LARGE, Parts, Store, reserve_exact};
-use super::{Columns, Stats};
+use super::{
+    Columns, Stats,
+    counts::Segment,
+    store::{LARGE, Parts, Store, reserve_exact},
+};
 use crate::decode::{DecodeError, Extent};
 
 /// Writes header and stats around the rows, and the `null`s of late columns into them. Where the rows have left as lines, what they

@@ -1,8 +1,6 @@
 //! Rows that leave a store as lines, for a caller that takes them as they come.
 
-use super::layout::Layout;
-use super::lines::Lines;
-use super::{Stats, Store};
+use super::{Stats, Store, layout::Layout, lines::Lines};
 
 /// A buffer that is larger than this is given back once its rows have left.
 const KEPT_BUFFER: usize = 4 << 20;

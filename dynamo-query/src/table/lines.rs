@@ -9,8 +9,7 @@
 
 use std::ops::Range;
 
-use super::Columns;
-use super::counts::Segment;
+use super::{Columns, counts::Segment};
 use crate::decode::{DecodeError, Extent};
 
 /// One call of the caller's function carries so much at most, or one line.

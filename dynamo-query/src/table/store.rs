@@ -6,11 +6,13 @@
 
 use std::ops::Range;
 
-use super::Columns;
-use super::counts::{Counts, Segment};
-use super::layout::{Layout, PADDING};
-use super::lines::Lines;
-use super::page_rows::PageRows;
+use super::{
+    Columns,
+    counts::{Counts, Segment},
+    layout::{Layout, PADDING},
+    lines::Lines,
+    page_rows::PageRows,
+};
 use crate::decode::{BLOCK, DecodeError, Row};
 
 /// No document is smaller around its column entries, each counted with a comma (hence one bracket less here), and its rows.

@@ -1,8 +1,10 @@
 //! Each fault as a client sees it.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Instant;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Instant,
+};
 
 use serde_json::Value;
 

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use super::yaml::{Data, Entry, Node, Problem};
 use plugin_api::near;
+
+use super::yaml::{Data, Entry, Node, Problem};
 
 /// What reading the file brought to light besides its values.
 #[derive(Debug, Default)]

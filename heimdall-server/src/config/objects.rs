@@ -5,15 +5,17 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use plugin_api::near;
 use regex::Regex;
 use semver::VersionReq;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::fields::{Fields, Findings, Keys};
-use super::yaml::{Data, Node, Problem};
+use super::{
+    fields::{Fields, Findings, Keys},
+    yaml::{Data, Node, Problem},
+};
 use crate::plugins::PluginRequirement;
-use plugin_api::near;
 
 /// Whether an object takes part in routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -1,15 +1,19 @@
 //! The file's settings: everything but commands and clusters, which are in `objects.rs`.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use console::WebUi;
 use plugin_host::{LogSink, RegistryOptions, verify::PublicKey};
 
-use super::fields::{Fields, Findings, Keys};
-use super::objects::{self, ClusterConfig, CommandConfig};
-use super::yaml::{Node, Problem};
+use super::{
+    fields::{Fields, Findings, Keys},
+    objects::{self, ClusterConfig, CommandConfig},
+    yaml::{Node, Problem},
+};
 use crate::plugins::Isolation;
 
 /// A checked configuration.

@@ -3,13 +3,15 @@
 //! In: cancels from any caller, and the one end. Out: the record to be stored after each. The lock decides which came first:
 //! a job that was asked to stop before its end is CANCELED, whatever the plugin answers; later it can no longer be cancelled.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
+use plugin_host::Lease;
 use tokio::sync::Notify;
 
 use crate::job::{JobRecord, JobStatus, now};
-use plugin_host::Lease;
 
 /// A running job.
 pub(super) struct Active {

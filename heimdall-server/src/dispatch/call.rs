@@ -3,30 +3,35 @@
 //! In: an accepted job and a lease on the version that runs it. Out: the job's end. A version that can start jobs is asked to, so that a
 //! job that waits costs no thread; any other is called on a blocking thread.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use plugin_api::{Error, ErrorCode};
 use plugin_host::{
-    CallOptions,
+    CallOptions, Lease,
     worker::{PLUGIN_CRASHED, PLUGIN_UNAVAILABLE},
 };
 use tokio::sync::oneshot;
 
-use super::Dispatch;
-use super::active::Active;
-use super::rows::{AFTER_BYTES, Rows};
-use super::run::FinishingJob;
-use crate::document::JobDocument;
-use crate::error::{Code, HostError};
-use crate::job::JobRecord;
-use crate::metrics::ResultStats;
-use crate::plugins::Unavailable;
-use crate::route::ResolvedRoute;
-use crate::store::Store;
-use crate::trace::trace_id;
-use plugin_host::Lease;
+use super::{
+    Dispatch,
+    active::Active,
+    rows::{AFTER_BYTES, Rows},
+    run::FinishingJob,
+};
+use crate::{
+    document::JobDocument,
+    error::{Code, HostError},
+    job::JobRecord,
+    metrics::ResultStats,
+    plugins::Unavailable,
+    route::ResolvedRoute,
+    store::Store,
+    trace::trace_id,
+};
 
 /// How often an async job looks whether the worker of its version is running again.
 const PAUSE: Duration = Duration::from_millis(200);

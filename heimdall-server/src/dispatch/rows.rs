@@ -3,8 +3,10 @@
 //! In: lines of rows as the plugin hands them over, and its answer. Out: a document in memory, or lines that are on disk whole. The
 //! host holds one call's lines in memory, whatever the result's size.
 
-use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use bytes::Bytes;
 use plugin_api::{Error, ErrorCode};
@@ -12,10 +14,11 @@ use plugin_host::Document;
 use results::WriteError;
 use serde_json::json;
 
-use super::Dispatch;
-use super::storage::store_failed;
-use crate::error::HostError;
-use crate::store::{LinesFile, Store, StoreError, StoredLines};
+use super::{Dispatch, storage::store_failed};
+use crate::{
+    error::HostError,
+    store::{LinesFile, Store, StoreError, StoredLines},
+};
 
 /// Results beyond this come as rows.
 pub(super) const AFTER_BYTES: u64 = 8 << 20;

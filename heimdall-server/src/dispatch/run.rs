@@ -1,27 +1,33 @@
 //! One job's run: to the plugin, back, and onto the disk.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use plugin_api::{Error, ErrorCode};
+use plugin_host::Lease;
 use serde_json::json;
 
-use super::active::{Active, CancelRequestedBy};
-use super::rows::FinishedResult;
-use super::storage::may_pass;
-use super::{Dispatch, Submitted, WaitingJob};
-use crate::catalog::LiveCommand;
-use crate::error::{Code, HostError};
-use crate::job::{JobRecord, JobStatus};
-use crate::log::first_line;
-use crate::metrics::ResultStats;
-use crate::plugins::Unavailable;
-use crate::route::ResolvedRoute;
-use crate::store::{Put, Store, StoreError};
-use crate::trace::trace_id;
-use plugin_host::Lease;
+use super::{
+    Dispatch, Submitted, WaitingJob,
+    active::{Active, CancelRequestedBy},
+    rows::FinishedResult,
+    storage::may_pass,
+};
+use crate::{
+    catalog::LiveCommand,
+    error::{Code, HostError},
+    job::{JobRecord, JobStatus},
+    log::first_line,
+    metrics::ResultStats,
+    plugins::Unavailable,
+    route::ResolvedRoute,
+    store::{Put, Store, StoreError},
+    trace::trace_id,
+};
 
 /// How often an async job is started before a host that keeps dying under it gives it up.
 pub(crate) const ATTEMPTS: i64 = 2;

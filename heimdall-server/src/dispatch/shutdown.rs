@@ -1,17 +1,18 @@
 //! The end of a host: no new jobs, time for running ones, then none.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use plugin_api::Level;
 use serde_json::json;
 
-use super::active::CancelRequestedBy;
-use super::run::stopped_by_host;
-use super::{Active, Dispatch, stop_in_plugin};
-use crate::job::{JobRecord, JobStatus};
-use crate::store::Put;
+use super::{Active, Dispatch, active::CancelRequestedBy, run::stopped_by_host, stop_in_plugin};
+use crate::{
+    job::{JobRecord, JobStatus},
+    store::Put,
+};
 
 /// How long plugins have to stop jobs when the grace time is over.
 const AFTER_STOP: Duration = Duration::from_secs(3);

@@ -3,19 +3,24 @@
 //! In: the free space of the store's directories, and what the store's writes come to. Out: a refusal, and one log line each time
 //! that the state changes.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use plugin_api::{ErrorCode, Level};
 use serde_json::json;
 
-use super::run::fail;
-use super::{Dispatch, blocking};
-use crate::error::{Code, HostError};
-use crate::job::{JobRecord, now};
-use crate::log::Log;
-use crate::store::{Recorded, Store, StoreError};
+use super::{Dispatch, blocking, run::fail};
+use crate::{
+    error::{Code, HostError},
+    job::{JobRecord, now},
+    log::Log,
+    store::{Recorded, Store, StoreError},
+};
 
 /// How long a disk that refused is left alone.
 const PAUSE: Duration = Duration::from_millis(500);

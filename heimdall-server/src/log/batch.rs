@@ -4,9 +4,11 @@
 //! to a pipe wakes its reader, which costs more than the line. Where the reader does not read, lines are dropped and counted, and once
 //! it reads again a line says how many are missing.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::{
+    io::{self, Write},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 /// How long a line may wait for others.
 const MOMENT: Duration = Duration::from_millis(20);

@@ -1,8 +1,10 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::catalog::{Kind, Known};
-use crate::config::{Config, Status};
+use crate::{
+    catalog::{Kind, Known},
+    config::{Config, Status},
+};
 
 const CONFIG: &str = "
 commands:

@@ -2,24 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::body::Body;
-use axum::extract::State;
-use axum::response::Response;
+use axum::{Extension, body::Body, extract::State, response::Response};
 use plugin_api::Level;
 use semver::Version;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::auth::Caller;
-use super::connections::Client;
-use super::query::Id;
-use super::{Shared, answer, body};
-use crate::error::{Code, HostError};
-use crate::job::now;
-use crate::metrics::Snapshot;
-use crate::plugins::Plugins;
-use crate::store::Pin;
+use super::{Shared, answer, auth::Caller, body, connections::Client, query::Id};
+use crate::{
+    error::{Code, HostError},
+    job::now,
+    metrics::Snapshot,
+    plugins::Plugins,
+    store::Pin,
+};
 
 type Answer = Result<Response, HostError>;
 

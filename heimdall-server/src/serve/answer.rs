@@ -1,23 +1,31 @@
 //! Answers: JSON, text, results, without copying what is large.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::fs::File;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    fs::File,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
-use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use serde::Serialize;
 
-use super::buffers::{self, Buffers, Counted, Reservation, hold};
-use super::connections::Client;
-use crate::error::HostError;
-use crate::job::{JobRecord, View};
-use crate::store::StoredResult;
+use super::{
+    buffers::{self, Buffers, Counted, Reservation, hold},
+    connections::Client,
+};
+use crate::{
+    error::HostError,
+    job::{JobRecord, View},
+    store::StoredResult,
+};
 
 /// How much of a file is read at a time.
 const READ_BYTES: usize = 256 * 1024;

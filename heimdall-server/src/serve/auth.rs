@@ -6,16 +6,22 @@
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, Method, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
 use serde_json::json;
 
-use super::tokens::{LONGEST_NAME, Role, TokenError, Tokens};
-use super::{Shared, paths, site};
-use crate::config::{Auth, Server};
-use crate::error::{Code, HostError};
+use super::{
+    Shared, paths, site,
+    tokens::{LONGEST_NAME, Role, TokenError, Tokens},
+};
+use crate::{
+    config::{Auth, Server},
+    error::{Code, HostError},
+};
 
 /// The caller of a request, where it is named.
 #[derive(Debug, Clone, Default)]

@@ -4,9 +4,11 @@ use axum::body::{Body, HttpBody, to_bytes};
 use bytes::Bytes;
 use http_body_util::LengthLimitError;
 
-use super::App;
-use super::buffers::{self, Reservation};
-use super::connections::Client;
+use super::{
+    App,
+    buffers::{self, Reservation},
+    connections::Client,
+};
 use crate::error::{Code, HostError};
 
 /// A request's body, with its share of the room for bodies.

@@ -4,19 +4,22 @@
 //! counted: the number of connections bounds them. No client holds more than half of the room, so that one that reads nothing does
 //! not end the answers of the others.
 
-use std::collections::HashMap;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+};
 
-use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
 use http_body::{Frame, SizeHint};
 
-use super::Shared;
-use super::connections::Client;
+use super::{Shared, connections::Client};
 use crate::error::{Code, HostError};
 
 /// Bodies up to this size are not counted.

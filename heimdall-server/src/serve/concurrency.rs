@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::dispatch::blocking;
-use crate::error::{Code, HostError};
-use crate::store::StoreError;
+use crate::{
+    dispatch::blocking,
+    error::{Code, HostError},
+    store::StoreError,
+};
 
 /// How many of one kind may wait.
 const MOST_WAITING: usize = 256;

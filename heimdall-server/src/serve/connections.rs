@@ -4,15 +4,18 @@
 //! or the host has all that it takes, the connection that has been idle for the longest time makes room: of the same client, or of
 //! the one with the most. One with a request under way never does.
 
-use std::collections::HashMap;
-use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
 
-use axum::extract::FromRequestParts;
-use axum::http::Extensions;
-use axum::http::request::Parts;
+use axum::{
+    extract::FromRequestParts,
+    http::{Extensions, request::Parts},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Where requests come from: an address, and of IPv6 the network that one household or machine has.

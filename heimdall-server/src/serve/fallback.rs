@@ -1,10 +1,11 @@
 //! What no route takes: Heimdall's web UI answers it where one is configured, else it is an error.
 
-use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::{
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
 
-use super::auth::Caller;
-use super::{Shared, paths};
+use super::{Shared, auth::Caller, paths};
 use crate::error::{Code, HostError};
 
 /// Answers what no route takes: Heimdall's web UI, or an error.

@@ -2,23 +2,25 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::{Extension, body::Body, extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::auth::Caller;
-use super::connections::Client;
-use super::query::{Id, Parameters};
-use super::{Shared, answer, body, buffers, result, visible};
-use crate::dispatch::Submitted;
-use crate::error::HostError;
-use crate::job::{JobRecord, JobStatus, Submission, View};
-use crate::store::{JobsPage, Pattern};
-use crate::trace::traceparent;
+use super::{
+    Shared, answer,
+    auth::Caller,
+    body, buffers,
+    connections::Client,
+    query::{Id, Parameters},
+    result, visible,
+};
+use crate::{
+    dispatch::Submitted,
+    error::HostError,
+    job::{JobRecord, JobStatus, Submission, View},
+    store::{JobsPage, Pattern},
+    trace::traceparent,
+};
 
 type Answer = Result<Response, HostError>;
 

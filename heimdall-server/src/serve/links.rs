@@ -1,8 +1,10 @@
 //! Links to results that a browser can follow: good once, for a minute, without a token.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use uuid::Uuid;
 

@@ -3,24 +3,31 @@
 //! In: the configured address, a router, a shutdown. Out: served connections: bounded in number, of all and of each client, in the
 //! time that a request's head may take, and in the time that a client may leave an answer unread.
 
-use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    time::Duration,
+};
 
-use axum::Router;
-use axum::body::Body;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use axum::{Router, body::Body};
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::buffers::hold;
-use super::connections::{Client, ConnectionSlot, Connections};
-use super::paced::Paced;
+use super::{
+    buffers::hold,
+    connections::{Client, ConnectionSlot, Connections},
+    paced::Paced,
+};
 
 /// Where to listen, and what to say about it.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,23 +1,24 @@
 //! The endpoints of commands, clusters and their health.
 
-use axum::Extension;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::{Extension, body::Body, extract::State, http::StatusCode, response::Response};
 use plugin_api::Level;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::auth::Caller;
-use super::connections::Client;
-use super::query::{Id, Parameters, unknown_status};
-use super::{Shared, answer, body};
-use crate::catalog::{Catalog, Kind, Known};
-use crate::config::{Object, Status};
-use crate::error::{Code, HostError};
-use crate::health::Health;
-use crate::job::now;
+use super::{
+    Shared, answer,
+    auth::Caller,
+    body,
+    connections::Client,
+    query::{Id, Parameters, unknown_status},
+};
+use crate::{
+    catalog::{Catalog, Kind, Known},
+    config::{Object, Status},
+    error::{Code, HostError},
+    health::Health,
+    job::now,
+};
 
 type Answer = Result<Response, HostError>;
 

@@ -4,13 +4,17 @@
 //! long. Every byte that it takes gives it a little more time, so that a slow reader is served and one that takes a byte now and then is
 //! not.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep},
+};
 
 /// The bytes a second below which a reader is too slow.
 const SLOWEST: u32 = 16 * 1024;
@@ -126,8 +130,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-    use std::io::Read;
+    use std::{future::poll_fn, io::Read};
 
     use tokio::net::{TcpListener, TcpStream};
 

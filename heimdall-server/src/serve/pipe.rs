@@ -3,10 +3,12 @@
 //! In: a function that writes. Out: a body of its bytes. A few pieces at most wait for the client, so that one that does not read
 //! costs little memory; the number of such threads is bounded, and they are not those that jobs run on.
 
-use std::io::{self, Write};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::{
+    io::{self, Write},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use axum::body::Body;
 use bytes::Bytes;

@@ -1,14 +1,17 @@
 //! Query parameters of lists: everything that cannot be meant is refused with the nearest thing that can.
 
-use axum::extract::{FromRequestParts, Path, Query};
-use axum::http::request::Parts;
-
+use axum::{
+    extract::{FromRequestParts, Path, Query},
+    http::request::Parts,
+};
+use plugin_api::near;
 use results::Format;
 
-use crate::error::{Code, HostError};
-use crate::job::JobStatus;
-use crate::store::{Cursor, Direction, JobQuery, OrderBy, Pattern};
-use plugin_api::near;
+use crate::{
+    error::{Code, HostError},
+    job::JobStatus,
+    store::{Cursor, Direction, JobQuery, OrderBy, Pattern},
+};
 
 /// The most rows of a page, and the number without a limit, as in Heimdall.
 const PAGE: u32 = 101;

@@ -2,12 +2,16 @@
 //!
 //! Neither needs a token. The answers say what is wrong in the host's own words and hold nothing of jobs or callers.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use plugin_api::ErrorCode;
 use serde_json::json;
 use tokio::sync::Mutex;

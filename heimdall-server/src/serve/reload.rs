@@ -1,21 +1,23 @@
 //! What a SIGHUP puts in force: commands, clusters and tokens of the configuration, all or nothing; and the plugin directory.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use plugin_api::Level;
 use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::signal::unix::Signal;
 
-use super::Shared;
-use super::stop;
-use super::tokens::{TokenError, Tokens};
-use crate::catalog::Catalog;
-use crate::config::{Config, ConfigError};
-use crate::error::HostError;
-use crate::job::now;
-use crate::store::StoreError;
+use super::{
+    Shared, stop,
+    tokens::{TokenError, Tokens},
+};
+use crate::{
+    catalog::Catalog,
+    config::{Config, ConfigError},
+    error::HostError,
+    job::now,
+    store::StoreError,
+};
 
 /// Why a configuration was not taken. Operator: the file, or what it names.
 #[derive(Debug, thiserror::Error)]

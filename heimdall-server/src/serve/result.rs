@@ -4,28 +4,35 @@
 //! thread makes row by row as the client reads them. A failure after the status breaks the connection, so that no client takes half
 //! a result for a whole one.
 
-use std::io::Write;
-use std::sync::Arc;
+use std::{io::Write, sync::Arc};
 
-use axum::Extension;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use axum::response::Response;
+use axum::{
+    Extension,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    response::Response,
+};
 use results::{Format, Options, Source};
 use serde_json::json;
 
-use super::auth::Caller;
-use super::connections::Client;
-use super::format::{ResultFormat, acceptable, format_in};
-use super::links::Link;
-use super::pipe;
-use super::query::{Id, Parameters};
-use super::{Shared, answer, body, visible};
-use crate::dispatch::blocking;
-use crate::error::{Code, HostError};
-use crate::job::JobRecord;
-use crate::store::StoredResult;
+use super::{
+    Shared, answer,
+    auth::Caller,
+    body,
+    connections::Client,
+    format::{ResultFormat, acceptable, format_in},
+    links::Link,
+    pipe,
+    query::{Id, Parameters},
+    visible,
+};
+use crate::{
+    dispatch::blocking,
+    error::{Code, HostError},
+    job::JobRecord,
+    store::StoredResult,
+};
 
 type Answer = Result<Response, HostError>;
 

@@ -2,20 +2,25 @@
 
 use std::sync::Arc;
 
-use axum::extract::{OriginalUri, Request, State};
-use axum::http::{Method, StatusCode};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, Router, get, post};
+use axum::{
+    extract::{OriginalUri, Request, State},
+    http::{Method, StatusCode},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, Router, get, post},
+};
 use plugin_api::Level;
 use serde_json::json;
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
+use tower_http::compression::{
+    CompressionLayer,
+    predicate::{DefaultPredicate, NotForContentType, Predicate},
+};
 
-use super::auth::Caller;
-use super::{Shared, admin, auth, buffers, fallback, jobs, objects, ready, result};
-use crate::error::{Code, HostError, Refusal};
-use crate::log::first_line;
+use super::{Shared, admin, auth, auth::Caller, buffers, fallback, jobs, objects, ready, result};
+use crate::{
+    error::{Code, HostError, Refusal},
+    log::first_line,
+};
 
 /// A path, its methods, and their handlers.
 pub(super) type Route = (&'static str, &'static [&'static str], MethodRouter<Shared>);

@@ -1,40 +1,48 @@
 //! A host's life: open, serve, drain, close.
 
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use plugin_api::Level;
 use sd_notify::NotifyState;
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::Semaphore,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::auth::Authenticator;
-use super::buffers::Buffers;
-use super::concurrency::ConcurrencyLimits;
-use super::links::Links;
-use super::listen::{self, BindAddress, Bounds};
-use super::pipe;
-use super::ready::Readiness;
-use super::reload;
-use super::stop::{self, End};
-use super::tokens::{self, TokenError};
-use super::{App, Shared, routes};
-use crate::catalog::Catalog;
-use crate::config::{Config, ConfigError, Limits};
-use crate::dispatch::{Dispatch, Parts};
-use crate::health::Checker;
-use crate::janitor;
-use crate::job::now;
-use crate::log::{Levels, Log, LogFormat};
-use crate::metrics::Metrics;
-use crate::plugins::{self, OpenError, PluginRequirement, Plugins};
-use crate::recover;
-use crate::store::{Store, StoreError};
+use super::{
+    App, Shared,
+    auth::Authenticator,
+    buffers::Buffers,
+    concurrency::ConcurrencyLimits,
+    links::Links,
+    listen::{self, BindAddress, Bounds},
+    pipe,
+    ready::Readiness,
+    reload, routes,
+    stop::{self, End},
+    tokens::{self, TokenError},
+};
+use crate::{
+    catalog::Catalog,
+    config::{Config, ConfigError, Limits},
+    dispatch::{Dispatch, Parts},
+    health::Checker,
+    janitor,
+    job::now,
+    log::{Levels, Log, LogFormat},
+    metrics::Metrics,
+    plugins::{self, OpenError, PluginRequirement, Plugins},
+    recover,
+    store::{Store, StoreError},
+};
 
 /// How long answers under way may take once all jobs have ended.
 const LINGER: Duration = Duration::from_secs(3);

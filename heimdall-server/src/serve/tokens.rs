@@ -2,9 +2,11 @@
 //!
 //! In: lines of `TOKEN [NAME [ROLE]]`. Out: the list of tokens, or the line that cannot be used. No message repeats a token.
 
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::{
+    io::Read,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use subtle::ConstantTimeEq;
 

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Shared;
-use super::auth::Caller;
-use crate::error::HostError;
-use crate::job::JobRecord;
+use super::{Shared, auth::Caller};
+use crate::{error::HostError, job::JobRecord};
 
 /// A job that the caller may see. Another's is as unknown as none, so that ids tell nothing.
 pub(super) async fn find(app: &Shared, caller: &Caller, id: &str) -> Result<JobRecord, HostError> {

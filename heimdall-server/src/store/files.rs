@@ -3,9 +3,11 @@
 //! In: a job's number and its bytes. Out: a file under its final name once the bytes are on disk. A file counts only when the
 //! job's record says so; one that no record owns is left over from a crash and is swept away at the next start.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use super::{Lines, LinesFile, StoreError, StoredResult, private};
 

@@ -3,8 +3,10 @@
 //! In: lines as a plugin hands them over, and the answer after them. Out: a file under its final name, and what must be known to
 //! read it: the answer and the notes, which are kept in the store. As with other result files there is the whole of it or none.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
 
 use results::{Answer, Notes, Spool, WriteError};
 use serde::{Deserialize, Serialize};

@@ -3,8 +3,10 @@
 //! A cursor names the last job that was seen, by the value it is ordered by and its number, so that nothing is left out or repeated
 //! while jobs come and go. It belongs to its order.
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use rusqlite::Connection;
 
 use super::{Pattern, StoreError};

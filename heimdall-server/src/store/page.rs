@@ -8,14 +8,18 @@
 //!
 //! Column names come from this file alone; everything that a client wrote is a bound value.
 
-use std::cmp::Ordering;
-use std::time::{Duration, Instant};
+use std::{
+    cmp::Ordering,
+    time::{Duration, Instant},
+};
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, Row, Statement, params_from_iter};
+use rusqlite::{Connection, Row, Statement, params_from_iter, types::Value};
 
-use super::list::{Cursor, Direction, JobQuery, JobsPage, OrderBy};
-use super::{Pattern, Recorded, StoreError, rows};
+use super::{
+    Pattern, Recorded, StoreError,
+    list::{Cursor, Direction, JobQuery, JobsPage, OrderBy},
+    rows,
+};
 
 /// A filter that fits so many jobs at most has them gathered and sorted.
 const FEW: i64 = 5_000;

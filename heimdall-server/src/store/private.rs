@@ -3,9 +3,11 @@
 //! In: a path that the configuration names. Out: the directory, or a file in it, that belongs to the host's user and nobody else can
 //! open; what is wider is tightened and told, what is another's is refused, and no link that somebody planted is followed.
 
-use std::fs::{self, DirBuilder, File, Metadata, Permissions};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{self, DirBuilder, File, Metadata, Permissions},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
 
 use rustix::fs::OFlags;
 

@@ -1,10 +1,11 @@
 //! A job's record to and from its row.
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use rusqlite::types::{Type, Value};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension, Row, params,
+    types::{Type, Value},
+};
 use serde_json::value::RawValue;
 
 use super::StoreError;

@@ -4,21 +4,27 @@
 //! the disk the next group gathers, and a commit waits a moment for the jobs that are about to end; so a busy host pays one `fsync`
 //! for many jobs, and a lone caller pays it at once.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
 use super::{StoreError, StoredLines, rows};
-use crate::catalog::{Kind, Known};
-use crate::config::Status;
-use crate::job::JobRecord;
+use crate::{
+    catalog::{Kind, Known},
+    config::Status,
+    job::JobRecord,
+};
 
 /// How long the record of a running job may wait for a commit that its end would make needless.
 const LAZY: Duration = Duration::from_millis(20);

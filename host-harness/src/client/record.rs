@@ -1,11 +1,10 @@
 //! A job's record as the host tells it.
 
 use bytes::Bytes;
+use heimdall_server::job::JobStatus;
 use plugin_api::{Error, ErrorCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-
-use heimdall_server::job::JobStatus;
 
 /// What is known of a job.
 #[derive(Debug)]

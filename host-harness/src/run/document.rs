@@ -2,6 +2,14 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use heimdall_server::{
+    catalog::Catalog,
+    config::Config,
+    document::JobDocument,
+    error::{Code, HostError},
+    job::{self, now},
+    route,
+};
 use serde_json::value::to_raw_value;
 
 use super::{
@@ -12,14 +20,6 @@ use super::{
     submission::{self, Submission},
 };
 use crate::user;
-use heimdall_server::{
-    catalog::Catalog,
-    config::Config,
-    document::JobDocument,
-    error::{Code, HostError},
-    job::{self, now},
-    route,
-};
 
 /// A job ready to run.
 pub(crate) struct RoutedJob {

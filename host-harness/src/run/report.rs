@@ -9,12 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use heimdall_server::error::{Code, HostError};
 use plugin_api::{Error, Level};
 use plugin_host::{LogSink, Progress};
 use results::{visible, visible_json, visible_lines};
 use serde_json::json;
-
-use heimdall_server::error::{Code, HostError};
 
 use super::{
     args::{ErrorFormat, MessageArgs},

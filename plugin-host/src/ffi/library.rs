@@ -16,7 +16,6 @@ use std::{
 
 use abi_stable::library::{LibraryError, lib_header_from_path};
 use libloading::os::unix;
-
 use plugin_api::{
     Error, ErrorInfo, Level,
     abi::{

@@ -10,11 +10,12 @@ use object::{
     elf::{self, FileHeader64},
     read::elf::{FileHeader, ProgramHeader, SectionTable, Sym},
 };
-
 use plugin_api::abi::REQUIRED;
 
-use crate::glibc_version;
-use crate::refusal::{Refusal, RefusalCode};
+use crate::{
+    glibc_version,
+    refusal::{Refusal, RefusalCode},
+};
 
 #[cfg(target_arch = "x86_64")]
 const MACHINE: (elf::Machine, &str) = (elf::EM_X86_64, "x86-64");

@@ -46,13 +46,18 @@ impl Plugin for ThisPlugin {
             ctx.progress(data.len() as u64, 1, 0);
         }
         ctx.log(Level::Info, Self::NAME, &format!("{} words", data.len()));
-        let columns = json!([{"name": "word", "type": "string"}, {"name": "length", "type": "long"}]);
+        let columns =
+            json!([{"name": "word", "type": "string"}, {"name": "length", "type": "long"}]);
         let stats = json!({"rows": data.len(), "elapsed_ms": started.elapsed().as_millis() as u64});
-        Ok(json!({"columns": columns, "data": data, "stats": stats}).to_string().into_bytes())
+        Ok(json!({"columns": columns, "data": data, "stats": stats})
+            .to_string()
+            .into_bytes())
     }
 
     fn check_health(&self, _cluster: &str, _ctx: &JobCtx) -> Result<Vec<u8>, Error> {
-        Ok(json!({"status": "ok", "latency_ms": 0}).to_string().into_bytes())
+        Ok(json!({"status": "ok", "latency_ms": 0})
+            .to_string()
+            .into_bytes())
     }
 
     fn close(self, _within: Duration) -> Result<(), Error> {

@@ -21,9 +21,16 @@ fn answers_cancels_and_refuses_in_every_way_that_a_host_has() {
         let error = way.run_job(r#"{"context":{"txt":"x"}}"#, &any).unwrap_err();
         assert_eq!(error.code, ErrorCode::INVALID_JOB);
 
-        let slow = json!({"id": "slow", "context": {"text": "one", "pause_ms": 600_000}}).to_string();
-        let brief = CallOptions { timeout: Some(Duration::from_millis(10)), ..Default::default() };
-        assert_eq!(way.run_job(&slow, &brief).unwrap_err().code, ErrorCode::TIMEOUT);
+        let slow =
+            json!({"id": "slow", "context": {"text": "one", "pause_ms": 600_000}}).to_string();
+        let brief = CallOptions {
+            timeout: Some(Duration::from_millis(10)),
+            ..Default::default()
+        };
+        assert_eq!(
+            way.run_job(&slow, &brief).unwrap_err().code,
+            ErrorCode::TIMEOUT
+        );
         std::thread::scope(|scope| {
             let job = scope.spawn(|| way.run_job(&slow, &any).unwrap_err().code);
             while !way.library.cancel_job("slow") {

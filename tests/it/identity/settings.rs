@@ -37,7 +37,7 @@ enum Gives {
     /// This error, whose message holds this.
     Error(&'static str, &'static str),
 }
-use Gives::{Error, Key};
+use self::Gives::{Error, Key};
 
 /// What boto3 gives.
 #[derive(Clone, Copy, PartialEq)]

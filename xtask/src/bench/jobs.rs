@@ -1,8 +1,7 @@
 //! A thousand small jobs at once: throughput beside the SDK alone, and what a job that waits holds.
 
-use serde_json::Value;
-
 use anyhow::Context;
+use serde_json::Value;
 
 use super::{
     CLIENT_CORE, library, output, pinned, release,

@@ -11,7 +11,7 @@ use crate::workspace::run;
 #[path = "../../../plugin-api/src/ffi/symbols.rs"]
 mod symbols;
 
-use symbols::{EXPORTED, NEWEST_GLIBC};
+use self::symbols::{EXPORTED, NEWEST_GLIBC};
 
 /// Whether what lies there is what was promised: the library's symbols, its glibc, and that the host runs a job on it.
 pub(super) fn check(dist: &Path) -> anyhow::Result<()> {

@@ -1,7 +1,9 @@
 //! Literals of PartiQL as DynamoDB reads them.
 
-use super::super::lexer::{Kind, Token};
-use super::super::path::unquoted;
+use super::super::{
+    lexer::{Kind, Token},
+    path::unquoted,
+};
 
 /// A deeper literal is not read: DynamoDB nests values to 32 levels.
 const MAX_DEPTH: usize = 32;

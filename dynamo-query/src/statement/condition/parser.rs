@@ -1,7 +1,9 @@
 //! The parser behind [`Condition::read`]: recursive descent that never fails.
 
-use super::super::lexer::{Kind, Token};
-use super::{Comparison, Condition, Function, Literal, Operand, Path, Unknown};
+use super::{
+    super::lexer::{Kind, Token},
+    Comparison, Condition, Function, Literal, Operand, Path, Unknown,
+};
 
 /// Deeper brackets and NOTs are not followed, so that no text can exhaust the stack.
 const MAX_DEPTH: usize = 100;

@@ -4,8 +4,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{NO_LIMIT, add, attempt, page};
-use crate::decode::DecodeError;
-use crate::table::{Stats, Table};
+use crate::{
+    decode::DecodeError,
+    table::{Stats, Table},
+};
 
 /// What left a table, call by call, and its answer.
 struct Left {

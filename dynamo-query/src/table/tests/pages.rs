@@ -3,8 +3,7 @@
 use super::{
     NO_LIMIT, add, assert_document, attempt, document, document_of, page, refusal, refusal_of,
 };
-use crate::decode::DecodeError;
-use crate::table::Table;
+use crate::{decode::DecodeError, table::Table};
 
 #[test]
 fn limit_counts_rows_exactly_and_columns_come_only_from_rows_kept() {

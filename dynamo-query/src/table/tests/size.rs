@@ -1,8 +1,10 @@
 //! The size of the document, and its end.
 
 use super::{NO_LIMIT, attempt, page};
-use crate::decode::DecodeError;
-use crate::table::{Stats, Table};
+use crate::{
+    decode::DecodeError,
+    table::{Stats, Table},
+};
 
 #[test]
 fn the_document_may_be_exactly_as_large_as_allowed() {

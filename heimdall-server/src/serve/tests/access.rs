@@ -1,7 +1,6 @@
 //! Who is let in, and to which jobs.
 
-use axum::body::Body;
-use axum::http::Request;
+use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 
 use super::{Api, api_with, submission};

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::body::Body;
-use axum::http::StatusCode;
+use axum::{body::Body, http::StatusCode};
 use serde_json::{Value, json};
 
 use super::api;

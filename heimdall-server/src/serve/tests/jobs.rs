@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use axum::body::Body;
-use axum::http::{Request, header};
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
 use serde_json::json;
 
 use super::api;

@@ -1,7 +1,6 @@
 //! Liveness and readiness.
 
-use axum::body::Body;
-use axum::http::StatusCode;
+use axum::{body::Body, http::StatusCode};
 use serde_json::json;
 
 use super::{api, api_with};

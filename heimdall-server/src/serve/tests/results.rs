@@ -1,12 +1,16 @@
 //! Results: formats, large ones, links, and how far a job is.
 
-use axum::body::Body;
-use axum::http::{HeaderName, Request, header};
+use axum::{
+    body::Body,
+    http::{HeaderName, Request, header},
+};
 use serde_json::{Value, json};
 
 use super::{Answer, Api, api, api_with};
-use crate::job::JobStatus;
-use crate::testing::{CONFIG, TABLE};
+use crate::{
+    job::JobStatus,
+    testing::{CONFIG, TABLE},
+};
 
 async fn ask(api: &Api, path: &str, accept: Option<&str>) -> Answer {
     let mut request = Request::builder().uri(path).header("Host", "localhost");

@@ -1,7 +1,9 @@
 //! The store's files belong to the host's user alone, and to one store.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::{PermissionsExt, symlink},
+};
 
 use bytes::Bytes;
 
