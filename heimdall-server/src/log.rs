@@ -12,12 +12,14 @@ use std::{
     fmt::Write as _,
     io::Write,
     sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
 };
 
 use plugin_api::Level;
 use plugin_host::LogSink;
 use results::{visible, visible_json};
 use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
 
 pub use self::levels::Levels;
 
@@ -107,7 +109,7 @@ impl Log {
     }
 
     fn write(&self, level: Level, message: &str, fields: &[(&str, Value)]) {
-        let time = timestamp(std::time::SystemTime::now());
+        let time = timestamp(SystemTime::now());
         let mut line = String::with_capacity(160);
         match self.format {
             LogFormat::Json => {
@@ -257,30 +259,12 @@ fn quoted(text: &str) -> String {
 }
 
 /// `2026-11-23T19:44:13.123Z`.
-fn timestamp(time: std::time::SystemTime) -> String {
-    let since = time
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    // Days to a civil date in years that begin in March, so that the leap day is the last one.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
-        since.subsec_millis()
-    )
+fn timestamp(time: SystemTime) -> String {
+    let time = OffsetDateTime::from(time);
+    let (year, month, day) = time.to_calendar_date();
+    let (hour, minute, second, millisecond) = time.to_hms_milli();
+    let month = u8::from(month);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
 }
 
 #[cfg(test)]

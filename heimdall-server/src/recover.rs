@@ -1,6 +1,6 @@
 //! What becomes of the jobs of a host that was killed.
 //!
-//! In: the store's unfinished jobs, before any request is taken. Out: each in a truthful state again:
+//! In: the store's unfinished jobs, before any request is accepted. Out: each in a truthful state again:
 //! - a sync job that was running is FAILED: its caller is gone;
 //! - an async job that waited waits again, and one that was running runs again, since jobs only read. Only once, though: a job
 //!   under which the host died twice is FAILED, so that it cannot take the host down forever;

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 /// Objects and arrays may lie in one another this deep.
 const MAX_DEPTH: usize = 128;
 
-/// Why a text is not taken.
+/// Why a text is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
     /// It is not JSON at all.

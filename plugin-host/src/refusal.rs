@@ -1,4 +1,4 @@
-//! Why a plugin library was not taken: a word, one sentence, what to do.
+//! Why a plugin library was rejected: a word, one sentence, what to do.
 //!
 //! The same value goes to the reload's answer, the log and `/api/v1/plugins`, and travels from the probe's child process. It holds
 //! no layout dump: that is `detail`, for the debug log.
@@ -112,7 +112,7 @@ impl RefusalCode {
     }
 }
 
-/// A library that was not taken.
+/// A rejected library.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {

@@ -1,7 +1,7 @@
 /* A disk that fails: preloaded into a host, it refuses calls on files under one directory as a control file says.
  *
  * FAILING_DISK names the directory, FAILING_DISK_CONTROL a file with two words, the kind of failure and how many calls of a thousand
- * it strikes:
+ * it fails:
  *   none 0        everything works
  *   full N        ENOSPC where a file grows or is made
  *   readonly N    EROFS for every write and every new file

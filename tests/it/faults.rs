@@ -1,6 +1,6 @@
 //! The fault table: what a job gives for everything that can go wrong between it and DynamoDB, and how many requests it took.
 //!
-//! Each fault strikes the second of three pages: once, and for good. A job that gets through has to be the clean run, byte for byte.
+//! Each fault is injected into the second of three pages: once, and for good. A job that gets through has to be the clean run, byte for byte.
 //! `BLESS=1` writes `docs/FAULTS.md` anew; otherwise it has to be what it would be.
 
 use std::{env, fmt::Write as _, fs, path::Path, thread};
@@ -257,8 +257,8 @@ fn render(rows: &[Row]) -> String {
     let mut page = String::from(
         "# Faults\n\n\
          What a job gives when the second of its three pages fails, with the default of three attempts per request. A test writes this\n\
-         table and compares it. *Once*: the fault strikes one request; the rows are then the clean run's, byte for byte. *For good*: it\n\
-         strikes every request from the second page on; every error counts the first page in `partial`. Connections that never come\n\
+         table and compares it. *Once*: one request meets the fault; the rows are then the clean run's, byte for byte. *For good*:\n\
+         every request from the second page on meets it; every error counts the first page in `partial`. Connections that never come\n\
          about have no *once*.\n\n\
          | fault | once | for good | AWS code | request id | retryable | requests | message | hint |\n\
          |---|---|---|---|---|---|---|---|---|\n",

@@ -1,6 +1,6 @@
 //! Random orders of every fault, over reads of fifty pages: a job gives the clean result or an error that is true, and ends in time.
 //!
-//! A seed decides on one segment or sixteen, a document or rows as they come, what strikes which request, and what ends the job: its
+//! A seed decides on one segment or sixteen, a document or rows as they come, which fault which request meets, and what ends the job: its
 //! deadline, a cancel, nothing. A job in one segment that ended early is gone on with, and both together are the clean result.
 //! `cargo xtask torture --only faults` runs 2,000 seeds.
 

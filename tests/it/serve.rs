@@ -34,10 +34,10 @@ fn hang_up(host: &Serving) {
     assert!(told.unwrap().success());
 }
 
-/// Waits until the log says why a configuration was not taken.
+/// Waits until the log says why a configuration was rejected.
 fn refused(host: &Serving, why: &str) {
     let deadline = Instant::now() + Duration::from_secs(30);
-    let told = |line: &String| line.contains("configuration not taken") && line.contains(why);
+    let told = |line: &String| line.contains("configuration rejected") && line.contains(why);
     while !host.lines().iter().any(told) {
         assert!(Instant::now() < deadline, "{}", host.lines().join("\n"));
         thread::sleep(Duration::from_millis(10));

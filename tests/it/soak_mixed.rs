@@ -50,7 +50,7 @@ clusters:
 
 const COMMANDS: [&str; 4] = ["sync", "async", "sync-apart", "async-apart"];
 const CALLERS: u64 = 6;
-/// What strikes a request now and then.
+/// The faults that a request meets now and then.
 const FAULTS: [Fault; 8] = [
     Fault::Throttling,
     Fault::InternalServerError,

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
 
-/// Shorter texts are no secrets, and would strike ordinary words.
+/// Shorter texts are no secrets, and masking them would cut ordinary words.
 const SHORTEST: usize = 6;
 
 /// That many characters in a row of a longer secret are cut.

@@ -30,6 +30,10 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
+use http::{
+    Uri,
+    uri::{Authority, Scheme},
+};
 use http_body::{Body, Frame};
 
 use super::{proxy::Proxies, secrets::Secrets};
@@ -201,9 +205,9 @@ impl HttpConnector for Connection {
 
 impl Connection {
     fn choose(&self, uri: &str) -> (Target, &SharedHttpConnector) {
-        let (scheme, rest) = uri.split_once("://").unwrap_or(("http", uri));
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let is_https = scheme.eq_ignore_ascii_case("https");
+        let uri: Uri = uri.parse().unwrap_or_default();
+        let authority = uri.authority().map_or("", Authority::as_str);
+        let is_https = uri.scheme() == Some(&Scheme::HTTPS);
         let proxy = match self.peer {
             Peer::Agent => None,
             _ => self.ways.proxies.to(is_https, authority),
@@ -216,10 +220,7 @@ impl Connection {
                 .position(|(url, _)| *url == proxy.url)?;
             self.through.get(at)
         });
-        let has_port = authority
-            .rsplit_once(':')
-            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let host = match (has_port, is_https) {
+        let host = match (uri.port_u16().is_some(), is_https) {
             (true, _) => authority.to_owned(),
             (false, true) => format!("{authority}:443"),
             (false, false) => format!("{authority}:80"),

@@ -151,7 +151,7 @@ pub struct Limits {
     pub worker_memory: Option<u64>,
     /// `max_result_bytes`: the largest result that is kept.
     pub result_bytes: u64,
-    /// `min_free_bytes`: with less room on the disk no job is taken.
+    /// `min_free_bytes`: with less room on the disk no job is accepted.
     pub min_free: u64,
     /// `shutdown_delay_seconds`: how long new jobs are still taken after SIGTERM, while `/readyz` says no.
     pub shutdown_delay: Duration,

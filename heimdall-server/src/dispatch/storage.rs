@@ -1,4 +1,4 @@
-//! Room on the disk: a job is taken only where its end can be kept.
+//! Room on the disk: a job is accepted only where its end can be kept.
 //!
 //! In: the free space of the store's directories, and what the store's writes come to. Out: a refusal, and one log line each time
 //! that the state changes.
@@ -41,7 +41,7 @@ impl Storage {
         }
     }
 
-    /// Whether a job may be taken.
+    /// Whether a job may be accepted.
     fn room(&self, store: &Store) -> Result<(), HostError> {
         let free = store
             .free_bytes()
@@ -55,7 +55,7 @@ impl Storage {
         }
         if self.is_full.swap(false, Ordering::AcqRel) {
             let fields = [("free_bytes", json!(free))];
-            let message = "the disk has room again; jobs are taken";
+            let message = "the disk has room again; jobs are accepted";
             self.log.event(Level::Warn, message, &fields);
         }
         Ok(())

@@ -19,14 +19,14 @@ use tokio::sync::Mutex;
 use super::{Shared, answer};
 use crate::error::{Code, HostError};
 
-/// How long a look at the disk counts, so that many questions cost one write.
+/// How long a check of the disk counts, so that many questions cost one write.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What is known about whether jobs would be taken.
+/// What is known about whether jobs would be accepted.
 #[derive(Default)]
 pub(super) struct Readiness {
     stopping: AtomicBool,
-    /// The last look at the store.
+    /// The last check of the store.
     store: Mutex<Option<(Instant, Result<(), HostError>)>>,
 }
 

@@ -19,7 +19,7 @@ use crate::{
     store::StoreError,
 };
 
-/// Why a configuration was not taken. Operator: the file, or what it names.
+/// Why a configuration was rejected. Operator: the file, or what it names.
 #[derive(Debug, thiserror::Error)]
 enum ReloadError {
     #[error(transparent)]
@@ -60,7 +60,7 @@ pub(super) async fn reload_on(mut hangup: Signal, started_with: Config, app: Sha
                 warn(&app, &config);
             }
             Err(error) => {
-                let message = "configuration not taken; the commands, clusters and tokens before it stay in force";
+                let message = "configuration rejected; the commands, clusters and tokens before it stay in force";
                 app.log.event(
                     Level::Error,
                     message,
@@ -96,7 +96,7 @@ pub(super) async fn reload_on(mut hangup: Signal, started_with: Config, app: Sha
     }
 }
 
-/// All of it is taken or nothing.
+/// All of it is put in force, or nothing.
 async fn reload(path: &Path, app: &Shared) -> Result<Config, ReloadError> {
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || -> Result<_, ReloadError> {

@@ -377,7 +377,7 @@ fn connections(wanted: usize, log: &Log) -> usize {
             ("max_connections", json!(room)),
             ("file_handles", json!(files)),
         ];
-        let message = "the system gives fewer file handles than limits.max_connections needs; fewer connections are taken";
+        let message = "the system gives fewer file handles than limits.max_connections needs; fewer connections are accepted";
         log.event(Level::Warn, message, &fields);
     }
     wanted.min(room)

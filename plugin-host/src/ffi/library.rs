@@ -52,7 +52,7 @@ impl Info {
     }
 }
 
-/// Why a library could not be taken.
+/// Why a library could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The dynamic loader refused the file. Operator: the file, or a system library that it needs.

@@ -99,7 +99,7 @@ impl Core {
                 }
                 return;
             };
-            // Held until the switch is in force, or the keeper would close what does not serve yet.
+            // Held until the switch is in force, or the reaper would close what does not serve yet.
             state.loaded[index].leases += 1;
             opened.push(index);
             drop(state);
@@ -318,7 +318,7 @@ impl Core {
         let core = Arc::clone(self);
         let closer = thread::Builder::new().name("plugin-close".to_owned());
         if closer.spawn(move || core.close_version(index)).is_err() {
-            // No thread to be had: the keeper tries again.
+            // No thread to be had: the reaper tries again.
             self.log(Level::Error, "cannot start a thread that closes a plugin");
             self.lock().loaded[index].phase = Phase::Stuck;
         }

@@ -26,6 +26,10 @@ use engines::{
 use harness_tests::child::{self, Call};
 use serde_json::{Value, json};
 
+use self::{
+    Boto3::{Differs, Same},
+    Gives::{Error, Key},
+};
 use super::{ROLE, dynamodb};
 
 mod page;
@@ -37,7 +41,6 @@ enum Gives {
     /// This error, whose message holds this.
     Error(&'static str, &'static str),
 }
-use self::Gives::{Error, Key};
 
 /// What boto3 gives.
 #[derive(Clone, Copy, PartialEq)]
@@ -47,7 +50,6 @@ enum Boto3 {
     /// Something else, on purpose: the contract says otherwise.
     Differs,
 }
-use Boto3::{Differs, Same};
 
 /// Variables (`NAME=VALUE` lines; `\n` in a value is written `␤`), the config file, the cluster's context, what it gives.
 type Row = (&'static str, &'static str, &'static str, Gives, Boto3);

@@ -1,4 +1,4 @@
-//! One job of a plan, against a server that strikes as planned; and the job that goes on where it ended, once nothing strikes any more.
+//! One job of a plan, against a server that injects the planned faults; and the job that goes on where it ended, without faults.
 
 use std::{
     collections::HashMap,

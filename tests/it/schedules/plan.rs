@@ -1,4 +1,4 @@
-//! What a seed stands for: how a job is run, what strikes it, and how it is ended.
+//! What a seed stands for: how a job is run, which faults it meets, and how it is ended.
 
 use std::time::Duration;
 
