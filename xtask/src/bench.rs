@@ -98,7 +98,7 @@ impl Part {
 
     /// Whether the plugin is measured beside clients in Rust, which are built as their authors would build them.
     fn has_peers_in_rust(self) -> bool {
-        matches!(self, Self::Costs | Self::Sizes | Self::Instructions)
+        matches!(self, Self::Costs | Self::Sizes)
     }
 }
 
@@ -258,7 +258,7 @@ fn options(args: &[String]) -> anyhow::Result<Options> {
 }
 
 /// What users install, as they build it, with the clients that call it; the peers with the optimisation that their authors would use;
-/// the servers apart, because their engines would add features.
+/// the servers apart, because their engines would add features. What no part needs is left out.
 fn build(parts: &[Part]) -> anyhow::Result<()> {
     run(&mut cargo(&[
         "build",
@@ -279,15 +279,11 @@ fn build(parts: &[Part]) -> anyhow::Result<()> {
             "benches",
         ]))?;
     }
-    run(&mut cargo(&[
-        "build",
-        "--release",
-        "-p",
-        "bench-server",
-        "-p",
-        "harness-tests",
-        "--bins",
-    ]))
+    let mut servers = vec!["build", "--release", "-p", "bench-server", "--bins"];
+    if parts.iter().any(|part| *part != Part::Instructions) {
+        servers.extend(["-p", "harness-tests"]);
+    }
+    run(&mut cargo(&servers))
 }
 
 /// A program of the release profile.
