@@ -91,11 +91,7 @@ impl Row<'_> {
     /// Bytes that begin with the cell.
     #[inline(always)]
     pub(crate) fn bytes(&self, cell: &Cell) -> &[u8] {
-        let from = if cell.is_written {
-            self.written
-        } else {
-            self.item
-        };
+        let from = [self.item, self.written][usize::from(cell.is_written)];
         &from[cell.start..]
     }
 }

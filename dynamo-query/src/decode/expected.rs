@@ -23,12 +23,12 @@ pub(super) enum Type {
 }
 
 impl Type {
-    /// What follows `{"`, and how much of that does not belong to the value as a result has it.
+    /// What follows `{"`, and how much of that comes before the value, the opening quote of strings and numbers included.
     const fn tag(self) -> (&'static [u8], usize) {
         match self {
-            Self::String => (b"S\":\"", 3),
+            Self::String => (b"S\":\"", 4),
             Self::Number => (b"N\":\"", 4),
-            Self::Bytes => (b"B\":\"", 3),
+            Self::Bytes => (b"B\":\"", 4),
             Self::Boolean => (b"BOOL\":", 6),
             Self::Null => (b"NULL\":true", 10),
             Self::List => (b"L\":[", 3),
@@ -57,7 +57,7 @@ impl Type {
         const BINARIES: u32 = word(b"BS\":");
         // The commonest elements of lists come first.
         let of = match u32::from_le_bytes(*rest.first_chunk()?) {
-            STRING => return Some((Self::String, &rest[3..])),
+            STRING => return Some((Self::String, &rest[4..])),
             NUMBER => return Some((Self::Number, &rest[4..])),
             MAP => return Some((Self::Map, &rest[3..])),
             BYTES => Self::Bytes,
@@ -108,8 +108,8 @@ pub(super) struct Expected {
     pub(super) length: usize,
     /// The type.
     pub(super) of: Type,
-    /// Bytes of the name with its quotes and the colon.
-    pub(super) n_name: usize,
+    /// Whether its values are strings to JSON, as most are.
+    pub(super) is_text: bool,
     /// `"name":{"`, and what is expected before it. Empty where the name needs escapes: such a name is never expected.
     text: Box<[u8]>,
 }
@@ -135,7 +135,7 @@ impl Expected {
             mask: 0,
             length: 0,
             of,
-            n_name: name.len() + 3,
+            is_text: false,
             text: text.into(),
         };
         expected.expect(of);
@@ -159,6 +159,7 @@ impl Expected {
         }
         self.length = self.text.len() + length;
         self.of = of;
+        self.is_text = matches!(of, Type::String | Type::Bytes);
     }
 
     /// Whether this name and this type come next; the value is then [`Expected::length`] bytes on.
@@ -172,6 +173,7 @@ impl Expected {
     }
 
     /// Whether it is one whose first block came.
+    #[cold]
     #[inline(never)]
     fn begins_long(&self, different: u64, rest: &[u8]) -> bool {
         different == 1 << BLOCK

@@ -28,6 +28,8 @@ pub(crate) struct ItemDecoder {
     trust: Trust,
     /// Items come nested, and these values of theirs become attributes.
     paths: Option<Paths>,
+    /// Predicting the item that comes next has been tried in vain.
+    is_next_tried: bool,
     /// An item with room behind it.
     copy: Vec<u8>,
     #[cfg(target_arch = "x86_64")]
@@ -41,6 +43,7 @@ impl ItemDecoder {
             predictor: Predictor::new(),
             trust: Trust::default(),
             paths: None,
+            is_next_tried: false,
             copy: Vec::new(),
             #[cfg(target_arch = "x86_64")]
             avx2: plugin_api::Avx2::detect(),
@@ -71,10 +74,12 @@ impl ItemDecoder {
 
     /// Begins an attempt, with the first `n_columns` columns.
     pub(crate) fn begin_attempt(&mut self, n_columns: usize) {
+        self.is_next_tried = false;
         self.predictor.begin(n_columns);
     }
 
-    /// Tries to add the item that `input` begins with without knowing its end; gives its length if that worked.
+    /// Tries to add the item that `input` begins with without knowing its end, and those that follow it after a comma; gives the length of
+    /// what was added, if anything.
     ///
     /// # Errors
     /// What [`Store::push`] gives.
@@ -84,7 +89,8 @@ impl ItemDecoder {
         input: &[u8],
         store: &mut Store,
     ) -> Result<Option<usize>, DecodeError> {
-        if self.trust.is_resting() || self.paths.is_some() || store.drops_rows() {
+        let is_tried = std::mem::take(&mut self.is_next_tried);
+        if is_tried || self.trust.is_resting() || self.paths.is_some() || store.drops_rows() {
             return Ok(None);
         }
         self.predict_flat(input, store)
@@ -114,12 +120,22 @@ impl ItemDecoder {
         input: &[u8],
         store: &mut Store,
     ) -> Result<Option<usize>, DecodeError> {
-        let length = self.predictor.decode(blocks, input, store.columns());
-        if length.is_some() {
-            store.push(&self.predictor.row(input))?;
-            self.trust.worked();
+        let mut added = None;
+        let mut item = input;
+        while let Some(rest) = self.predictor.decode(blocks, item, store.columns()) {
+            store.push(self.predictor.row(item))?;
+            added = Some(input.len() - rest.len());
+            if !rest.starts_with(b",{") || store.drops_rows() {
+                self.trust.worked();
+                return Ok(added);
+            }
+            item = &rest[1..];
         }
-        Ok(length)
+        if added.is_some() {
+            self.trust.worked();
+            self.is_next_tried = true;
+        }
+        Ok(added)
     }
 
     /// Adds one whole item that `input` begins with, after [`ItemDecoder::predict`] did not.
@@ -201,7 +217,7 @@ impl ItemDecoder {
     fn decode_plainly(&mut self, item: &[u8], store: &mut Store) -> Result<(), DecodeError> {
         self.trust.failed();
         self.plain.decode(item, store.columns_mut())?;
-        store.push(&self.plain.row())?;
+        store.push(self.plain.row())?;
         self.predictor.forget_row();
         // What a first item teaches would be for nothing where it is the only one, as in many small jobs.
         if store.rows() > 1 {

@@ -6,6 +6,8 @@
 //! Once some items had the same attributes, the next ones are expected to have just these: [`Predictor::usual`] compares and scans, and
 //! that is all. From the first attribute that differs on, [`Predictor::unusual`] reads the rest of the item, attribute by attribute.
 
+use std::hint::cold_path;
+
 use super::{
     BLOCK, Cell, Kinds, Row,
     block::Blocks,
@@ -94,46 +96,64 @@ struct Values {
 }
 
 impl Values {
-    /// The value that `text` begins with: its first byte, there or in the room, its length, and how many bytes of `text` it takes. `at`
-    /// is the place of `text` in the item; whether a kind is new goes to `is_unlike`.
+    /// Reads the value that `text` begins with into a cell; gives what follows. `at` is the place of `text` in the item; whether a kind
+    /// is new goes to `is_unlike`.
     #[inline(always)]
-    fn value(
+    fn value<'t>(
         &mut self,
         blocks: impl Blocks,
-        (of, inner): (Type, &mut usize),
-        (text, at): (&[u8], usize),
-        kinds: &mut Kinds,
+        (expected, inner): (&Expected, &mut usize),
+        (text, at): (&'t [u8], usize),
+        cell: &mut Cell,
         is_unlike: &mut bool,
-    ) -> Option<(usize, usize, usize)> {
-        let length = match of {
-            Type::String | Type::Bytes => scan::string(blocks, text)?,
-            Type::Number => {
-                let (length, number) = scan::number(text)?;
-                *is_unlike |= kinds.add(number);
-                return Some((at, length, length + 1));
+    ) -> Option<&'t [u8]> {
+        // The commonest come first, and not in one match, of which the compiler would make a jump.
+        if expected.is_text {
+            let rest = scan::string(blocks, text)?;
+            // With both quotes.
+            cell.start = at - 1;
+            cell.length = text.len() - rest.len() + 1;
+            return Some(rest);
+        }
+        cell.start = at;
+        if expected.of == Type::Number {
+            let (rest, number) = scan::number(text)?;
+            cell.length = text.len() - rest.len() - 1;
+            if cell.kinds.with(number) != cell.kinds {
+                cold_path();
+                *is_unlike |= cell.kinds.add(number);
             }
-            Type::Boolean => scan::boolean(text)?,
-            Type::Strings | Type::Binaries => scan::strings(blocks, text)?,
-            Type::Null => {
-                self.is_used = true;
-                return Some((0, NULL.len(), 0));
-            }
-            Type::List | Type::Map | Type::Numbers => {
-                self.is_used = true;
-                let start = self.n_written;
-                let inner = self.shapes.place(inner);
-                let mut nested = Nested {
-                    blocks,
-                    room: &mut self.room,
-                    n_written: start,
-                    shapes: &mut self.shapes,
-                };
-                let rest = nested.holder(text, of, inner, 0)?;
-                self.n_written = nested.n_written;
-                return Some((start, self.n_written - start, text.len() - rest.len()));
-            }
-        };
-        Some((at, length, length))
+            return Some(rest);
+        }
+        if expected.of == Type::Boolean {
+            let rest = scan::boolean(text)?;
+            cell.length = text.len() - rest.len();
+            return Some(rest);
+        }
+        if matches!(expected.of, Type::Strings | Type::Binaries) {
+            let rest = blocks.run(
+                #[inline(always)]
+                || scan::strings(blocks, text),
+            )?;
+            cell.length = text.len() - rest.len();
+            return Some(rest);
+        }
+        self.is_used = true;
+        if expected.of == Type::Null {
+            cell.start = 0;
+            cell.length = NULL.len();
+            return Some(text);
+        }
+        let shapes = &mut self.shapes;
+        let inner = shapes.place(inner);
+        let room = self.room.get_mut(self.n_written..)?;
+        let n_room = room.len();
+        let mut nested = Nested { blocks, shapes };
+        let (rest, room) = nested.holder((text, room), expected.of, inner, 0)?;
+        cell.start = self.n_written;
+        cell.length = n_room - room.len();
+        self.n_written += cell.length;
+        Some(rest)
     }
 }
 
@@ -154,14 +174,14 @@ impl Predictor {
         }
     }
 
-    /// Decodes the item that `input` begins with; gives its length. The row is then in [`Predictor::row`].
+    /// Decodes the item that `input` begins with; gives what follows it. The row is then in [`Predictor::row`].
     #[inline(always)]
-    pub(super) fn decode(
+    pub(super) fn decode<'i>(
         &mut self,
         blocks: impl Blocks,
-        input: &[u8],
+        input: &'i [u8],
         columns: &Columns,
-    ) -> Option<usize> {
+    ) -> Option<&'i [u8]> {
         let n_last = std::mem::replace(&mut self.n_cells, 0);
         self.values.n_written = NULL.len();
         self.values.is_used = false;
@@ -173,6 +193,7 @@ impl Predictor {
         };
         let is_usual = self.usual(blocks, input, &mut item)?;
         if !is_usual {
+            cold_path();
             blocks.run(
                 #[inline(always)]
                 || self.unusual(blocks, input, &mut item, columns),
@@ -189,7 +210,7 @@ impl Predictor {
         }
         self.n_cells = item.n_cells;
         self.n_bytes = item.n_bytes;
-        Some(input.len() - item.rest.len() + 2)
+        item.rest.get(2..)
     }
 
     /// The row decoded last, of the item that `input` begins with.
@@ -249,6 +270,7 @@ impl Predictor {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn learn_names(&mut self, columns: &Columns) {
         self.make_room(0);
@@ -273,6 +295,7 @@ impl Predictor {
     }
 
     /// Whether a column comes twice among the first cells. One that was checked so has it for all rows that are like it.
+    #[cold]
     #[inline(never)]
     fn has_twice(&mut self, n_cells: usize) -> bool {
         self.n_unlike += 1;
@@ -303,29 +326,33 @@ impl Predictor {
                 *cell = new_cell(usual.column, usual.expected.of);
             }
         }
-        let n_usual = self.usual.len();
-        let mut cells = self.cells.iter_mut();
-        let mut left = self.usual.iter_mut();
-        item.n_cells = loop {
-            let n_left = left.len();
-            let next = left.next();
-            let Some(usual) = next.filter(|next| next.expected.begins(blocks, item.rest)) else {
-                break n_usual - n_left;
-            };
-            let text = item.rest.get(usual.expected.length..)?;
-            let cell = cells.next()?;
-            let n_read;
-            (cell.start, cell.length, n_read) = self.values.value(
+        let mut rest = input;
+        let mut n_bytes = 0;
+        let mut is_unlike = item.is_unlike;
+        let mut n_cells = 0;
+        for (usual, cell) in self.usual.iter_mut().zip(&mut self.cells) {
+            if !usual.expected.begins(blocks, rest) {
+                cold_path();
+                break;
+            }
+            let text = rest.get(usual.expected.length..)?;
+            rest = self.values.value(
                 blocks,
-                (usual.expected.of, &mut usual.inner),
+                (&usual.expected, &mut usual.inner),
                 (text, input.len() - text.len()),
-                &mut cell.kinds,
-                &mut item.is_unlike,
+                cell,
+                &mut is_unlike,
             )?;
-            item.rest = text.get(n_read..)?;
-            item.n_bytes += cell.length;
+            n_bytes += cell.length;
+            n_cells += 1;
+        }
+        *item = Progress {
+            rest,
+            n_cells,
+            n_bytes,
+            is_unlike,
         };
-        Some(item.n_cells == n_usual && item.rest.starts_with(b"}}"))
+        Some(n_cells == self.usual.len() && rest.starts_with(b"}}"))
     }
 
     /// Reads the rest of an item whose first attributes have been read.
@@ -369,15 +396,13 @@ impl Predictor {
             let cell = self.cells.get_mut(item.n_cells)?;
             item.is_unlike |= cell.column != column;
             *cell = new_cell(column, of);
-            let n_read;
-            (cell.start, cell.length, n_read) = self.values.value(
+            item.rest = self.values.value(
                 blocks,
-                (of, &mut attribute.inner),
+                (&attribute.expected, &mut attribute.inner),
                 (text, input.len() - text.len()),
-                &mut cell.kinds,
+                cell,
                 &mut false,
             )?;
-            item.rest = text.get(n_read..)?;
             item.is_unlike |= attribute.kinds.add(cell.kinds);
             item.n_bytes += cell.length;
             item.n_cells += 1;

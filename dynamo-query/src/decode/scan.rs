@@ -1,40 +1,42 @@
 //! Where a value ends: the scalar values and sets of strings that a result has as they came.
 //!
-//! In: bytes that begin with the value. Out: its length. `None` where it is not written as DynamoDB writes it, or a block's length before
+//! In: bytes that begin with the value. Out: the bytes behind it. `None` where it is not written as DynamoDB writes it, or a block's length before
 //! the bytes end: then the plain decoder judges the whole item.
+
+use std::num::NonZero;
 
 use super::{
     Kinds,
-    block::{self, Blocks, HALF},
+    block::{self, BLOCK, Blocks, HALF},
     number,
 };
 
 /// A number is at most this long; DynamoDB's have 38 digits.
 const MAX_NUMBER: usize = 64;
 
-/// A string with both quotes, escapes as they stand; `text` begins with a quote.
+/// A string, of which `text` begins behind the opening quote; gives what follows the closing one.
 #[inline(always)]
-pub(super) fn string(blocks: impl Blocks, text: &[u8]) -> Option<usize> {
-    let mut rest = text.get(1..)?;
+pub(super) fn string(blocks: impl Blocks, text: &[u8]) -> Option<&[u8]> {
+    let mut rest = text;
     loop {
-        let block = rest.first_chunk()?;
-        let stops = blocks.text_stops(block);
-        if stops == 0 {
-            rest = &rest[block.len()..];
+        let block = rest.first_chunk::<BLOCK>()?;
+        let Some(stops) = NonZero::new(blocks.text_stops(block)) else {
+            rest = &rest[BLOCK..];
             continue;
-        }
-        let stop = text.len() - rest.len() + stops.trailing_zeros() as usize;
-        return match *text.get(stop)? {
-            b'"' => Some(stop + 1),
-            _ => any_string(blocks, text, stop),
         };
+        let stop = stops.trailing_zeros() as usize;
+        if block[stop] != b'"' {
+            return any_string(blocks, text, text.len() - rest.len() + stop);
+        }
+        return Some(&rest[stop + 1..]);
     }
 }
 
 /// A string whose first bytes up to `start` are plain: the rest may have escapes and any characters.
+#[cold]
 #[inline(never)]
-fn any_string(blocks: impl Blocks, text: &[u8], start: usize) -> Option<usize> {
-    let end = blocks.run(
+pub(super) fn any_string(blocks: impl Blocks, text: &[u8], start: usize) -> Option<&[u8]> {
+    let (rest, is_ascii) = blocks.run(
         #[inline(always)]
         || {
             let mut rest = text.get(start..)?;
@@ -52,19 +54,18 @@ fn any_string(blocks: impl Blocks, text: &[u8], start: usize) -> Option<usize> {
                 }
                 rest = rest.get(stops.trailing_zeros() as usize..)?;
                 match *rest.first()? {
-                    b'"' => return Some((text.len() - rest.len(), is_ascii)),
+                    b'"' => return Some((rest, is_ascii)),
                     b'\\' => rest = rest.get(escape(rest)?..)?,
                     0x80.. => is_ascii = false,
                     _ => return None,
                 }
             }
         },
-    );
-    let (end, is_ascii) = end?;
+    )?;
     if !is_ascii {
-        std::str::from_utf8(&text[start..end]).ok()?;
+        std::str::from_utf8(&text[start..text.len() - rest.len()]).ok()?;
     }
-    Some(end + 1)
+    Some(&rest[1..])
 }
 
 /// The length of an escape; halves of surrogate pairs are for the plain decoder.
@@ -82,9 +83,9 @@ fn escape(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// A number without its quotes, of which `text` begins behind the first and the second follows.
+/// A number, of which `text` begins behind the opening quote; gives what follows the closing one, and what kind of number it is.
 #[inline(always)]
-pub(super) fn number(text: &[u8]) -> Option<(usize, Kinds)> {
+pub(super) fn number(text: &[u8]) -> Option<(&[u8], Kinds)> {
     match short_number(text) {
         Some(number) => Some(number),
         None => any_number(text),
@@ -93,63 +94,65 @@ pub(super) fn number(text: &[u8]) -> Option<(usize, Kinds)> {
 
 /// A number of at most 15 digits and a point, without sign or exponent: a long where there is no point, and in any case a float.
 #[inline(always)]
-fn short_number(text: &[u8]) -> Option<(usize, Kinds)> {
-    let others = !block::digits(*text.first_chunk::<HALF>()?);
-    // One past the digits before the point, and one past those behind it; beyond the block there is no digit.
+pub(super) fn short_number(text: &[u8]) -> Option<(&[u8], Kinds)> {
+    let block = text.first_chunk::<BLOCK>()?;
+    // What lies beyond the first half counts as no digit.
+    let others = !block::digits(*block.first_chunk()?) | 1 << HALF;
+    // One past the digits before the point, and one past those behind it.
     let point = others.trailing_zeros() as usize;
-    if point == 0 || (point > 1 && *text.first()? == b'0') {
+    if block[0] == b'0' && point > 1 {
         return None;
     }
-    match *text.get(point)? {
-        b'"' if point < HALF => Some((point, Kinds::NUMBER)),
-        b'.' => {
+    match block[point] {
+        b'"' if (1..HALF).contains(&point) => Some((&text[point + 1..], Kinds::NUMBER)),
+        b'.' if point > 0 => {
             let fraction = point + 1;
             let end = fraction + (others >> fraction).trailing_zeros() as usize;
-            let is_number = end < HALF && end > fraction && *text.get(end)? == b'"';
-            is_number.then_some((end, Kinds::NUMBER.with(Kinds::NOT_LONG)))
+            let is_number = end < HALF && end > fraction && block[end] == b'"';
+            is_number.then(|| (&text[end + 1..], Kinds::NUMBER.with(Kinds::NOT_LONG)))
         }
         _ => None,
     }
 }
 
 /// Any number: one with a sign, or byte by byte.
+#[cold]
 #[inline(never)]
-fn any_number(text: &[u8]) -> Option<(usize, Kinds)> {
+pub(super) fn any_number(text: &[u8]) -> Option<(&[u8], Kinds)> {
     if let Some(unsigned) = text.strip_prefix(b"-")
-        && let Some((length, kinds)) = short_number(unsigned)
+        && let Some(number) = short_number(unsigned)
     {
-        return Some((length + 1, kinds));
+        return Some(number);
     }
-    let text = text.get(..MAX_NUMBER).unwrap_or(text);
-    let text = &text[..text.iter().position(|&byte| byte == b'"')?];
-    Some((text.len(), number::kinds(text)?))
+    let start = text.get(..MAX_NUMBER).unwrap_or(text);
+    let length = start.iter().position(|&byte| byte == b'"')?;
+    Some((&text[length + 1..], number::kinds(&start[..length])?))
 }
 
-/// `true` or `false`.
+/// `true` or `false`; gives what follows.
 #[inline(always)]
-pub(super) fn boolean(text: &[u8]) -> Option<usize> {
-    match (text.first_chunk()?, text.get(4)?) {
-        (b"true", _) => Some(4),
-        (b"fals", b'e') => Some(5),
-        _ => None,
+pub(super) fn boolean(text: &[u8]) -> Option<&[u8]> {
+    const TRUE: u64 = u64::from_le_bytes(*b"true\0\0\0\0");
+    const FALSE: u64 = u64::from_le_bytes(*b"false\0\0\0");
+    let word = u64::from_le_bytes(*text.first_chunk()?);
+    if word << 32 == TRUE << 32 {
+        Some(&text[4..])
+    } else if word << 24 == FALSE << 24 {
+        Some(&text[5..])
+    } else {
+        None
     }
 }
 
-/// A set of strings, brackets included.
+/// A set of strings, brackets included; gives what follows.
 #[inline(always)]
-pub(super) fn strings(blocks: impl Blocks, text: &[u8]) -> Option<usize> {
-    let mut rest = text.strip_prefix(b"[")?;
-    if *rest.first()? != b']' {
-        loop {
-            if *rest.first()? != b'"' {
-                return None;
-            }
-            rest = rest.get(string(blocks, rest)?..)?;
-            if *rest.first()? != b',' {
-                break;
-            }
-            rest = &rest[1..];
-        }
+pub(super) fn strings(blocks: impl Blocks, text: &[u8]) -> Option<&[u8]> {
+    if let Some(rest) = text.strip_prefix(b"[]") {
+        return Some(rest);
     }
-    (*rest.first()? == b']').then_some(text.len() - rest.len() + 1)
+    let mut rest = string(blocks, text.strip_prefix(b"[\"")?)?;
+    while let Some(next) = rest.strip_prefix(b",\"") {
+        rest = string(blocks, next)?;
+    }
+    rest.strip_prefix(b"]")
 }

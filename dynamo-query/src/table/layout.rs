@@ -7,6 +7,8 @@ use crate::decode::{BLOCK, Cell, Row};
 
 /// `null` and the comma beside it.
 pub(super) const PADDING: usize = 5;
+/// Longer cells are copied exactly.
+const FEW_BLOCKS: usize = 5 * BLOCK;
 /// Stands for a column that the row lacks.
 const MISSING: usize = usize::MAX;
 
@@ -97,8 +99,8 @@ fn put<const N: usize>(room: &mut &mut [u8], text: &[u8; N]) {
     }
 }
 
-/// Copies the cell that `bytes` begin with and puts a comma behind it; a short one as a whole block, where there is one, which is faster
-/// than its exact length.
+/// Copies the cell that `bytes` begin with and puts a comma behind it; all but long ones as one or as a few whole blocks, where there are
+/// so many, which is faster than their exact length.
 #[inline(always)]
 pub(super) fn copy(room: &mut &mut [u8], bytes: &[u8], length: usize) {
     let place = std::mem::take(room);
@@ -108,15 +110,25 @@ pub(super) fn copy(room: &mut &mut [u8], bytes: &[u8], length: usize) {
     {
         start[..BLOCK].copy_from_slice(block);
         start[length] = b',';
+        *room = &mut place[length + 1..];
+    } else if length <= FEW_BLOCKS
+        && let Some(blocks) = bytes.first_chunk::<FEW_BLOCKS>()
+        && let Some(start) = place.first_chunk_mut::<{ FEW_BLOCKS + 1 }>()
+    {
+        start[..FEW_BLOCKS].copy_from_slice(blocks);
+        start[length] = b',';
+        *room = &mut place[length + 1..];
     } else {
-        copy_exactly(place, &bytes[..length]);
+        *room = copy_exactly(place, &bytes[..length]);
     }
-    *room = &mut place[length + 1..];
 }
 
 /// Kept apart, or the compiler makes one copy of any length of this and the whole block.
+#[cold]
 #[inline(never)]
-fn copy_exactly(place: &mut [u8], cell: &[u8]) {
-    place[..cell.len()].copy_from_slice(cell);
-    place[cell.len()] = b',';
+fn copy_exactly<'r>(place: &'r mut [u8], cell: &[u8]) -> &'r mut [u8] {
+    let (start, rest) = place.split_at_mut(cell.len() + 1);
+    start[..cell.len()].copy_from_slice(cell);
+    start[cell.len()] = b',';
+    rest
 }

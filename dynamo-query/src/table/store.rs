@@ -13,7 +13,7 @@ use super::{
     lines::Lines,
     page_rows::PageRows,
 };
-use crate::decode::{BLOCK, DecodeError, Row};
+use crate::decode::{BLOCK, Cell, DecodeError, Row};
 
 /// No document is smaller around its column entries, each counted with a comma (hence one bracket less here), and its rows.
 const MIN_FRAME: u64 = r#"{"columns":],"data":[],"stats":{"rows":0,"pages":0,"items_evaluated":null,"requests":0,"retries":0,"consumed_capacity_units":0.0,"wire_bytes":0,"elapsed_ms":0,"truncated":true,"next_token":null,"segments":0,"waited_ms":0}}"#.len() as u64;
@@ -134,15 +134,14 @@ impl Store {
     /// # Errors
     /// [`DecodeError::TooLarge`] where the document is now certain to be, [`DecodeError::OutOfMemory`].
     #[inline(always)]
-    pub(crate) fn push(&mut self, row: &Row<'_>) -> Result<(), DecodeError> {
-        if let Some(page_rows) = &mut self.page_rows {
-            self.now.rows += 1;
-            return page_rows.push(row, self.max_result_bytes);
+    pub(crate) fn push(&mut self, row: Row<'_>) -> Result<(), DecodeError> {
+        if self.page_rows.is_some() {
+            return self.keep(row);
         }
-        if !self.layout.fits(row) {
-            self.fit(row);
+        if !self.layout.fits(&row) {
+            self.fit(row.cells);
         }
-        let length = self.layout.row_length(row);
+        let length = self.layout.row_length(&row);
         self.check_size(length)?;
         let start = self.gap + self.now.bytes;
         // Cells are written in whole blocks.
@@ -150,22 +149,34 @@ impl Store {
             self.make_room(start + length + BLOCK)?;
         }
         self.layout
-            .write(row, &mut self.buffer[start..], length, self.separator);
+            .write(&row, &mut self.buffer[start..], length, self.separator);
         self.now.bytes += length;
         self.now.rows += 1;
         Ok(())
     }
 
-    /// Takes a row that is not like the last: there may be new columns, other cells and other kinds of values.
+    /// Adds a row to those of a page.
+    #[cold]
     #[inline(never)]
-    fn fit(&mut self, row: &Row<'_>) {
+    fn keep(&mut self, row: Row<'_>) -> Result<(), DecodeError> {
+        self.now.rows += 1;
+        match &mut self.page_rows {
+            Some(page_rows) => page_rows.push(&row, self.max_result_bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a row that is not like the last: there may be new columns, other cells and other kinds of values.
+    #[cold]
+    #[inline(never)]
+    fn fit(&mut self, cells: &[Cell]) {
         let n_columns = self.columns.len();
         let n_before = self.segments.last().map(|segment| segment.n_columns);
         if n_before != Some(n_columns) {
             self.open_segment(n_columns);
         }
-        self.layout.fit(row.cells, self.columns.order());
-        for cell in row.cells {
+        self.layout.fit(cells, self.columns.order());
+        for cell in cells {
             self.columns.see(cell.column, cell.kinds);
         }
     }
@@ -222,6 +233,7 @@ impl Store {
     }
 
     /// Makes the buffer at least that long, and some more so that few rows have to ask.
+    #[cold]
     #[inline(never)]
     fn make_room(&mut self, end: usize) -> Result<(), DecodeError> {
         if self.buffer.capacity() < end {
