@@ -3,14 +3,20 @@
 //! The SDK's own default client reads neither proxy variables nor `AWS_CA_BUNDLE`, and keeps the system's certificates in a static
 //! for the life of the process; here both are read like the AWS CLI does, and the trust store goes with its client.
 
-use std::{fs, sync::Arc};
+use std::{
+    fs,
+    sync::{Arc, OnceLock},
+};
 
+use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use aws_smithy_http_client::{
-    Builder, Connector,
+    Connector,
     proxy::ProxyConfig,
     tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use plugin_api::{Error, ErrorCode};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
@@ -58,16 +64,8 @@ impl Network {
 
     /// Makes the clients. Connections come with the first request.
     pub(super) fn clients(&self) -> Result<Clients, Error> {
-        let trust = TlsContext::builder()
-            .with_trust_store(self.trust_store()?)
-            .build()
-            .map_err(|error| {
-                Error::new(
-                    ErrorCode::INTERNAL,
-                    format!("the TLS settings do not fit: {error}"),
-                )
-            })?;
-        let mut through = Vec::new();
+        let trust = Arc::new(self.trust()?);
+        let mut through: Vec<(String, Transport)> = Vec::new();
         for proxy in self.proxies.all() {
             if through.iter().all(|(url, _)| *url != proxy.url) {
                 let config = ProxyConfig::all(proxy.url.as_str()).map_err(|_| {
@@ -77,20 +75,24 @@ impl Network {
                         format!("the proxy {} cannot be used", proxy.host),
                     )
                 })?;
-                through.push((proxy.url.clone(), client(&trust, config)));
+                let way = Transport {
+                    trust: Arc::clone(&trust),
+                    is_always_tls: proxy.url.starts_with("https:"),
+                    proxy: config,
+                };
+                through.push((proxy.url.clone(), way));
             }
         }
         let ways = Arc::new(NetworkClients {
             proxies: self.proxies.clone(),
-            direct: client(&trust, ProxyConfig::disabled()),
+            direct: Transport {
+                trust,
+                is_always_tls: false,
+                proxy: ProxyConfig::disabled(),
+            },
             through,
         });
-        let to = |peer| {
-            SharedHttpClient::new(PeerClient {
-                ways: Arc::clone(&ways),
-                peer,
-            })
-        };
+        let to = |peer| SharedHttpClient::new(PeerClient::new(Arc::clone(&ways), peer));
         Ok(Clients {
             dynamodb: to(Peer::DynamoDb),
             credentials: to(Peer::Credentials),
@@ -98,29 +100,74 @@ impl Network {
         })
     }
 
-    fn trust_store(&self) -> Result<TrustStore, Error> {
-        match &self.ca_bundle {
-            Some((path, setting)) => {
-                Ok(TrustStore::empty().with_pem_certificate(read_bundle(path, setting)?))
-            }
-            None => Ok(TrustStore::empty().with_pem_certificate(system_certificates())),
+    fn trust(&self) -> Result<Trust, Error> {
+        let trust = Trust::default();
+        if let Some((path, setting)) = &self.ca_bundle {
+            let bundle = read_bundle(path, setting)?;
+            trust.context.get_or_init(|| context(bundle));
         }
+        Ok(trust)
     }
 }
 
-fn client(trust: &TlsContext, proxy: ProxyConfig) -> SharedHttpClient {
-    let trust = trust.clone();
-    Builder::new().build_with_connector_fn(move |settings, components| {
+/// Whom TLS trusts: a bundle, or what the system does, which is read when TLS is used for the first time. That takes longer than a job.
+#[derive(Debug, Default)]
+struct Trust {
+    context: OnceLock<TlsContext>,
+}
+
+impl Trust {
+    fn context(&self) -> TlsContext {
+        let system = || context(system_certificates());
+        self.context.get_or_init(system).clone()
+    }
+}
+
+fn context(certificates: Vec<u8>) -> TlsContext {
+    trusting(TrustStore::empty().with_pem_certificate(certificates))
+}
+
+fn trusting(store: TrustStore) -> TlsContext {
+    let context = TlsContext::builder().with_trust_store(store).build();
+    context.expect("a trust store alone is always taken")
+}
+
+/// A way to whatever is asked: directly, or through one proxy.
+#[derive(Debug)]
+pub(super) struct Transport {
+    trust: Arc<Trust>,
+    proxy: ProxyConfig,
+    /// The proxy itself is asked over TLS.
+    is_always_tls: bool,
+}
+
+impl Transport {
+    /// Whether plain requests need TLS on this way.
+    pub(super) fn is_always_tls(&self) -> bool {
+        self.is_always_tls
+    }
+
+    /// Makes connections, with TLS or for plain HTTP alone.
+    pub(super) fn connector(
+        &self,
+        with_tls: bool,
+        settings: &HttpConnectorSettings,
+        sleep: Option<SharedAsyncSleep>,
+    ) -> SharedHttpConnector {
+        // One without TLS would be another type and 150 KB of code; this one trusts nobody, and is never asked to.
+        let trust = if with_tls {
+            self.trust.context()
+        } else {
+            trusting(TrustStore::empty())
+        };
         let mut connector = Connector::builder()
+            .proxy_config(self.proxy.clone())
+            .connector_settings(settings.clone())
             .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .tls_context(trust.clone())
-            .proxy_config(proxy.clone());
-        if let Some(settings) = settings {
-            connector = connector.connector_settings(settings.clone());
-        }
-        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        connector.build()
-    })
+            .tls_context(trust);
+        connector.set_sleep_impl(sleep);
+        SharedHttpConnector::new(connector.build())
+    }
 }
 
 /// Reads a bundle and checks that every block in it is a certificate: the SDK's TLS would panic on one that is not.
@@ -170,4 +217,24 @@ fn system_certificates() -> Vec<u8> {
         bundle.push_str("\n-----END CERTIFICATE-----\n");
     }
     bundle.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_certificates_are_read_when_tls_is_used_and_not_before() {
+        let trust = Arc::new(Trust::default());
+        let way = Transport {
+            trust: Arc::clone(&trust),
+            proxy: ProxyConfig::disabled(),
+            is_always_tls: false,
+        };
+        let settings = HttpConnectorSettings::builder().build();
+        way.connector(false, &settings, None);
+        assert!(trust.context.get().is_none());
+        way.connector(true, &settings, None);
+        assert!(trust.context.get().is_some());
+    }
 }

@@ -5,29 +5,31 @@
 //! learns which host and port were asked ([`NetworkError`]).
 
 use std::{
+    collections::HashMap,
     error::Error as StdError,
     fmt,
     future::poll_fn,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
+use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
         connector_metadata::ConnectorMetadata,
         http::{
             HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings,
-            SharedHttpClient, SharedHttpConnector,
+            SharedHttpConnector,
         },
         orchestrator::{HttpRequest, HttpResponse},
         result::ConnectorError,
-        runtime_components::{RuntimeComponents, RuntimeComponentsBuilder},
+        runtime_components::RuntimeComponents,
     },
 };
-use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
+use aws_smithy_types::body::SdkBody;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{
@@ -36,7 +38,7 @@ use http::{
 };
 use http_body::{Body, Frame};
 
-use super::{proxy::Proxies, secrets::Secrets};
+use super::{network::Transport, proxy::Proxies, secrets::Secrets};
 
 /// The most that is read of an error's body (contract, section 4, Bounds).
 const MAX_ERROR_BYTES: usize = 64 << 10;
@@ -62,16 +64,30 @@ pub(super) enum Peer {
 #[derive(Debug)]
 pub(super) struct NetworkClients {
     pub(super) proxies: Proxies,
-    pub(super) direct: SharedHttpClient,
+    pub(super) direct: Transport,
     /// Per proxy's URL.
-    pub(super) through: Vec<(String, SharedHttpClient)>,
+    pub(super) through: Vec<(String, Transport)>,
 }
 
 /// A client for one kind of peer.
 #[derive(Debug)]
 pub(super) struct PeerClient {
-    pub(super) ways: Arc<NetworkClients>,
-    pub(super) peer: Peer,
+    ways: Arc<NetworkClients>,
+    peer: Peer,
+    /// By connect and read timeout.
+    connections: Mutex<HashMap<Timeouts, SharedHttpConnector>>,
+}
+
+type Timeouts = (Option<Duration>, Option<Duration>);
+
+impl PeerClient {
+    pub(super) fn new(ways: Arc<NetworkClients>, peer: Peer) -> Self {
+        Self {
+            ways,
+            peer,
+            connections: Mutex::default(),
+        }
+    }
 }
 
 /// An error of the network, with what was asked.
@@ -106,38 +122,32 @@ impl HttpClient for PeerClient {
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        let through = self.ways.through.iter();
-        SharedHttpConnector::new(Connection {
-            ways: Arc::clone(&self.ways),
-            peer: self.peer,
-            direct: self.ways.direct.http_connector(settings, components),
-            through: through
-                .map(|(_, client)| client.http_connector(settings, components))
-                .collect(),
-            body_timeout: settings.read_timeout().unwrap_or(BODY_TIMEOUT),
-        })
+        let timeouts = (settings.connect_timeout(), settings.read_timeout());
+        let mut connections = self
+            .connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let made = connections.entry(timeouts).or_insert_with(|| {
+            SharedHttpConnector::new(Connection {
+                ways: Arc::clone(&self.ways),
+                peer: self.peer,
+                settings: settings.clone(),
+                sleep: components.sleep_impl(),
+                direct: Connectors::default(),
+                through: self
+                    .ways
+                    .through
+                    .iter()
+                    .map(|_| Connectors::default())
+                    .collect(),
+            })
+        });
+        made.clone()
     }
 
-    fn validate_base_client_config(
-        &self,
-        components: &RuntimeComponentsBuilder,
-        config: &ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.ways
-            .direct
-            .validate_base_client_config(components, config)
-    }
-
-    fn validate_final_config(
-        &self,
-        components: &RuntimeComponents,
-        config: &ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.ways.direct.validate_final_config(components, config)
-    }
-
+    /// What the SDK's own client says of itself.
     fn connector_metadata(&self) -> Option<ConnectorMetadata> {
-        self.ways.direct.connector_metadata()
+        Some(ConnectorMetadata::new("hyper", Some("1.x".into())))
     }
 }
 
@@ -145,9 +155,18 @@ impl HttpClient for PeerClient {
 struct Connection {
     ways: Arc<NetworkClients>,
     peer: Peer,
-    direct: SharedHttpConnector,
-    through: Vec<SharedHttpConnector>,
-    body_timeout: Duration,
+    settings: HttpConnectorSettings,
+    sleep: Option<SharedAsyncSleep>,
+    direct: Connectors,
+    /// In the order of the ways.
+    through: Vec<Connectors>,
+}
+
+/// What makes connections on one way; made with the first request that needs it.
+#[derive(Debug, Default)]
+struct Connectors {
+    plain: OnceLock<SharedHttpConnector>,
+    with_tls: OnceLock<SharedHttpConnector>,
 }
 
 /// Where a request goes.
@@ -163,8 +182,10 @@ struct Target {
 impl HttpConnector for Connection {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (target, connector) = self.choose(request.uri());
-        let secrets = self.secrets(&request);
-        let (peer, timeout) = (self.peer, self.body_timeout);
+        let carried = self.carried(&request);
+        let ways = Arc::clone(&self.ways);
+        let timeout = self.settings.read_timeout().unwrap_or(BODY_TIMEOUT);
+        let peer = self.peer;
         let answer = connector.call(request);
         HttpConnectorFuture::new(async move {
             let response = answer.await.map_err(|error| target.named(error))?;
@@ -194,6 +215,7 @@ impl HttpConnector for Connection {
             *response.body_mut() = if is_success {
                 SdkBody::from(body)
             } else {
+                let secrets = carried.secrets(&ways.proxies);
                 let secrets = Secrets::of(secrets.iter().map(String::as_str));
                 clean_headers(&mut response, &secrets);
                 SdkBody::from(secrets.cut(&String::from_utf8_lossy(&body)))
@@ -213,13 +235,21 @@ impl Connection {
             _ => self.ways.proxies.to(is_https, authority),
         };
         let through = proxy.and_then(|proxy| {
-            let at = self
-                .ways
-                .through
-                .iter()
-                .position(|(url, _)| *url == proxy.url)?;
-            self.through.get(at)
+            let mut ways = self.ways.through.iter().zip(&self.through);
+            ways.find(|((url, _), _)| *url == proxy.url)
         });
+        let (way, connectors) = match through {
+            Some(((_, way), connectors)) => (way, connectors),
+            None => (&self.ways.direct, &self.direct),
+        };
+        let with_tls = is_https || way.is_always_tls();
+        let connector = if with_tls {
+            &connectors.with_tls
+        } else {
+            &connectors.plain
+        };
+        let connector =
+            connector.get_or_init(|| way.connector(with_tls, &self.settings, self.sleep.clone()));
         let host = match (uri.port_u16().is_some(), is_https) {
             (true, _) => authority.to_owned(),
             (false, true) => format!("{authority}:443"),
@@ -231,31 +261,48 @@ impl Connection {
             with_password: proxy.is_some_and(|proxy| proxy.login.is_some()),
             is_tunnel: is_https,
         };
-        (target, through.unwrap_or(&self.direct))
+        (target, connector)
     }
 
-    /// What the request carries that no message may hold.
-    fn secrets(&self, request: &HttpRequest) -> Vec<String> {
-        let mut secrets = Vec::new();
-        for (name, value) in request.headers().iter() {
-            match name {
-                "authorization" => secrets.extend(of_authorization(value)),
-                "x-amz-security-token"
-                | "x-aws-ec2-metadata-token"
-                | "x-amz-sso_bearer_token"
-                | "proxy-authorization" => secrets.push(value.to_owned()),
-                _ => {}
-            }
+    /// What the request carries that no message may hold, as it stands: it is only looked into where there is a message.
+    fn carried(&self, request: &HttpRequest) -> Carried {
+        let header = |name| request.headers().get(name).map(str::to_owned);
+        let is_login = self.peer == Peer::Credentials;
+        Carried {
+            authorization: header("authorization"),
+            tokens: TOKEN_HEADERS.map(header),
+            body: is_login.then(|| request.body().bytes().unwrap_or_default().into()),
         }
-        if self.peer == Peer::Credentials {
-            secrets.extend(of_body(request.body().bytes().unwrap_or_default()));
+    }
+}
+
+/// The headers that hold a secret and nothing else.
+const TOKEN_HEADERS: [&str; 4] = [
+    "x-amz-security-token",
+    "x-aws-ec2-metadata-token",
+    "x-amz-sso_bearer_token",
+    "proxy-authorization",
+];
+
+/// What holds secrets in a request.
+struct Carried {
+    authorization: Option<String>,
+    tokens: [Option<String>; TOKEN_HEADERS.len()],
+    /// Of a request for credentials.
+    body: Option<Vec<u8>>,
+}
+
+impl Carried {
+    /// The secrets in it, and those of the proxies that it may have gone through.
+    fn secrets(self, proxies: &Proxies) -> Vec<String> {
+        let mut secrets: Vec<String> = self.tokens.into_iter().flatten().collect();
+        if let Some(value) = &self.authorization {
+            secrets.extend(of_authorization(value));
         }
-        for (user, password) in self
-            .ways
-            .proxies
-            .all()
-            .filter_map(|proxy| proxy.login.as_ref())
-        {
+        if let Some(body) = &self.body {
+            secrets.extend(of_body(body));
+        }
+        for (user, password) in proxies.all().filter_map(|proxy| proxy.login.as_ref()) {
             secrets.push(BASE64_STANDARD.encode(format!("{user}:{password}")));
             secrets.push(password.clone());
         }

@@ -38,7 +38,7 @@ impl Store {
                 n_bytes += length;
                 start += length + 1;
             }
-            self.push(&Row {
+            self.push(Row {
                 item: &[],
                 written: &added.bytes[of_row..],
                 cells: &cells,
