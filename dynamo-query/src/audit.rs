@@ -8,6 +8,9 @@ use plugin_api::{Error, JobCtx, Level};
 
 use crate::{job::Job, session::Session, statement::Statement, table::Stats};
 
+/// Most lines are shorter.
+const LINE_BYTES: usize = 256;
+
 /// What is known of a job by the time it ends.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
@@ -40,7 +43,7 @@ impl Audit {
 
     /// Writes the line: `key=value`, absent values as `-`, odd ones in quotes.
     pub(crate) fn write(self, ctx: &JobCtx, error: Option<&Error>) {
-        let mut line = String::new();
+        let mut line = String::with_capacity(LINE_BYTES);
         let texts = [
             ("user", self.user),
             ("role", self.role),
@@ -49,8 +52,10 @@ impl Audit {
             ("index", self.index),
         ];
         for (key, value) in texts {
-            let value = value.map_or("-".to_owned(), |value| quoted(&value));
-            let _ = write!(line, "{key}={value} ");
+            line.push_str(key);
+            line.push('=');
+            push_quoted(&mut line, value.as_deref().unwrap_or("-"));
+            line.push(' ');
         }
         let Stats {
             rows,
@@ -59,13 +64,17 @@ impl Audit {
             retries,
             ..
         } = self.stats;
-        let capacity = self
-            .stats
-            .consumed_capacity_units
-            .map_or("-".to_owned(), |units| units.to_string());
         let _ = write!(
             line,
-            "rows={rows} pages={pages} requests={requests} retries={retries} capacity={capacity} elapsed_ms={} outcome={}",
+            "rows={rows} pages={pages} requests={requests} retries={retries} capacity="
+        );
+        let _ = match self.stats.consumed_capacity_units {
+            Some(units) => write!(line, "{units}"),
+            None => write!(line, "-"),
+        };
+        let _ = write!(
+            line,
+            " elapsed_ms={} outcome={}",
             ctx.started().elapsed().as_millis(),
             error.map_or("OK", |error| error.code.as_str()),
         );
@@ -73,12 +82,12 @@ impl Audit {
     }
 }
 
-/// A value as it is, or in quotes with escapes where it could be taken for another field or another line.
-fn quoted(value: &str) -> String {
+/// Adds a value as it is, or in quotes with escapes where it could be taken for another field or another line.
+fn push_quoted(line: &mut String, value: &str) {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.:/@+-*,".contains(c);
     if !value.is_empty() && value.chars().all(plain) {
-        value.to_owned()
+        line.push_str(value);
     } else {
-        format!("{value:?}")
+        let _ = write!(line, "{value:?}");
     }
 }
