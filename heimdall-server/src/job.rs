@@ -217,13 +217,21 @@ impl Submission {
         {
             return Err(HostError::invalid_job("the job is not a JSON object"));
         }
-        if let Ok(text) = std::str::from_utf8(body)
-            && let Err(twice @ JsonError::KeyTwice { .. }) = json::parse(text)
-        {
+        let text = std::str::from_utf8(body).ok();
+        let read = match text {
+            Some(text) => serde_json::from_str(text),
+            None => serde_json::from_slice(body),
+        };
+        let keys = match (text, &read) {
+            (Some(text), Ok(_)) => json::check_keys(text),
+            (Some(text), Err(_)) => json::parse(text).map(drop),
+            (None, _) => Ok(()),
+        };
+        if let Err(twice @ JsonError::KeyTwice { .. }) = keys {
             return Err(HostError::invalid_job(twice.to_string())
                 .hint("a key may be given only once in an object"));
         }
-        let mut job: Self = serde_json::from_slice(body).map_err(|error| {
+        let mut job: Self = read.map_err(|error| {
             HostError::invalid_job(format!("the job cannot be read: {error}"))
                 .hint("send one JSON object with name, version, command_criteria, cluster_criteria and context")
         })?;

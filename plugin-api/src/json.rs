@@ -65,7 +65,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 /// See [`JsonError`].
 pub fn parse(text: &str) -> Result<&RawValue, JsonError> {
     let value: &RawValue = serde_json::from_str(text)?;
-    check(value.get())?;
+    check_keys(value.get())?;
     Ok(value)
 }
 
@@ -77,8 +77,12 @@ enum Open<'a> {
     Array(usize),
 }
 
-/// Looks at every key once, from left to right. What is between them is skipped: the text is known to be JSON.
-fn check(text: &str) -> Result<(), JsonError> {
+/// Checks that no key is given twice in a text that is known to be JSON: for whoever has read it already. It looks at every key once, from
+/// left to right, and skips what is between them.
+///
+/// # Errors
+/// [`JsonError::KeyTwice`], [`JsonError::TooDeep`].
+pub fn check_keys(text: &str) -> Result<(), JsonError> {
     let bytes = text.as_bytes();
     let mut open: Vec<Open<'_>> = Vec::new();
     let (mut at, mut key_is_next) = (0, false);
