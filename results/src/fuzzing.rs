@@ -84,24 +84,26 @@ fn written(source: &Source<'_>) -> Result<Vec<Vec<u8>>, String> {
 fn as_lines(bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     #[derive(Deserialize)]
     struct WholeDocument<'a> {
-        columns: Vec<Value>,
+        #[serde(borrow)]
+        columns: Vec<&'a RawValue>,
         #[serde(borrow)]
         data: Vec<&'a RawValue>,
         stats: Option<Box<RawValue>>,
     }
     #[derive(Serialize)]
-    struct Answered {
-        columns: Vec<Value>,
+    struct Answered<'a> {
+        // As they were written: a column may say more than hosts know of, in any order.
+        columns: Vec<&'a RawValue>,
         order: Vec<usize>,
         #[serde(skip_serializing_if = "Option::is_none")]
         stats: Option<Box<RawValue>>,
     }
     let document: WholeDocument<'_> = serde_json::from_slice(bytes).ok()?;
-    let names: Vec<&Value> = document
-        .columns
-        .iter()
-        .map(|column| &column["name"])
-        .collect();
+    let name = |column: &&RawValue| {
+        let column: Value = serde_json::from_str(column.get()).ok()?;
+        Some(column["name"].clone())
+    };
+    let names: Vec<Value> = document.columns.iter().map(name).collect::<Option<_>>()?;
     let mut lines = serde_json::to_vec(&serde_json::json!({"columns": names})).ok()?;
     for row in document.data {
         let row: Vec<&RawValue> = serde_json::from_str(row.get()).ok()?;

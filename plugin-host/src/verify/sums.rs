@@ -143,8 +143,9 @@ fn parse(text: &str) -> HashMap<String, Digest> {
     text.lines()
         .filter_map(|line| {
             let (digest, name) = line.split_once([' ', '\t'])?;
-            let name = name.trim_start().trim_start_matches('*');
-            let name = name.strip_prefix("./").unwrap_or(name).trim_end();
+            // The mark of a binary file is one character; a further one is the name's own.
+            let name = name.strip_prefix('*').unwrap_or(name.trim_start());
+            let name = name.trim_start_matches("./").trim_end();
             Some((name.to_owned(), digest.parse().ok()?))
         })
         .collect()
@@ -174,6 +175,21 @@ pub fn fuzz(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_star_or_a_dot_of_the_name_itself_stays() {
+        let a = "a".repeat(64);
+        for (line, name) in [
+            (format!("{a} **star.so"), "*star.so"),
+            (format!("{a}  *star.so"), "*star.so"),
+            (format!("{a} *./*/b.so"), "*/b.so"),
+            (format!("{a}  ././b.so"), "b.so"),
+            (format!("{a}\t b.so"), "b.so"),
+        ] {
+            let list = parse(&line);
+            assert_eq!(list.keys().collect::<Vec<_>>(), [name], "{line}");
+        }
+    }
 
     #[test]
     fn lines_of_sha256sum_are_read_and_others_list_nothing() {
