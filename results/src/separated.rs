@@ -74,3 +74,36 @@ impl Separated {
         out.write_all(b"\"")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(safe: bool, cells: &[&str]) -> String {
+        let format = Separated {
+            separator: b',',
+            safe,
+        };
+        let mut out = Vec::new();
+        format
+            .write_row(cells.iter().copied(), &mut out)
+            .expect("memory takes it");
+        String::from_utf8(out).expect("cells are text")
+    }
+
+    #[test]
+    fn a_text_that_a_spreadsheet_would_run_is_marked_where_that_is_asked_for_and_only_there() {
+        let cells = [
+            r#""=1+1""#,
+            r#""+1""#,
+            r#""-a,b""#,
+            r#""@x""#,
+            r#""a=1""#,
+            "-5",
+            "null",
+            r#""""#,
+        ];
+        assert_eq!(row(true, &cells), "'=1+1,'+1,\"'-a,b\",'@x,a=1,-5,,\"\"\n");
+        assert_eq!(row(false, &cells), "=1+1,+1,\"-a,b\",@x,a=1,-5,,\"\"\n");
+    }
+}
