@@ -35,6 +35,7 @@ fn main() -> anyhow::Result<()> {
         "typed-buffer" => typed_buffer::run(url)?,
         "typed-value" => typed_value::run(url)?,
         "many-plugin" => many::through_plugin(library()?, url)?,
+        "many-started" => many::started(library()?, url)?,
         "many-sdk" => many::through_sdk(url)?,
         "many-sdk-threads" => many::through_sdk_for_threads(url)?,
         "idle-sdk" => many::idle_sdk(url)?,

@@ -50,6 +50,56 @@ pub(crate) fn through_plugin(library: &Path, url: &str) -> anyhow::Result<Value>
     Ok(cost)
 }
 
+/// As many jobs under way without a caller's thread: the end of each starts the next.
+pub(crate) fn started(library: &Path, url: &str) -> anyhow::Result<Value> {
+    let library = open(library)?;
+    call(&library, url)()?;
+    let (ended, all_ended) = mpsc::channel();
+    let chain = Arc::new(Chain {
+        library,
+        job: job(url),
+        ended,
+    });
+    measured(|| {
+        for _ in 0..CALLERS {
+            chain.start(JOBS_EACH);
+        }
+        for _ in 0..CALLERS {
+            all_ended.recv()??;
+        }
+        Ok(())
+    })
+}
+
+/// Jobs one after another.
+struct Chain {
+    library: Library,
+    job: Vec<u8>,
+    ended: mpsc::Sender<anyhow::Result<()>>,
+}
+
+impl Chain {
+    fn start(self: &Arc<Self>, left: u64) {
+        if left == 0 {
+            return self.end(Ok(()));
+        }
+        let chain = Arc::clone(self);
+        let done = move |answer: Result<plugin_host::Document, plugin_api::Error>| match answer {
+            Ok(_) => chain.start(left - 1),
+            Err(error) => chain.end(Err(anyhow!("{:?}: {}", error.code, error.message))),
+        };
+        let options = CallOptions::default();
+        if let Err(error) = self.library.start_job(&self.job, options, done) {
+            self.end(Err(anyhow!("{:?}: {}", error.code, error.message)));
+        }
+    }
+
+    fn end(&self, outcome: anyhow::Result<()>) {
+        // Whoever waits has stopped at the first failure.
+        let _ = self.ended.send(outcome);
+    }
+}
+
 /// Each task sends its requests with one client of the SDK and has the typed items.
 pub(crate) fn through_sdk(url: &str) -> anyhow::Result<Value> {
     let (runtime, client) = sdk(url)?;

@@ -98,7 +98,7 @@ impl Part {
 
     /// Whether the plugin is measured beside clients in Rust, which are built as their authors would build them.
     fn has_peers_in_rust(self) -> bool {
-        matches!(self, Self::Costs | Self::Sizes)
+        matches!(self, Self::Costs)
     }
 }
 
