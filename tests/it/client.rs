@@ -517,6 +517,8 @@ fn a_host_that_is_not_there_or_goes_in_the_middle_is_told_with_its_url_and_the_j
             .spawn()
             .unwrap();
         until("the job runs", || server.requests() > before);
+        // A sync job's record is written a moment after the job has begun.
+        until("the job is listed", || !asked.jobs().is_empty());
         let id = asked.jobs()[0]["id"].as_str().unwrap().to_owned();
         let Asked { place, host } = asked;
         let url = host.url().to_owned();
