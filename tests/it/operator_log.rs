@@ -295,5 +295,5 @@ fn a_hangup_says_what_it_put_in_force_and_what_needs_a_restart() {
     )
     .unwrap();
     host.signal("HUP");
-    line(&host, &["ERROR", "configuration not taken", "limt"]);
+    line(&host, &["ERROR", "configuration rejected", "limt"]);
 }
