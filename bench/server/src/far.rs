@@ -18,6 +18,8 @@ use engines::{
 use plugin_host::{CallOptions, Library};
 use serde_json::{Value, json};
 
+use crate::pages::{item, items_a_page};
+
 const ROUND_TRIPS_MS: [u64; 4] = [1, 5, 20, 80];
 /// Items of the table: some 20 pages of 1 MB.
 const ITEMS: usize = 200_000;
@@ -184,21 +186,5 @@ fn callers(library: &Library, cluster: &Value, read: &Read) -> anyhow::Result<u3
 }
 
 fn items() -> impl Iterator<Item = Value> {
-    (0..ITEMS).map(item)
-}
-
-fn item(number: usize) -> Value {
-    let kind = match (number + 1).is_multiple_of(ITEMS_A_KIND) {
-        true => "wanted",
-        false => "common",
-    };
-    json!({
-        "id": {"S": format!("item-{number:010}")},
-        "kind": {"S": kind},
-        "note": {"S": "sixty bytes of text, more or less, to make the item larger"},
-    })
-}
-
-fn items_a_page() -> usize {
-    engines::paging::PAGE_BYTES / engines::item_size::of(&item(0))
+    (0..ITEMS).map(|number| item(number, ITEMS_A_KIND))
 }

@@ -65,7 +65,7 @@ pub(crate) fn run(library: &Path) -> anyhow::Result<()> {
 }
 
 /// An item of about 100 bytes; every `rarity`-th is wanted.
-fn item(number: usize, rarity: usize) -> Value {
+pub(crate) fn item(number: usize, rarity: usize) -> Value {
     let kind = match (number + 1).is_multiple_of(rarity) {
         true => "wanted",
         false => "common",
@@ -77,7 +77,7 @@ fn item(number: usize, rarity: usize) -> Value {
     })
 }
 
-fn items_a_page() -> usize {
+pub(crate) fn items_a_page() -> usize {
     engines::paging::PAGE_BYTES / engines::item_size::of(&item(0, 1))
 }
 

@@ -305,7 +305,7 @@ fn next_group(shared: &Shared) -> Option<Group> {
             None => Duration::from_secs(3600),
         };
         let woken = shared.work.wait_timeout(queue, wait);
-        queue = woken.expect("nothing panics while it holds the queue").0;
+        queue = woken.unwrap_or_else(PoisonError::into_inner).0;
     }
 }
 
