@@ -41,7 +41,7 @@ pub enum RefusalCode {
     LayoutMismatch,
     /// It crashed in the probe. Author.
     Crashed,
-    /// It did not come to an end in the probe. Author.
+    /// It did not come to an end in the probe. Author; or operator, where the machine was busy: ask for a reload.
     TimedOut,
     /// It ended the process in the probe. Author.
     EndedProcess,
@@ -76,7 +76,6 @@ impl RefusalCode {
             | Code::AbiMismatch
             | Code::LayoutMismatch
             | Code::Crashed
-            | Code::TimedOut
             | Code::EndedProcess
             | Code::OpenFailed
             | Code::WrongAnswer
@@ -88,6 +87,8 @@ impl RefusalCode {
             | Code::NotListed
             | Code::WrongDigest
             | Code::NotSigned
+            // A good library is late where the machine is busy, as it is at its start.
+            | Code::TimedOut
             // What the machine lacks can be installed.
             | Code::GlibcTooOld
             | Code::LoadFailed

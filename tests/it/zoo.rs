@@ -9,7 +9,7 @@ pub(crate) mod builds;
 mod signatures;
 mod trust;
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, time::Duration};
 
 use harness_tests::host;
 use plugin_host::registry::PluginState;
@@ -232,9 +232,8 @@ fn a_library_that_misbehaves_does_so_in_the_probe() {
 }
 
 #[test]
-fn a_library_that_hangs_is_ended_and_remembered() {
-    let limit = Duration::from_millis(1500);
-    let stage = Stage::with(|options| options.probe_limit = limit);
+fn a_library_that_hangs_is_ended() {
+    let stage = Stage::with(|options| options.probe_limit = Duration::from_millis(1500));
     for (bytes, words) in [
         (
             animal(&["HANG_IN_CONSTRUCTOR"]),
@@ -244,14 +243,48 @@ fn a_library_that_hangs_is_ended_and_remembered() {
     ] {
         stage.put(BAD, &bytes);
         refused(&stage, "TIMED_OUT", words);
-        // The same bytes under another name are known: nothing is tried again, whatever the time.
-        fs::rename(stage.path(BAD), stage.path("worse.so")).unwrap();
-        let started = std::time::Instant::now();
-        let report = stage.registry.reload().unwrap();
-        assert_eq!(report.refused, ["worse.so"]);
-        assert!(started.elapsed() < limit, "it was tried again");
-        stage.remove("worse.so");
     }
+}
+
+#[test]
+fn a_library_that_a_busy_machine_did_not_try_in_time_is_tried_again_when_an_operator_asks() {
+    let folder = TempDir::new().unwrap();
+    let [busy, tries, program] = ["busy", "tries", "program"].map(|name| folder.path().join(name));
+    // Where it is busy, the trial has begun and comes no further.
+    let script = format!(
+        "#!/bin/sh\necho >> {}\n[ -e {} ] && echo '{{\"step\":\"load\"}}' && sleep 1000\nexec {} \"$@\"\n",
+        tries.display(),
+        busy.display(),
+        host().display()
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let stage = Stage::with(|options| {
+        options.probe = program;
+        options.probe_limit = Duration::from_secs(2);
+        options.watch = true;
+    });
+    let until_taken = || while !stage.registry.reload().unwrap().refused.is_empty() {};
+    until_taken();
+    fs::write(&busy, "").unwrap();
+    fs::write(&tries, "").unwrap();
+    for (file, number) in [("next.so", 101), ("last.so", 102)] {
+        stage.put(file, &chameleon(number, "good"));
+        stage.wait_for("the refusal", |stage| {
+            let rows = stage.registry.list();
+            rows.iter()
+                .any(|row| row.file == file && json!(row.error)["code"] == "TIMED_OUT")
+        });
+    }
+    let tried = fs::read_to_string(&tries).unwrap().lines().count();
+    assert_eq!(
+        tried, 2,
+        "a look by itself leaves it alone: its next try may cost as much"
+    );
+    assert_eq!(stage.ask(), version(100));
+    fs::remove_file(busy).unwrap();
+    until_taken();
+    assert_eq!(stage.ask(), version(102));
 }
 
 #[test]
