@@ -47,9 +47,7 @@ fn releases() -> Option<[Release; 2]> {
         return None;
     }
     let (checkout, target) = sources(ABI_1_0, "abi-1.0")?;
-    for package in ["host-harness", "dynamo-plugin"] {
-        build(&checkout, package, &target);
-    }
+    build(&checkout, &["host-harness", "dynamo-plugin"], &target);
     let built = target.join("debug");
     Some([
         Release {

@@ -88,11 +88,12 @@ pub(crate) fn sources(commit: &str, folder: &str) -> Option<(PathBuf, PathBuf)> 
     Some((checkout, target))
 }
 
-/// Builds a package there.
-pub(crate) fn build(folder: &Path, package: &str, target: &Path) {
+/// Builds packages there, all in one call: each call for itself would choose the features of what they share anew, and build that again.
+pub(crate) fn build(folder: &Path, packages: &[&str], target: &Path) {
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", package, "--target-dir"])
+        .args(["build", "--quiet", "--target-dir"])
         .arg(target)
+        .args(packages.iter().flat_map(|package| ["--package", package]))
         .current_dir(folder)
         .status()
         .unwrap();
@@ -105,7 +106,7 @@ fn a_plugin_built_at_the_previous_commit_answers() {
     let Some((checkout, target)) = sources("HEAD~1", "previous") else {
         return;
     };
-    build(&checkout, "chameleon-plugin", &target);
+    build(&checkout, &["chameleon-plugin"], &target);
     serves_beside_ours(fs::read(target.join("debug/libchameleon_plugin.so")).unwrap());
 }
 
@@ -115,7 +116,7 @@ fn libraries_and_hosts_of_abi_1_0_work_with_those_of_today() {
     let Some((checkout, target)) = sources(ABI_1_0, "abi-1.0") else {
         return;
     };
-    build(&checkout, "chameleon-plugin", &target);
+    build(&checkout, &["chameleon-plugin"], &target);
     let theirs = target.join("debug/libchameleon_plugin.so");
     let old = Library::load(&theirs, None).unwrap();
     assert_eq!((old.info().abi_minor, old.info().errors.len()), (0, 0));
@@ -179,7 +180,7 @@ fn old_host(checkout: &Path, target: &Path) -> PathBuf {
     .unwrap();
     // The same versions of everything that it depends on.
     fs::copy(checkout.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
-    build(&folder, "old-host", target);
+    build(&folder, &["old-host"], target);
     target.join("debug/old-host")
 }
 
