@@ -6,7 +6,7 @@ use std::{
 };
 
 use heimdall_server::config::Config;
-use plugin_host::{LogSink, RegistryOptions};
+use plugin_host::{LogSink, RegistryOptions, registry::ProbeCache};
 
 /// The options that the plugin directory is opened with, those of a config where there is one.
 pub(crate) fn registry_options(
@@ -41,4 +41,19 @@ pub(crate) fn default_plugin_dir() -> PathBuf {
     let folder = executable.parent().unwrap_or(Path::new(".")).to_owned();
     let plugins = folder.join("plugins");
     if plugins.is_dir() { plugins } else { folder }
+}
+
+/// What `program` told of libraries in earlier processes of this user, in the user's cache; of this process alone where there is none.
+pub(crate) fn remembered_probes(program: &Path) -> ProbeCache {
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let cache =
+        absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+    match cache {
+        Some(cache) => ProbeCache::kept_in(&cache.join("heimdall-host/probes"), program),
+        None => ProbeCache::default(),
+    }
 }

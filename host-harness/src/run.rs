@@ -35,7 +35,10 @@ use self::{
     report::Report,
     rows::{Ended, Rows},
 };
-use crate::{exit::Exit, plugin_directory::registry_options};
+use crate::{
+    exit::Exit,
+    plugin_directory::{registry_options, remembered_probes},
+};
 
 /// Runs one job.
 #[must_use]
@@ -91,6 +94,7 @@ fn open_registry(
     );
     Registry::open(RegistryOptions {
         watch: false,
+        probed: remembered_probes(&options.probe),
         ..options
     })
     .map_err(|error| RunError::Usage(error.to_string()))

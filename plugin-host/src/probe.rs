@@ -5,6 +5,7 @@
 //! what the library itself writes there never reaches it.
 
 pub(crate) mod child;
+mod remembered;
 
 use std::{
     collections::HashMap,
@@ -20,6 +21,7 @@ use std::{
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use serde::{Deserialize, Serialize};
 
+use self::remembered::RememberedReports;
 use crate::{
     refusal::{Refusal, RefusalCode},
     verify::Digest,
@@ -103,26 +105,50 @@ enum Line {
 
 /// What probes have told of files, by their bytes. Clones are the same memory.
 #[derive(Debug, Clone, Default)]
-pub struct ProbeCache(Arc<Mutex<HashMap<Digest, ProbeCell>>>);
+pub struct ProbeCache {
+    known: Arc<Mutex<HashMap<Digest, ProbeCell>>>,
+    remembered: Option<Arc<RememberedReports>>,
+}
 
 /// What is known of one file. Whoever asks while it is being tried waits.
 type ProbeCell = Arc<Mutex<Option<Result<ProbeReport, ProbeFailure>>>>;
 
 impl ProbeCache {
+    /// A memory that outlasts the process: what passes is also written to a file in `directory`, and what an earlier process of this user
+    /// wrote there is not tried again, as long as `program`, which tries libraries, is the same file as then. For programs that end
+    /// after one job, to which trying the library would be a good part of their work.
+    ///
+    /// The directory is made for this user alone. Where that fails or others could write to it, only this process remembers.
+    #[must_use]
+    pub fn kept_in(directory: &Path, program: &Path) -> Self {
+        Self {
+            known: Arc::default(),
+            remembered: RememberedReports::open(directory, program).map(Arc::new),
+        }
+    }
+
     /// What is known of a file, or what `probe` tells of it now. A failure that does not lie in the bytes is forgotten again.
     pub(crate) fn once(
         &self,
         digest: Digest,
         probe: impl FnOnce() -> Result<ProbeReport, ProbeFailure>,
     ) -> Result<ProbeReport, ProbeFailure> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let told = Arc::clone(known.entry(digest).or_default());
         drop(known);
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(told) = &*told {
             return told.clone();
         }
-        let outcome = probe();
+        let remembered = self.remembered.as_deref();
+        let outcome = match remembered.and_then(|files| files.get(digest)) {
+            Some(report) => Ok(report),
+            None => probe().inspect(|report| {
+                if let Some(files) = remembered {
+                    files.put(digest, report);
+                }
+            }),
+        };
         let lasts = match &outcome {
             Ok(_) => true,
             Err(failure) => failure.refusal.code.lies_in_the_bytes(),
@@ -329,6 +355,17 @@ fn unavailable(reason: &str) -> Refusal {
 mod tests {
     use super::*;
 
+    fn report() -> ProbeReport {
+        ProbeReport {
+            name: "echo".to_owned(),
+            version: "1.0.0".to_owned(),
+            features: Vec::new(),
+            errors: Vec::new(),
+            thread_keys: None,
+            threads_left: 0,
+        }
+    }
+
     #[test]
     fn an_end_without_a_verdict_is_told_by_step_and_cause() {
         let limit = Some(Duration::from_secs(4));
@@ -377,14 +414,7 @@ mod tests {
     #[test]
     fn a_file_is_tried_once_and_again_only_where_the_failure_may_pass() {
         let [good, bad] = ["a", "b"].map(|digit| digit.repeat(64).parse::<Digest>().unwrap());
-        let report = ProbeReport {
-            name: "echo".to_owned(),
-            version: "1.0.0".to_owned(),
-            features: Vec::new(),
-            errors: Vec::new(),
-            thread_keys: None,
-            threads_left: 0,
-        };
+        let report = report();
         let probed = ProbeCache::default();
         let never = || panic!("it was tried already");
         assert!(
@@ -398,6 +428,22 @@ mod tests {
         let crash = || Err(died(Step::Open, None, ExitStatus::from_raw(6)).into());
         assert!(probed.once(bad, crash).is_err());
         assert!(shared.once(bad, never).is_err());
+    }
+
+    #[test]
+    fn what_passed_is_not_tried_again_by_a_later_process_and_what_failed_is() {
+        let digest = "a".repeat(64).parse().unwrap();
+        let report = report();
+        let home = tempfile::tempdir().unwrap();
+        let process = || ProbeCache::kept_in(home.path(), Path::new("/proc/self/exe"));
+        let crash = || Err(died(Step::Open, None, ExitStatus::from_raw(6)).into());
+        assert!(process().once(digest, crash).is_err());
+        assert_eq!(
+            process().once(digest, || Ok(report.clone())),
+            Ok(report.clone())
+        );
+        let never = || panic!("it was tried already");
+        assert_eq!(process().once(digest, never), Ok(report));
     }
 
     #[test]

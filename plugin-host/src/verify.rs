@@ -78,14 +78,14 @@ pub(crate) struct FileFingerprint {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct FileStamp {
+pub(crate) struct FileStamp {
     modified: (i64, i64),
     /// Device, inode, size, change time, mode, owner, group.
     rest: (u64, u64, u64, (i64, i64), u32, u32, u32),
 }
 
 impl FileStamp {
-    fn of(meta: &fs::Metadata) -> Self {
+    pub(crate) fn of(meta: &fs::Metadata) -> Self {
         Self {
             modified: (meta.mtime(), meta.mtime_nsec()),
             rest: (
@@ -229,6 +229,15 @@ pub(crate) fn take(
         return Err(still_written());
     }
     Ok(VerifiedCopy { digest, copy })
+}
+
+/// Whether nobody but the host's user and root could have written a file or directory, which lies at `path`.
+pub(crate) fn is_own(file: &File, path: &Path) -> bool {
+    file.metadata().is_ok_and(|meta| {
+        trust::check(&meta, trust::has_acl(file))
+            .and_then(|()| check_above(path, &[]))
+            .is_ok()
+    })
 }
 
 /// Opens what lies at the path, links followed; also where it is a pipe, on which an ordinary open would hang.

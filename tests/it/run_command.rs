@@ -99,6 +99,32 @@ fn the_source_documents_job_gives_the_golden_document_on_every_run() {
 }
 
 #[test]
+fn what_a_run_has_tried_is_remembered_in_the_users_cache_and_used_by_the_next() {
+    let place = WorkDirectory::new();
+    let cache = place.folder.path().join("cache");
+    let ask = || {
+        let url = place.engine.url();
+        let query = "SELECT id FROM my_table WHERE id = 'b1'";
+        let mut run = place.command(&["--endpoint-url", &url, "--region", "us-east-1", query]);
+        run.env("XDG_CACHE_HOME", &cache).output().unwrap()
+    };
+    assert!(ask().status.success());
+    let remembered: Vec<PathBuf> = std::fs::read_dir(cache.join("heimdall-host/probes"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let [file] = &remembered[..] else {
+        panic!("one library was tried: {remembered:?}")
+    };
+    // Under another name the plugin is not found, which shows that the next run believes the file.
+    let report = std::fs::read_to_string(file).unwrap();
+    std::fs::write(file, report.replace("\"dynamo\"", "\"other\"")).unwrap();
+    assert!(!ask().status.success());
+    std::fs::remove_file(file).unwrap();
+    assert!(ask().status.success());
+}
+
+#[test]
 fn rows_come_as_table_json_ndjson_or_csv_and_nothing_else_is_on_stdout() {
     let place = WorkDirectory::new();
     let query = "SELECT id, price, category FROM my_table WHERE id = '123'";
