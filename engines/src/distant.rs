@@ -26,8 +26,8 @@ use tokio::{
 
 use crate::worker::{self, Worker};
 
-/// Pieces that may be on their way in one direction: at 64 KB each, more than a page of DynamoDB's.
-const PIECES_ON_THE_WAY: usize = 64;
+/// Pieces that may be on their way in one direction: a page of 1 MB in records of TLS (16 KB) is 64, and more may follow it.
+const PIECES_ON_THE_WAY: usize = 1024;
 const PIECE_BYTES: usize = 64 << 10;
 
 /// The distance under way; it ends when dropped.
