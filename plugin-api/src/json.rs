@@ -71,10 +71,39 @@ pub fn parse(text: &str) -> Result<&RawValue, JsonError> {
 
 /// An object or array that has begun and not ended.
 enum Open<'a> {
-    /// The keys so far, and the last of them.
-    Object(HashSet<Cow<'a, str>>, Cow<'a, str>),
+    Object(Keys<'a>),
     /// The position of the value that follows.
     Array(usize),
+}
+
+/// Of so few keys each is looked at, which is faster than hashing them.
+const FEW: usize = 16;
+
+/// The keys of an object so far.
+#[derive(Default)]
+struct Keys<'a> {
+    few: Vec<Cow<'a, str>>,
+    /// All of them, once they are more than few.
+    many: HashSet<Cow<'a, str>>,
+    last: Cow<'a, str>,
+}
+
+impl<'a> Keys<'a> {
+    /// Adds a key; whether it is new.
+    fn insert(&mut self, key: Cow<'a, str>) -> bool {
+        self.last.clone_from(&key);
+        if !self.many.is_empty() {
+            return self.many.insert(key);
+        }
+        if self.few.contains(&key) {
+            return false;
+        }
+        self.few.push(key);
+        if self.few.len() > FEW {
+            self.many.extend(self.few.drain(..));
+        }
+        true
+    }
 }
 
 /// Checks that no key is given twice in a text that is known to be JSON: for whoever has read it already. It looks at every key once, from
@@ -91,10 +120,8 @@ pub fn check_keys(text: &str) -> Result<(), JsonError> {
         match byte {
             b'"' => {
                 let end = end_of_string(bytes, at);
-                if key_is_next && let Some(Open::Object(keys, last)) = open.last_mut() {
-                    let key = unescaped(&text[at..end])?;
-                    last.clone_from(&key);
-                    if !keys.insert(key) {
+                if key_is_next && let Some(Open::Object(keys)) = open.last_mut() {
+                    if !keys.insert(unescaped(&text[at..end])?) {
                         return Err(JsonError::KeyTwice { path: path(&open) });
                     }
                     key_is_next = false;
@@ -107,7 +134,7 @@ pub fn check_keys(text: &str) -> Result<(), JsonError> {
                 }
                 key_is_next = byte == b'{';
                 open.push(if key_is_next {
-                    Open::Object(HashSet::new(), Cow::Borrowed(""))
+                    Open::Object(Keys::default())
                 } else {
                     Open::Array(0)
                 });
@@ -215,7 +242,7 @@ fn unescaped(key: &str) -> Result<Cow<'_, str>, JsonError> {
 
 fn path(open: &[Open<'_>]) -> Vec<String> {
     let step = |open: &Open<'_>| match open {
-        Open::Object(_, key) => key.clone().into_owned(),
+        Open::Object(keys) => keys.last.clone().into_owned(),
         Open::Array(index) => index.to_string(),
     };
     open.iter().map(step).collect()
@@ -224,6 +251,22 @@ fn path(open: &[Open<'_>]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_given_twice_is_found_among_few_and_among_many() {
+        for n_keys in [1, FEW - 1, FEW, FEW + 1, 100] {
+            let keys: Vec<String> = (0..n_keys).map(|key| format!("\"{key}\":1")).collect();
+            let keys = keys.join(",");
+            assert!(check_keys(&format!("{{{keys}}}")).is_ok());
+            for again in [0, n_keys - 1] {
+                let error = check_keys(&format!("{{{keys},\"{again}\":2}}")).unwrap_err();
+                assert_eq!(
+                    error.to_string(),
+                    format!("the key '{again}' is given twice")
+                );
+            }
+        }
+    }
 
     #[test]
     fn a_key_given_twice_is_found_at_every_depth_and_however_it_is_written() {
