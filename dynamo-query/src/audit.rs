@@ -4,9 +4,10 @@
 
 use std::fmt::Write;
 
+use dynamo_decode::Stats;
 use plugin_api::{Error, JobCtx, Level};
 
-use crate::{job::Job, session::Session, statement::Statement, table::Stats};
+use crate::{job::Job, session::Session, statement::Statement};
 
 /// Most lines are shorter.
 const LINE_BYTES: usize = 256;

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use dynamo_decode::Stats;
 use plugin_api::{Error, ErrorCode, JobCtx};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,7 +21,6 @@ use crate::{
         analysis::{Analysis, Operation},
         position,
     },
-    table::Stats,
 };
 
 /// What DynamoDB calls a page.

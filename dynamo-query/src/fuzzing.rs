@@ -2,12 +2,12 @@
 //! give them what lies near the corpus.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use dynamo_decode::{Stats, Table};
 
 use crate::{
     job::Job,
     scan::ScanRequest,
     statement::{Instruction, Statement, analysis::Analysis},
-    table::{Stats, Table},
 };
 
 /// A job document is read or refused, always in the same way, and a refusal says what to do.

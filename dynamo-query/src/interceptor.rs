@@ -35,9 +35,8 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use bytes::Bytes;
+use dynamo_decode::{DecodeError, Table};
 use http_body::{Body, Frame};
-
-use crate::{decode::DecodeError, table::Table};
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,6 @@
 
 mod audit;
 pub mod codes;
-pub mod decode;
 mod describe;
 mod explain;
 mod failure;
@@ -29,4 +28,3 @@ pub mod run;
 mod scan;
 pub mod session;
 pub mod statement;
-pub mod table;

@@ -26,6 +26,7 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use base64::{Engine, prelude::BASE64_STANDARD};
+use dynamo_decode::{DecodeError, Stats, Table};
 use plugin_api::{Error, ErrorCode, JobCtx, Level, Partial};
 
 #[cfg(any(test, fuzzing))]
@@ -36,7 +37,6 @@ use self::{
 };
 use crate::{
     codes,
-    decode::DecodeError,
     describe::{Attempts, Descriptions},
     failure::{self, Action},
     interceptor::{AnswerInterceptor, decode_error},
@@ -47,7 +47,6 @@ use crate::{
     scan::{self, ScanRequest},
     session::Session,
     statement::{Statement, analysis::Analysis},
-    table::{Stats, Table},
 };
 
 /// The pages of one job: what was read, and how.

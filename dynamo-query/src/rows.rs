@@ -13,13 +13,13 @@ use std::{
     task::ready,
 };
 
+use dynamo_decode::Table;
 use plugin_api::{Error, ErrorCode, JobCtx};
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{
     job::{DEFAULT_MAX_RESULT_BYTES, Job},
     statement::Statement,
-    table::Table,
 };
 
 /// Where a job's rows go besides its result document; nowhere for a caller that has not asked.

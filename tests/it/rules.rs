@@ -8,9 +8,10 @@ use std::{
 use crate::hosts::root;
 
 /// The crates that are part of the product.
-const PRODUCT: [&str; 8] = [
+const PRODUCT: [&str; 9] = [
     "plugin-api",
     "plugin-host",
+    "dynamo-decode",
     "dynamo-query",
     "dynamo-plugin",
     "results",
@@ -112,7 +113,7 @@ fn sql_is_written_in_the_folder_of_the_store_only() {
 
 #[test]
 fn the_environment_is_read_in_one_place() {
-    let plugin = ["plugin-api", "dynamo-query", "dynamo-plugin"];
+    let plugin = ["plugin-api", "dynamo-decode", "dynamo-query", "dynamo-plugin"];
     let mut reading = lines_with(&plugin, &["env::var", "env::set_var", "env::remove_var"]);
     reading.retain(|line| !line.starts_with("dynamo-query/src/session/environment.rs"));
     assert!(reading.is_empty(), "{reading:#?}");

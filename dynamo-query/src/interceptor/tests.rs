@@ -15,12 +15,9 @@ use aws_sdk_dynamodb::{
     error::SdkError,
     operation::execute_statement::{ExecuteStatementError, ExecuteStatementOutput},
 };
+use dynamo_decode::{DecodeError, Stats, Table};
 
 use super::{AnswerInterceptor, decode_error};
-use crate::{
-    decode::DecodeError,
-    table::{Stats, Table},
-};
 
 type SendResult = Result<ExecuteStatementOutput, SdkError<ExecuteStatementError>>;
 

@@ -20,11 +20,12 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnConsumedCapacity},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use dynamo_decode::Table;
 use plugin_api::{Error, JobCtx};
 use tokio::task::JoinSet;
 
 use super::{Cost, Pages, Reader, decoding, endless, is_validation, wire_bytes};
-use crate::{failure::Action, interceptor::AnswerInterceptor, scan::ScanRequest, table::Table};
+use crate::{failure::Action, interceptor::AnswerInterceptor, scan::ScanRequest};
 
 /// The most requests of a job that are under way at once.
 const MAX_UNDER_WAY: usize = 64;

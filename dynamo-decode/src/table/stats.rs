@@ -34,7 +34,8 @@ pub struct Stats {
 
 impl Stats {
     /// Notes in an error document's `partial` what the job had cost. A job that had sent nothing has no figures.
-    pub(crate) fn cost(&self, partial: Partial) -> Partial {
+    #[must_use]
+    pub fn cost(&self, partial: Partial) -> Partial {
         if self.requests == 0 {
             return partial;
         }

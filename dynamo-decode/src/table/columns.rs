@@ -13,6 +13,8 @@ const ENTRY_FRAME: usize = r#"{"name":,"type":""},"#.len();
 const LINE_START: &[u8] = br#"{"columns":["#;
 /// What it ends with.
 const LINE_END: &[u8] = b"]}\n";
+/// Of so few columns a name is found by looking at each, which is faster than hashing it.
+const FEW: usize = 16;
 /// No type has a shorter word than `any` or `map`.
 const SHORTEST_TYPE: usize = 3;
 
@@ -23,7 +25,7 @@ pub(crate) struct Columns {
     names: Vec<Arc<str>>,
     /// By id.
     kinds: Vec<Kinds>,
-    /// By name.
+    /// By name; empty as long as there are few.
     ids: HashMap<Arc<[u8]>, usize>,
     /// Ids in the order of the result.
     order: Vec<usize>,
@@ -58,7 +60,7 @@ impl Columns {
             committed: Committed::default(),
         };
         for name in listed {
-            if !columns.ids.contains_key(name.as_bytes()) {
+            if columns.find(name.as_bytes()).is_none() {
                 columns.insert(&name, columns.order.len());
                 columns.n_listed += 1;
             }
@@ -69,7 +71,7 @@ impl Columns {
 
     /// The id of a name, which becomes a column if it is none yet.
     pub(crate) fn id(&mut self, name: &str) -> usize {
-        if let Some(&id) = self.ids.get(name.as_bytes()) {
+        if let Some(id) = self.find(name.as_bytes()) {
             return id;
         }
         let place = if self.appends {
@@ -137,8 +139,14 @@ impl Columns {
         let id = self.names.len();
         let name: Arc<str> = name.into();
         self.min_entry_bytes += ENTRY_FRAME + json_length(&name) + SHORTEST_TYPE;
-        self.ids.insert(Arc::clone(&name).into(), id);
         self.names.push(name);
+        if self.names.len() > FEW {
+            // Those from before as well, where this is the first that makes them many.
+            let n_known = self.ids.len();
+            let new = self.names.iter().enumerate().skip(n_known);
+            self.ids
+                .extend(new.map(|(id, name)| (Arc::clone(name).into(), id)));
+        }
         self.kinds.push(Kinds::NONE);
         self.order.insert(place, id);
         id
@@ -146,7 +154,10 @@ impl Columns {
 
     /// The id of a name that is a column already.
     pub(crate) fn find(&self, name: &[u8]) -> Option<usize> {
-        self.ids.get(name).copied()
+        if self.names.len() > FEW {
+            return self.ids.get(name).copied();
+        }
+        self.names.iter().position(|known| known.as_bytes() == name)
     }
 
     /// A column's name.
@@ -215,6 +226,9 @@ impl Columns {
         if self.names.len() > self.kinds.len() {
             for name in self.names.drain(self.kinds.len()..) {
                 self.ids.remove(name.as_bytes());
+            }
+            if self.names.len() <= FEW {
+                self.ids.clear();
             }
             self.order.clone_from(&self.committed.order);
         }

@@ -1,12 +1,12 @@
 //! The decoder alone: pages in memory, in pieces as a socket gives them, to the result document. Plain is serde, the arbiter;
-//! predicting is what jobs use. `cargo bench -p dynamo-query --bench decoder`.
+//! predicting is what jobs use. `cargo bench -p dynamo-decode --bench decoder`.
 
 mod pages;
 
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use dynamo_query::table::{Stats, Table};
+use dynamo_decode::{Stats, Table};
 
 const PIECE: usize = 64 << 10;
 

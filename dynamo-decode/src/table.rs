@@ -4,7 +4,7 @@
 //! before [`Table::commit_page`]: rows, columns and types of an attempt that failed are gone when the next one begins.
 //!
 //! ```
-//! use dynamo_query::table::{Stats, Table};
+//! use dynamo_decode::{Stats, Table};
 //!
 //! let mut table = Table::new(None, None, 1 << 20);
 //! table.begin_attempt();
@@ -16,7 +16,7 @@
 //! assert!(document.starts_with(
 //!     r#"{"columns":[{"name":"id","type":"string"},{"name":"n","type":"float"}],"data":[["a",null],["b",1.5]],"stats":{"#
 //! ));
-//! # Ok::<(), dynamo_query::decode::DecodeError>(())
+//! # Ok::<(), dynamo_decode::DecodeError>(())
 //! ```
 
 mod append;
@@ -63,7 +63,8 @@ impl Table {
     /// A table for the pages of a Scan, one at a time: [`Table::append`] adds each to the table of the result.
     ///
     /// `paths`: the SELECT list, each entry as the names that lead to its value; `None` for `SELECT *`.
-    pub(crate) fn for_pages(paths: Option<&[Vec<String>]>, max_result_bytes: u64) -> Self {
+    #[must_use]
+    pub fn for_pages(paths: Option<&[Vec<String>]>, max_result_bytes: u64) -> Self {
         let mut items = ItemDecoder::new();
         items.flatten(paths.and_then(Paths::new));
         Self {
@@ -130,7 +131,7 @@ impl Table {
     ///
     /// # Errors
     /// [`DecodeError::TooLarge`] as soon as the document is certain to be larger than allowed, [`DecodeError::OutOfMemory`].
-    pub(crate) fn append(&mut self, page: &mut Self) -> Result<(), DecodeError> {
+    pub fn append(&mut self, page: &mut Self) -> Result<(), DecodeError> {
         self.begin_attempt();
         self.store.append(&mut page.store)?;
         page.commit_page();
