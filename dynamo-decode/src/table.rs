@@ -131,9 +131,14 @@ impl Table {
     ///
     /// # Errors
     /// [`DecodeError::TooLarge`] as soon as the document is certain to be larger than allowed, [`DecodeError::OutOfMemory`].
+    #[inline(never)]
     pub fn append(&mut self, page: &mut Self) -> Result<(), DecodeError> {
         self.begin_attempt();
-        self.store.append(&mut page.store)?;
+        let store = &mut self.store;
+        self.items.run(
+            #[inline(always)]
+            || store.append(&mut page.store),
+        )?;
         page.commit_page();
         Ok(())
     }

@@ -113,7 +113,12 @@ fn sql_is_written_in_the_folder_of_the_store_only() {
 
 #[test]
 fn the_environment_is_read_in_one_place() {
-    let plugin = ["plugin-api", "dynamo-decode", "dynamo-query", "dynamo-plugin"];
+    let plugin = [
+        "plugin-api",
+        "dynamo-decode",
+        "dynamo-query",
+        "dynamo-plugin",
+    ];
     let mut reading = lines_with(&plugin, &["env::var", "env::set_var", "env::remove_var"]);
     reading.retain(|line| !line.starts_with("dynamo-query/src/session/environment.rs"));
     assert!(reading.is_empty(), "{reading:#?}");

@@ -96,6 +96,16 @@ impl ItemDecoder {
         self.predict_flat(input, store)
     }
 
+    /// Does some work compiled for the processor.
+    #[inline(always)]
+    pub(crate) fn run<T>(&self, work: impl FnOnce() -> T) -> T {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = self.avx2 {
+            return avx2.run(work);
+        }
+        work()
+    }
+
     /// Chooses the code for the processor.
     #[inline]
     fn predict_flat(

@@ -35,6 +35,24 @@ fn run(mut table: Table, pages: &[Vec<u8>], mut piece: impl FnMut() -> usize) ->
     (answers, table.finish(&Stats::default()))
 }
 
+/// The same with each page decoded into one of two buffers and then added to the table, as the segments of a Scan are.
+fn run_apart(mut table: Table, pages: &[Vec<u8>], max: u64) -> Outcome {
+    let mut buffers = [(); 2].map(|()| Table::for_pages(None, max));
+    let mut answers = Vec::new();
+    for (number, page) in pages.iter().enumerate() {
+        let buffer = &mut buffers[number % 2];
+        buffer.begin_attempt();
+        let fed = buffer.feed(page);
+        let answer = fed.and_then(|()| buffer.end_attempt());
+        let added = answer.and_then(|answer| table.append(buffer).map(|()| answer));
+        if added.is_ok() {
+            table.commit_page();
+        }
+        answers.push(added.ok());
+    }
+    (answers, table.finish(&Stats::default()))
+}
+
 fn round(seed: u64) -> (usize, usize) {
     let mut random = Random::new(seed);
     let generator = Generator::new(&mut random);
@@ -82,6 +100,12 @@ fn round(seed: u64) -> (usize, usize) {
             plain
                 .1
                 .map(|document| String::from_utf8_lossy(&document).into_owned()),
+        );
+    }
+    if limit.is_none() {
+        assert!(
+            run_apart(table(), &pages, max) == plain,
+            "seed {seed}, pages apart"
         );
     }
     if let Ok(document) = &plain.1 {

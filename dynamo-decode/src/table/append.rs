@@ -11,43 +11,51 @@ impl Store {
     ///
     /// # Errors
     /// What [`Store::push`] gives; some rows have then been added, which a rollback removes.
+    #[inline(always)]
     pub(super) fn append(&mut self, page: &mut Self) -> Result<(), DecodeError> {
         let Some(added) = &mut page.page_rows else {
             return Ok(());
         };
-        let names = &page.columns;
-        added.columns.resize(names.len(), UNKNOWN);
-        let (mut start, mut first_cell) = (0, 0);
+        let mut in_table = std::mem::take(&mut added.in_table);
+        in_table.resize(page.columns.len(), UNKNOWN);
+        let (mut start, mut first_length) = (0, 0);
         let mut cells = Vec::new();
-        for &end_of_cells in &added.rows {
+        for number in 0..added.runs.len() {
+            let (n_rows, columns) = added.run(number);
             cells.clear();
-            let (of_row, mut n_bytes) = (start, 0);
-            for cell in &added.cells[first_cell..end_of_cells] {
-                let here = cell.column as usize;
-                if added.columns[here] == UNKNOWN {
-                    added.columns[here] = self.columns.id(names.name(here));
+            for &(column, kinds) in columns {
+                let column = column as usize;
+                if in_table[column] == UNKNOWN {
+                    in_table[column] = self.columns.id(page.columns.name(column));
                 }
-                let length = cell.length as usize;
                 cells.push(Cell {
-                    column: added.columns[here],
-                    start: start - of_row,
-                    length,
-                    kinds: cell.kinds,
-                    is_written: true,
+                    column: in_table[column],
+                    start: 0,
+                    length: 0,
+                    kinds,
+                    is_written: false,
                 });
-                n_bytes += length;
-                start += length + 1;
             }
-            self.push(Row {
-                item: &[],
-                written: &added.bytes[of_row..],
-                cells: &cells,
-                n_bytes,
-                is_all_item: false,
-                is_like_last: false,
-            })?;
-            first_cell = end_of_cells;
+            for row in 0..n_rows {
+                let of_row = start;
+                let lengths = &added.lengths[first_length..first_length + cells.len()];
+                for (cell, &length) in cells.iter_mut().zip(lengths) {
+                    cell.start = start - of_row;
+                    cell.length = length as usize;
+                    start += cell.length + 1;
+                }
+                self.push(Row {
+                    item: &added.bytes[of_row..],
+                    written: &[],
+                    cells: &cells,
+                    n_bytes: start - of_row - cells.len(),
+                    is_all_item: true,
+                    is_like_last: row > 0,
+                })?;
+                first_length += cells.len();
+            }
         }
+        added.in_table = in_table;
         added.clear();
         Ok(())
     }

@@ -156,8 +156,7 @@ impl Store {
     }
 
     /// Adds a row to those of a page.
-    #[cold]
-    #[inline(never)]
+    #[inline(always)]
     fn keep(&mut self, row: Row<'_>) -> Result<(), DecodeError> {
         self.now.rows += 1;
         match &mut self.page_rows {
