@@ -10,7 +10,7 @@ mod members;
 pub(crate) mod output;
 pub(crate) mod report;
 pub(crate) mod rows;
-mod scan;
+pub(crate) mod scan;
 pub(crate) mod statement;
 pub(crate) mod submission;
 
@@ -148,11 +148,14 @@ fn interruptible(
     .map_err(|error| format!("cannot wait for interrupts: {error}"))?;
     let runner = Arc::clone(lease);
     let document = job.document.clone();
-    let explained = report.is_interactive().then(|| job.explained()).flatten();
+    let explaining = report
+        .is_interactive()
+        .then(|| scan::explaining(&job.document))
+        .flatten();
     let (report, rows) = (report.clone(), Arc::clone(rows));
     thread::spawn(move || {
-        if let Some(explained) = explained {
-            warn_of_scan(&runner, &explained, &report);
+        if let Some(explaining) = explaining {
+            warn_of_scan(&runner, &explaining, &report);
         }
         let outcome = Box::new(runner.run_job(&document, &options(&report, &rows)));
         drop(rows);
@@ -188,8 +191,12 @@ fn options(report: &Report, rows: &Arc<Rows>) -> CallOptions {
 }
 
 /// Tells a person who is about to read a whole table; a plugin that cannot explain says nothing.
-fn warn_of_scan(lease: &Lease, explained: &[u8], report: &Report) {
-    if let Ok(answer) = lease.run_job(explained, &CallOptions::default())
+fn warn_of_scan(lease: &Lease, explaining: &[u8], report: &Report) {
+    let options = CallOptions {
+        timeout: Some(scan::WITHIN),
+        ..CallOptions::default()
+    };
+    if let Ok(answer) = lease.run_job(explaining, &options)
         && let Some(warning) = scan::warning(&answer)
     {
         report.note(&warning);

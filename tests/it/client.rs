@@ -33,6 +33,7 @@ result_directory: ./results
 commands:
   - {name: sync, plugin: dynamo, version: 0.0.1, is_sync: true, status: active, tags: ['type:sync'], cluster_tags: ['data:test']}
   - {name: async, plugin: dynamo, version: 0.0.1, status: active, tags: ['type:async'], cluster_tags: ['data:test']}
+  - {name: limited, plugin: dynamo, version: 0.0.1, is_sync: true, status: active, tags: ['type:limited'], cluster_tags: ['data:test'], context: {limit: 5}}
 clusters:
   - {name: test, version: 0.0.1, status: active, tags: ['data:test'], context: {region: us-east-1}}
 ";
@@ -367,6 +368,45 @@ fn a_second_interrupt_leaves_at_once_and_one_that_only_watches_leaves_the_job_al
         (output.status.code(), &error(&output)["code"]),
         (Some(1), &json!("CANCELLED"))
     );
+}
+
+#[test]
+fn a_full_scan_that_nothing_bounds_is_told_on_a_terminal_and_goes_on() {
+    let engine = sample();
+    let asked = Asked::of(&engine.url());
+    let on_terminal = |tags: &[&str], args: &[&str]| {
+        let mut command = asked.command(&[&["submit"], args, tags].concat());
+        let (shown, status) = pty::run(&mut command, 80, 24);
+        assert!(status.success(), "{shown}");
+        pty::without_escapes(&shown)
+    };
+    let scan = "SELECT id FROM my_table";
+    let of_key = "SELECT id FROM my_table WHERE id = '123'";
+    for tags in [SYNC, ASYNC] {
+        let shown = on_terminal(&tags, &[scan]);
+        let told = shown.find("note: this reads all of the table my_table (");
+        assert!(told == Some(0) && shown.contains("\n123\n"), "{shown}");
+        assert!(on_terminal(&tags, &[scan, "--no-wait"]).starts_with("note: "));
+        for args in [&[scan, "-n", "9"][..], &[scan, "-q"], &[of_key]] {
+            let shown = on_terminal(&tags, args);
+            assert!(!shown.contains("note: "), "{args:?}: {shown}");
+        }
+        assert!(asked.submit(&tags, &[scan]).status.success());
+    }
+    let limited = [
+        "--command-tag",
+        "type:limited",
+        "--cluster-tag",
+        "data:test",
+    ];
+    assert!(!on_terminal(&limited, &[scan]).contains("note: "));
+    let jobs = asked.jobs();
+    let explained = jobs.iter().filter(|job| {
+        let query = job["context"]["query"].as_str().unwrap();
+        query.starts_with("EXPLAIN ")
+    });
+    // Each kind of command: the scan, and the one that is not waited for; the key's; and the limited command's.
+    assert_eq!(explained.count(), 2 * 3 + 1);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use http::{
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use plugin_api::{Error, ErrorCode};
+use serde_json::value::RawValue;
 
 use super::{
     args::HostArgs,
@@ -86,6 +87,22 @@ impl Host {
         let answer = self.get(&path).await?;
         let body = self.whole(answer, SMALL).await?;
         Record::first_of_list(&body).map_err(|error| self.not_understood(&error))
+    }
+
+    /// A command as the host lists it.
+    pub(super) async fn command(&self, id: &str) -> Result<Box<RawValue>, Failure> {
+        let answer = self
+            .get(&format!("/api/v1/command/{}", escaped(id)))
+            .await?;
+        let body = self.whole(answer, SMALL).await?;
+        serde_json::from_slice(&body).map_err(|error| self.not_understood(&error))
+    }
+
+    /// Submits a job; the host's answer.
+    pub(super) async fn submit(&self, job: Bytes) -> Result<Record, Failure> {
+        let answer = self.ask(Method::POST, "/api/v1/job", job, None).await?;
+        let body = self.whole(answer, SMALL).await?;
+        Record::parse(body).map_err(|error| self.not_understood(&error))
     }
 
     /// Asks a job to stop.

@@ -38,6 +38,8 @@ pub(super) struct Fields {
     #[serde(default)]
     pub(super) error: Option<String>,
     #[serde(default)]
+    pub(super) command_id: Option<String>,
+    #[serde(default)]
     pub(super) command_name: Option<String>,
     #[serde(default)]
     pub(super) cluster_name: Option<String>,

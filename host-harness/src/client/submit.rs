@@ -12,10 +12,10 @@ use super::{
     args::SubmitArgs,
     failure::Failure,
     fetch::{self, DOCUMENT_BYTES},
-    host::Host,
+    host::{Host, escaped},
     interrupts::Interrupts,
     list,
-    waiting::{RemoteJob, RetryDeadline, WaitOutcome},
+    waiting::{FIRST_PAUSE, RemoteJob, RetryDeadline, WaitOutcome},
 };
 use crate::{
     exit::Exit,
@@ -23,6 +23,7 @@ use crate::{
         error::RunError,
         output::Output,
         report::Report,
+        scan,
         submission::{self, Submission},
     },
 };
@@ -38,10 +39,17 @@ pub(super) async fn run(args: &SubmitArgs, report: &Report) -> Result<Exit, RunE
         true => None,
         false => Some(Output::open(&args.output).map_err(RunError::Usage)?),
     };
-    let (body, mark) = body(args)?;
+    let mut submission = submission(args)?;
     let host = Host::of(&args.host)?;
     let mut interrupts = Interrupts::catch()
         .map_err(|error| RunError::Usage(format!("cannot wait for interrupts: {error}")))?;
+    if report.is_interactive()
+        && !warn_of_scan(&host, report, submission.clone(), &mut interrupts).await
+    {
+        return Ok(Exit::Interrupted);
+    }
+    let mark = mark(&mut submission);
+    let body = submission.body.into();
     let mut job = RemoteJob::new(&host, report, mark);
     let outcome = match send_job(&mut job, body, &mut interrupts).await? {
         Some(outcome) => outcome,
@@ -64,8 +72,8 @@ pub(super) async fn run(args: &SubmitArgs, report: &Report) -> Result<Exit, RunE
     }
 }
 
-/// What the host is sent, and the tag by which the job is found again where an answer is late or lost.
-fn body(args: &SubmitArgs) -> Result<(Bytes, String), RunError> {
+/// What the host is sent.
+fn submission(args: &SubmitArgs) -> Result<Submission, RunError> {
     let mut submission = Submission::of(&args.source, &args.fields, &args.criteria)?;
     submission::check_is_routed(&submission.body, "host")?;
     if !submission.names_criteria {
@@ -78,12 +86,65 @@ fn body(args: &SubmitArgs) -> Result<(Bytes, String), RunError> {
     if let Some(name) = &args.labels.name {
         submission.set("name", name);
     }
-    let mark = format!("submission:{}", heimdall_server::job::new_id());
     let mut tags = submission.texts("tags");
     tags.extend(args.labels.tags.iter().cloned());
+    submission.set("tags", &tags);
+    Ok(submission)
+}
+
+/// Gives the job a tag that no other has, by which it is found again where an answer is late or lost.
+fn mark(submission: &mut Submission) -> String {
+    let mark = format!("submission:{}", heimdall_server::job::new_id());
+    let mut tags = submission.texts("tags");
     tags.push(mark.clone());
     submission.set("tags", &tags);
-    Ok((submission.body.into(), mark))
+    mark
+}
+
+/// Tells a person who is about to read a whole table; `false`: the user left. Where EXPLAIN fails, the job itself will say why.
+async fn warn_of_scan(
+    host: &Host,
+    report: &Report,
+    job: Submission,
+    interrupts: &mut Interrupts,
+) -> bool {
+    tokio::select! {
+        warning = tokio::time::timeout(scan::WITHIN, scan_warning(host, job)) => {
+            if let Ok(Ok(Some(warning))) = warning {
+                report.note(&warning);
+            }
+            true
+        }
+        () = interrupts.next() => {
+            report.said("interrupted; the job was not submitted");
+            false
+        }
+    }
+}
+
+/// What to tell whoever submits the job. EXPLAIN is asked as a job of its own, which reads no item.
+async fn scan_warning(host: &Host, mut job: Submission) -> Result<Option<String>, Failure> {
+    let Some(explaining) = scan::explaining(&job.body) else {
+        return Ok(None);
+    };
+    let id = host.submit(explaining.into()).await?.fields.id;
+    let record = loop {
+        let record = host.record(&id).await?;
+        if record.is_final() {
+            break record;
+        }
+        tokio::time::sleep(FIRST_PAUSE).await;
+    };
+    let command = record.fields.command_id.unwrap_or_default();
+    let command = host.command(&command).await?;
+    job.set("command", &command);
+    // The command may have a limit of its own.
+    if scan::explaining(&job.body).is_none() {
+        return Ok(None);
+    }
+    let path = format!("/api/v1/job/{}/result", escaped(&id));
+    let explained = host.whole(host.get(&path).await?, DOCUMENT_BYTES).await?;
+    Ok(scan::warning(&explained))
 }
 
 /// How the host answered the submission.

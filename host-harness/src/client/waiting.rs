@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The pause between two looks at a job: short at first, so that a short job is not waited for longer than it takes.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A job that a host was given.

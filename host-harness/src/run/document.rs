@@ -16,7 +16,6 @@ use super::{
     args::{RunArgs, TargetArgs},
     error::RunError,
     members::Members,
-    statement::is_select,
     submission::{self, Submission},
 };
 use crate::user;
@@ -47,32 +46,6 @@ impl RoutedJob {
             plugin_version: None,
             config: None,
         }
-    }
-
-    /// The job that explains this one's SELECT instead of running it; `None` where a limit bounds it, for then nobody needs to be warned.
-    pub(super) fn explained(&self) -> Option<Vec<u8>> {
-        let query = self.query.as_deref().filter(|query| is_select(query))?;
-        let mut job: Members = serde_json::from_slice(&self.document).ok()?;
-        let command = job.object("command").ok()?.object("context").ok()?;
-        let mut context = job.object("context").ok()?;
-        let has = |of: &Members, field| {
-            of.get(field)
-                .is_some_and(|value| !matches!(value.get(), "null" | "0"))
-        };
-        let is_bounded = has(&context, "limit")
-            || ["limit", "max_limit"]
-                .iter()
-                .any(|field| has(&command, field));
-        if is_bounded {
-            return None;
-        }
-        let explain = format!("EXPLAIN {query}");
-        context.set("query", to_raw_value(&explain).expect("a text serializes"));
-        context
-            .0
-            .retain(|(field, _)| !matches!(field.as_str(), "segment" | "next_token"));
-        job.set_object("context", &context);
-        Some(job.to_json())
     }
 }
 

@@ -187,7 +187,7 @@ impl Report {
     }
 
     /// A remark about the job that keeps nothing from running.
-    pub(super) fn note(&self, note: &str) {
+    pub(crate) fn note(&self, note: &str) {
         self.labelled("note:", BOLD, note);
     }
 

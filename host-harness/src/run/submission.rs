@@ -12,6 +12,7 @@ use super::{
 };
 
 /// What is to be run, wherever that will be.
+#[derive(Clone)]
 pub(crate) struct Submission {
     /// The job as JSON; or whatever a file holds that is none, for the plugin or the host to refuse.
     pub(crate) body: Vec<u8>,
