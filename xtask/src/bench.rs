@@ -4,6 +4,7 @@
 //! on one core and each client in turn on another, a process a run, the clients interleaved so that whatever else the machine does meets
 //! all.
 
+mod drawing;
 mod instructions;
 mod jobs;
 mod large;
@@ -152,6 +153,11 @@ fn costs(options: &Options) -> anyhow::Result<String> {
         load_ms: load_times()?,
         load_average: format!("{load_before} before, {} after", load_average()),
     };
+    if options.write {
+        let drawing = page().with_file_name("bench.svg");
+        fs::write(&drawing, report.drawing())
+            .with_context(|| format!("cannot write {}", drawing.display()))?;
+    }
     Ok(report.markdown())
 }
 
