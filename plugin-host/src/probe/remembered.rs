@@ -9,7 +9,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::Read,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -41,8 +41,15 @@ struct Remembered {
 }
 
 impl RememberedReports {
-    /// The memory in a directory, which is made where it is missing; `None` where others could write to it.
+    /// The memory in a directory, which is made where it is missing; `None` where others could write to it, or where it would be made in
+    /// a directory of somebody else, such as the home of whoever uses `sudo`.
     pub(super) fn open(directory: &Path, program: &Path) -> Option<Self> {
+        let existing = directory
+            .ancestors()
+            .find_map(|path| fs::metadata(path).ok())?;
+        if existing.uid() != rustix::process::geteuid().as_raw() {
+            return None;
+        }
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -162,6 +169,18 @@ mod tests {
         assert!(reports.get(digest(1)).is_some());
         fs::set_permissions(home.path(), Permissions::from_mode(0o777)).unwrap();
         assert!(opened(home.path()).is_none());
+    }
+
+    #[test]
+    fn nothing_is_made_in_a_directory_of_somebody_else() {
+        if !rustix::process::geteuid().is_root() {
+            // Nobody else can give a directory away.
+            return;
+        }
+        let home = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(home.path(), Some(65534), None).unwrap();
+        let directory = home.path().join("heimdall-host");
+        assert!(opened(&directory).is_none() && !directory.exists());
     }
 
     #[test]
