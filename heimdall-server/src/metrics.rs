@@ -4,7 +4,7 @@
 //! never from callers, so that their number stays small. `state` is what the host finds at the moment of asking, `process` what the
 //! system knows of it, `names` what metrics were called before.
 
-mod names;
+mod old_names;
 mod process;
 mod state;
 
@@ -238,7 +238,7 @@ impl Metrics {
         self.process.set();
         let mut families = self.registry.gather();
         if self.old_names {
-            families.extend(names::old(&families));
+            families.extend(old_names::old(&families));
         }
         let mut text = Vec::new();
         // Writing to memory cannot fail, and every family has a name.

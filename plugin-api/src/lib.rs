@@ -26,7 +26,7 @@
 //! `docs/ABI.md` says what crosses, who owns it for how long, and what may change in which version.
 
 mod error;
-mod errors;
+mod error_list;
 mod export;
 #[expect(unsafe_code, reason = "the fence: what crosses the C interface")]
 mod ffi;
@@ -75,7 +75,7 @@ pub mod private {
     pub use abi_stable;
 
     pub use crate::{
-        errors::to_json as errors_json,
+        error_list::to_json as errors_json,
         ffi::{entry_points, module, types, types_1_0},
         slot::Slot,
     };

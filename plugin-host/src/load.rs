@@ -1,4 +1,4 @@
-//! The one place of the host that opens a library: the private copy of what `verify` checked and `probe` tried.
+//! Asks [`Library`] to open the private copy of what `verify` checked and `probe` tried, and turns its errors into refusals.
 //!
 //! ``Library`` never uses `abi_stable`'s `load_from_file`: it caches one library per type.
 
