@@ -91,8 +91,11 @@ impl Row<'_> {
     /// Bytes that begin with the cell.
     #[inline(always)]
     pub(crate) fn bytes(&self, cell: &Cell) -> &[u8] {
-        let from = [self.item, self.written][usize::from(cell.is_written)];
-        &from[cell.start..]
+        if cell.is_written {
+            &self.written[cell.start..]
+        } else {
+            &self.item[cell.start..]
+        }
     }
 }
 

@@ -276,7 +276,11 @@ impl<B: Blocks> Nested<'_, B> {
         let mut rest = text.strip_prefix(b"[{\"")?;
         loop {
             let (of, value) = Type::strip(rest)?;
-            (rest, room) = self.value((value, room), of, inner, depth)?;
+            (rest, room) = if of == Type::Map {
+                self.maps((value, room), inner, depth + 1)?
+            } else {
+                self.value((value, room), of, inner, depth)?
+            };
             let Some(next) = rest.strip_prefix(b"},{\"") else {
                 break;
             };
@@ -284,6 +288,41 @@ impl<B: Blocks> Nested<'_, B> {
             rest = next;
         }
         Some((rest.strip_prefix(b"}]")?, put(b']', room)?))
+    }
+
+    /// A map in a list, and the maps that follow it there: what is known of maps at this place is looked up once.
+    #[inline(always)]
+    fn maps<'i, 'w>(
+        &mut self,
+        (mut rest, mut room): Left<'i, 'w>,
+        place: usize,
+        depth: usize,
+    ) -> Option<Left<'i, 'w>> {
+        if depth > MAX_NESTING {
+            return None;
+        }
+        // No map inside of these is at the same place.
+        let known = self.shapes.0.get_mut(place).and_then(Option::take);
+        let mut shape = known.unwrap_or_else(Shape::given_up);
+        let left = loop {
+            let map = if let Some(behind) = rest.strip_prefix(b"{}") {
+                put(b'{', room).and_then(|room| Some((behind, put(b'}', room)?)))
+            } else {
+                self.members((rest, room), &mut shape, depth)
+            };
+            let Some(map) = map else { break None };
+            let Some(next) = map.0.strip_prefix(b"},{\"M\":") else {
+                break Some(map);
+            };
+            let Some(further) = put(b',', map.1) else {
+                break None;
+            };
+            (rest, room) = (next, further);
+        };
+        if let Some(known) = self.shapes.0.get_mut(place) {
+            *known = Some(shape);
+        }
+        left
     }
 
     #[inline(always)]
