@@ -13,6 +13,7 @@ mod report;
 mod segments;
 mod server;
 mod sizes;
+mod start;
 
 use std::{
     collections::BTreeMap,
@@ -64,11 +65,12 @@ enum Part {
     Large,
     Host,
     Isolation,
+    Start,
     Instructions,
 }
 
 impl Part {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Costs,
         Self::Sizes,
         Self::Pages,
@@ -78,6 +80,7 @@ impl Part {
         Self::Large,
         Self::Host,
         Self::Isolation,
+        Self::Start,
         Self::Instructions,
     ];
 
@@ -93,6 +96,7 @@ impl Part {
             Self::Large => "large",
             Self::Host => "host",
             Self::Isolation => "isolation",
+            Self::Start => "start",
             Self::Instructions => "instructions",
         }
     }
@@ -125,6 +129,7 @@ pub(crate) fn bench(args: &[String]) -> anyhow::Result<()> {
             Part::Large => large::large(options.megabytes)?,
             Part::Host => host(&options)?,
             Part::Isolation => isolation(options.rounds)?,
+            Part::Start => start::start()?,
             Part::Instructions => match instructions::instructions()? {
                 Some(text) => text,
                 None => continue,
@@ -252,7 +257,7 @@ fn options(args: &[String]) -> anyhow::Result<Options> {
             other => match Part::ALL.into_iter().find(named) {
                 Some(part) => options.parts.push(part),
                 None => bail!(
-                    "bench knows --costs, --sizes, --pages, --jobs, --segments, --latency, --large, --host, --isolation, --instructions and --all, --rounds N, --mb N, --seconds N and --write, not '{other}'"
+                    "bench knows --costs, --sizes, --pages, --jobs, --segments, --latency, --large, --host, --isolation, --start, --instructions and --all, --rounds N, --mb N, --seconds N and --write, not '{other}'"
                 ),
             },
         }
