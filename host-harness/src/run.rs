@@ -192,11 +192,7 @@ fn options(report: &Report, rows: &Arc<Rows>) -> CallOptions {
 
 /// Tells a person who is about to read a whole table; a plugin that cannot explain says nothing.
 fn warn_of_scan(lease: &Lease, explaining: &[u8], report: &Report) {
-    let options = CallOptions {
-        timeout: Some(scan::WITHIN),
-        ..CallOptions::default()
-    };
-    if let Ok(answer) = lease.run_job(explaining, &options)
+    if let Ok(answer) = lease.run_job(explaining, &CallOptions::default())
         && let Some(warning) = scan::warning(&answer)
     {
         report.note(&warning);

@@ -25,6 +25,16 @@ pub(crate) fn explaining(job: &[u8]) -> Option<Vec<u8>> {
     }
     let explain = to_raw_value(&format!("EXPLAIN {query}")).expect("a text serializes");
     context.set("query", explain);
+    let own = context.get("timeout_seconds");
+    let is_shorter = |own: &RawValue| {
+        own.get()
+            .parse()
+            .is_ok_and(|own: f64| own < WITHIN.as_secs_f64())
+    };
+    if !own.is_some_and(is_shorter) {
+        let within = to_raw_value(&WITHIN.as_secs()).expect("a number serializes");
+        context.set("timeout_seconds", within);
+    }
     job.set_object("context", &context);
     Some(job.to_json())
 }
@@ -103,8 +113,10 @@ mod tests {
         };
         assert_eq!(
             explaining(r#"{"query":"select * FROM t","max_pages":null}"#, "{}").unwrap(),
-            r#"{"context":{"query":"EXPLAIN select * FROM t","max_pages":null},"command":{"context":{}}}"#
+            r#"{"context":{"query":"EXPLAIN select * FROM t","max_pages":null,"timeout_seconds":5},"command":{"context":{}}}"#
         );
+        let short = r#"{"query":"SELECT * FROM t","timeout_seconds":0.5}"#;
+        assert!(explaining(short, "{}").unwrap().contains(":0.5}"));
         let select = r#"{"query":"SELECT * FROM t""#;
         for (context, command, is_explained) in [
             ("}", "null", true),
