@@ -78,7 +78,7 @@ pub(crate) struct FieldArgs {
     #[arg(long)]
     pub(crate) consistent_read: bool,
     /// The most seconds that the job may take
-    #[arg(short = 't', long, value_name = "SECONDS", value_parser = json_number)]
+    #[arg(short = 't', long, value_name = "SECONDS", value_parser = json_number, allow_negative_numbers = true)]
     pub(crate) timeout: Option<String>,
     /// The largest result; the job fails rather than build a larger one
     #[arg(long, value_name = "BYTES")]

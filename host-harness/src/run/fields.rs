@@ -135,7 +135,8 @@ fn renamed(text: &str, Field { name, option }: Field) -> String {
         while let Some(at) = rest.find(name) {
             let (before, after) = (&rest[..at], &rest[at + name.len()..]);
             renamed.push_str(before);
-            let is_word = !is_part(before.chars().next_back()) && !is_part(after.chars().next());
+            let last = before.chars().next_back();
+            let is_word = !is_part(last) && last != Some('.') && !is_part(after.chars().next());
             renamed.push_str(if is_word { option } else { name });
             rest = after;
         }
@@ -178,9 +179,9 @@ mod tests {
             ("no limit is in force", limit, "no limit is in force"),
             ("raise max_pages, or", pages, "raise --max-pages, or"),
             (
-                "command.max_pages_x and my_max_pages",
+                "command.max_pages_x, my_max_pages and stats.max_pages",
                 pages,
-                "command.max_pages_x and my_max_pages",
+                "command.max_pages_x, my_max_pages and stats.max_pages",
             ),
         ] {
             assert_eq!(renamed(text, field), expected);
