@@ -23,7 +23,7 @@ pub use self::{
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {path}")]
+    #[error("cannot read the configuration {path}: {source}")]
     Read {
         /// The file.
         path: PathBuf,
