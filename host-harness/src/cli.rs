@@ -86,10 +86,7 @@ impl Cli {
             HostCommand::Serve(args) => ended(serve::run(&args, &default_plugin_dir())),
             HostCommand::Check(args) => ended(check::run(&args, &default_plugin_dir())),
             HostCommand::Plugins(args) => inspect::plugins(&args).into(),
-            HostCommand::Probe(args) => inspect::probe(&args).unwrap_or_else(|error| {
-                eprintln!("error: {error}");
-                Exit::Usage.into()
-            }),
+            HostCommand::Probe(args) => ended(inspect::probe(&args).map(Into::into)),
             HostCommand::Explain(args) => explain::run(*args).into(),
             HostCommand::Completions(args) => {
                 ended(pages::completions(&args, Self::command()).map(|()| Exit::Done.into()))

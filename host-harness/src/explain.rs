@@ -7,6 +7,7 @@ use crate::{
     exit::Exit,
     plugin_directory::registry_to_inspect,
     run::{self, JobArgs, RunArgs, statement},
+    terminal,
 };
 
 /// What `explain` takes.
@@ -43,23 +44,25 @@ pub fn run(args: ExplainArgs) -> Exit {
             return run::run(&RunArgs::of_statement(statement, args.job));
         }
     }
-    let known = match known_codes(&args.job) {
-        Ok(known) => known,
+    let explained = known_codes(&args.job)
+        .and_then(|known| match &args.asked {
+            Some(asked) => of_code(asked, &known),
+            None => Ok(known
+                .iter()
+                .map(|info| format!("{:<18} {}\n", info.code.as_str(), info.meaning))
+                .collect()),
+        })
+        .and_then(|text| terminal::print(text.as_bytes()).map_err(|error| error.to_string()));
+    match explained {
+        Ok(()) => Exit::Done,
         Err(message) => {
             eprintln!("error: {message}");
-            return Exit::Usage;
+            Exit::Usage
         }
-    };
-    if let Some(asked) = &args.asked {
-        return explain_code(asked, &known);
     }
-    for info in known {
-        println!("{:<18} {}", info.code.as_str(), info.meaning);
-    }
-    Exit::Done
 }
 
-fn explain_code(asked: &str, known: &[ErrorInfo]) -> Exit {
+fn of_code(asked: &str, known: &[ErrorInfo]) -> Result<String, String> {
     let wanted = asked.to_ascii_uppercase().replace('-', "_");
     match known.iter().find(|info| info.code == *wanted) {
         Some(info) => {
@@ -68,16 +71,17 @@ fn explain_code(asked: &str, known: &[ErrorInfo]) -> Exit {
             } else {
                 "Sending the same job again gives the same answer."
             };
-            println!("{}: {}\n{}\n{again}", info.code, info.meaning, info.remedy);
-            Exit::Done
+            Ok(format!(
+                "{}: {}\n{}\n{again}\n",
+                info.code, info.meaning, info.remedy
+            ))
         }
         None => {
             let nearest = plugin_api::nearest(&wanted, known.iter().map(|info| info.code.as_str()));
-            eprintln!(
-                "error: there is no error code '{wanted}'; did you mean {}?",
+            Err(format!(
+                "there is no error code '{wanted}'; did you mean {}?",
                 nearest.unwrap_or("INVALID_JOB")
-            );
-            Exit::Usage
+            ))
         }
     }
 }

@@ -3,14 +3,16 @@
 use std::{
     io::{self, IsTerminal, Write, stdout},
     path::PathBuf,
-    process::ExitCode,
 };
 
 use clap::{Args, ValueEnum};
-use plugin_host::inspect::{self, PluginRow};
+use plugin_host::{
+    inspect::{self, PluginRow},
+    refusal::RefusalCode,
+};
 use results::{visible, visible_lines};
 
-use crate::{exit::Exit, plugin_directory::registry_to_inspect};
+use crate::{exit::Exit, plugin_directory::registry_to_inspect, terminal};
 
 /// `probe FILE`.
 #[derive(Debug, Args)]
@@ -20,16 +22,20 @@ pub struct ProbeArgs {
 }
 
 /// Checks one file as if it lay in the plugin directory, in a child process, and prints one line of JSON. Exit status 0 where it
-/// would be accepted, 1 where not.
+/// would be accepted, 1 where not, 2 where it cannot be read.
 ///
 /// # Errors
 /// Where nothing can be printed, or no private copy can be made.
-pub fn probe(args: &ProbeArgs) -> io::Result<ExitCode> {
+pub fn probe(args: &ProbeArgs) -> io::Result<Exit> {
     let verdict = inspect::file(&args.file)?;
     let mut line = serde_json::to_vec(&verdict)?;
     line.push(b'\n');
-    stdout().write_all(&line)?;
-    Ok(ExitCode::from(u8::from(!verdict.ok)))
+    terminal::print(&line)?;
+    Ok(match verdict.error {
+        None => Exit::Done,
+        Some(error) if error.code == RefusalCode::Unreadable => Exit::Usage,
+        Some(_) => Exit::Failed,
+    })
 }
 
 /// What `plugins` takes.
@@ -61,7 +67,7 @@ pub(crate) fn plugins(args: &PluginsArgs) -> Exit {
             inspect::survey(options).map_err(|error| format!("{error}; {}", error.hint()))
         })
         .and_then(|rows| {
-            let mut out = stdout().lock();
+            let mut out = Vec::new();
             let written = if args.format.unwrap_or(if on_terminal {
                 ListFormat::Table
             } else {
@@ -74,7 +80,9 @@ pub(crate) fn plugins(args: &PluginsArgs) -> Exit {
                     .map_err(Into::into)
                     .and_then(|()| writeln!(out))
             };
-            written.map_err(|error| error.to_string())
+            written
+                .and_then(|()| terminal::print(&out))
+                .map_err(|error| error.to_string())
         });
     match written {
         Ok(()) => Exit::Done,

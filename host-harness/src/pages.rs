@@ -1,12 +1,11 @@
 //! What is made of the command line's own definitions: shell completions and man pages.
 
-use std::{
-    io::{self, Write, stdout},
-    path::PathBuf,
-};
+use std::{io, path::PathBuf};
 
 use clap::{Args, Command};
 use clap_complete::Shell;
+
+use crate::terminal;
 
 /// What `completions` takes.
 #[derive(Debug, Args)]
@@ -31,10 +30,7 @@ pub(crate) struct ManArgs {
 pub(crate) fn completions(args: &CompletionsArgs, mut program: Command) -> io::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut program, "host-harness", &mut script);
-    match stdout().write_all(&script) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
-    }
+    terminal::print(&script)
 }
 
 /// Writes the man pages into a folder, which is made where it is not there yet.

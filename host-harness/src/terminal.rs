@@ -1,9 +1,21 @@
 //! What the terminals behind standard output and standard error are capable of.
 
-use std::io::{IsTerminal, stderr, stdout};
+use std::io::{self, IsTerminal, Write, stderr, stdout};
 
 use rustix::fd::AsFd;
 use terminal_size::{Width, terminal_size_of};
+
+/// Writes to standard output. Whoever has read enough, as in `… | head`, is no error.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub(crate) fn print(bytes: &[u8]) -> io::Result<()> {
+    let mut out = stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
 
 /// One of the two streams.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,7 @@
 //! `host-harness run` as a user has it: files in, rows on stdout, everything else on stderr, exit status.
 
 use std::{
+    fs::File,
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -346,6 +347,41 @@ fn a_link_is_followed_and_the_old_file_stays_until_the_new_one_is_whole() {
         files, 3,
         "plugins, the file and the link; nothing left over"
     );
+}
+
+#[test]
+fn what_cannot_be_written_or_read_is_said_and_ends_no_command_with_a_panic() {
+    let library = library("dynamo_plugin");
+    let library = library.to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let commands: [&[&str]; 5] = [
+        &["explain", "--plugin-dir", folder],
+        &["explain", "INVALID_JOB", "--plugin-dir", folder],
+        &["completions", "bash"],
+        &["plugins", "--plugin-dir", folder],
+        &["probe", library],
+    ];
+    for args in commands {
+        let (reader, gone) = std::io::pipe().unwrap();
+        drop(reader);
+        let run = |stdout: Stdio| Command::new(host()).args(args).stdout(stdout).output();
+        let enough = run(gone.into()).unwrap();
+        assert_eq!(enough.status.code(), Some(0), "{}", text(&enough.stderr));
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let full = run(full.into()).unwrap();
+        assert_eq!(full.status.code(), Some(2), "{args:?}");
+        assert!(text(&full.stderr).contains("No space left"), "{args:?}");
+    }
+    for (args, said) in [
+        (["probe", "/nonexistent"], "UNREADABLE"),
+        (["check", "--config=/nonexistent"], "No such file"),
+    ] {
+        let output = Command::new(host()).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let all = [output.stdout, output.stderr].concat();
+        assert!(text(&all).contains(said), "{}", text(&all));
+    }
 }
 
 #[test]

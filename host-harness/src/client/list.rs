@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Display,
-    io::{self, BufWriter, Write},
+    io::{BufWriter, Write},
 };
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     exit::Exit,
     run::{error::RunError, output::Output, report::Report, rows},
-    terminal::counted,
+    terminal::{self, counted},
 };
 
 /// The most jobs that a host puts on a page.
@@ -338,12 +338,8 @@ pub(super) fn timestamp(second: i64) -> Option<String> {
 
 /// Writes to standard output; a reader that is gone is no error.
 pub(super) fn print(text: &str) -> Result<(), RunError> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(RunError::Usage(format!(
-            "cannot write to standard output: {error}"
-        ))),
-        _ => Ok(()),
-    }
+    terminal::print(text.as_bytes())
+        .map_err(|error| RunError::Usage(format!("cannot write to standard output: {error}")))
 }
 
 #[cfg(test)]
