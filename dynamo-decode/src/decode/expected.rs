@@ -110,6 +110,8 @@ pub(super) struct Expected {
     pub(super) of: Type,
     /// Whether its values are strings to JSON, as most are.
     pub(super) is_text: bool,
+    /// Whether its values are numbers. Kept, as the former is: asked of the type, the compiler makes a jump of the question.
+    pub(super) is_number: bool,
     /// `"name":{"`, and what is expected before it. Empty where the name needs escapes: such a name is never expected.
     text: Box<[u8]>,
 }
@@ -136,6 +138,7 @@ impl Expected {
             length: 0,
             of,
             is_text: false,
+            is_number: false,
             text: text.into(),
         };
         expected.expect(of);
@@ -160,6 +163,7 @@ impl Expected {
         self.length = self.text.len() + length;
         self.of = of;
         self.is_text = matches!(of, Type::String | Type::Bytes);
+        self.is_number = of == Type::Number;
     }
 
     /// Whether this name and this type come next; the value is then [`Expected::length`] bytes on.

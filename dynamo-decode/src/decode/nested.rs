@@ -244,7 +244,7 @@ impl<B: Blocks> Nested<'_, B> {
     ) -> Option<Left<'i, 'w>> {
         self.blocks.run(
             #[inline(always)]
-            || {
+            move || {
                 if depth >= MAX_NESTING {
                     return None;
                 }
@@ -364,6 +364,8 @@ impl<B: Blocks> Nested<'_, B> {
                     // The commonest value comes first; see the values of attributes.
                     (rest, room) = if next.expected.is_text {
                         string(self.blocks, value, room)?
+                    } else if next.expected.is_number {
+                        number(value, room)?
                     } else {
                         self.value((value, room), next.expected.of, next.inner, depth)?
                     };

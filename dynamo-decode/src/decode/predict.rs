@@ -116,7 +116,7 @@ impl Values {
             return Some(rest);
         }
         cell.start = at;
-        if expected.of == Type::Number {
+        if expected.is_number {
             let (rest, number) = scan::number(text)?;
             cell.length = text.len() - rest.len() - 1;
             if cell.kinds.with(number) != cell.kinds {
@@ -133,7 +133,7 @@ impl Values {
         if matches!(expected.of, Type::Strings | Type::Binaries) {
             let rest = blocks.run(
                 #[inline(always)]
-                || scan::strings(blocks, text),
+                move || scan::strings(blocks, text),
             )?;
             cell.length = text.len() - rest.len();
             return Some(rest);
