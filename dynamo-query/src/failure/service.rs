@@ -93,6 +93,11 @@ where
             format!("the answer, HTTP {status}, is not DynamoDB's"),
         )
         .hint("check what answers at the cluster's endpoint: a proxy's page, for example"),
+        code if words.is_empty() => Error::new(
+            codes::VALIDATION,
+            format!("DynamoDB refused the statement with {code} and no further word"),
+        )
+        .hint("check what answers at the cluster's endpoint: another service, for example"),
         code => Error::new(
             codes::VALIDATION,
             format!("DynamoDB refused the statement ({code}): {words}"),

@@ -104,6 +104,13 @@ fn refusals_are_told_for_what_they_are() {
             "VALIDATION",
             "DynamoDB refused the statement",
         ),
+        (
+            401,
+            "UNAUTHENTICATED",
+            "",
+            "VALIDATION",
+            "with UNAUTHENTICATED and no further word check what answers at the cluster's endpoint",
+        ),
     ] {
         let error = mapped(status, code, words, "SELECT a FROM t", "t");
         let text = format!("{} {}", error.message, error.hint.unwrap_or_default());
