@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use plugin_api::Error;
-use plugin_host::{CallOptions, Library};
+use plugin_host::{CallOptions, JobDocument, Library};
 use serde_json::{Value, json};
 
 use crate::{
@@ -96,13 +96,14 @@ fn first_job(url: &str) -> Vec<u8> {
 }
 
 fn limited_job(url: &str, limit: Option<u64>) -> Vec<u8> {
-    json!({
-        "context": {"query": STATEMENT, "limit": limit, "max_result_bytes": u64::from(u32::MAX)},
-        "command": {"context": {"max_result_bytes": u64::from(u32::MAX)}},
-        "cluster": {"context": {"endpoint_url": url, "region": "us-east-1"}},
-    })
-    .to_string()
-    .into_bytes()
+    let most_bytes = u64::from(u32::MAX);
+    let job = JobDocument {
+        context: Some(&json!({"query": STATEMENT, "limit": limit, "max_result_bytes": most_bytes})),
+        command: Some(&json!({"context": {"max_result_bytes": most_bytes}})),
+        cluster: Some(&json!({"context": {"endpoint_url": url, "region": "us-east-1"}})),
+        ..JobDocument::default()
+    };
+    job.to_json()
 }
 
 fn job_error(error: &Error) -> anyhow::Error {

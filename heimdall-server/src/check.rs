@@ -13,12 +13,11 @@ use std::{
 };
 
 use plugin_api::ErrorCode;
-use plugin_host::{CallOptions, Lease};
+use plugin_host::{CallOptions, JobDocument, Lease};
 
 use crate::{
     catalog::{Catalog, LiveCluster, LiveCommand},
     config::{Config, ConfigError},
-    document::JobDocument,
     health::Checker,
     job::raw,
     log::{Levels, Log, LogFormat},
@@ -223,14 +222,12 @@ fn mistake(
     cluster: &LiveCluster,
 ) -> Option<plugin_api::Error> {
     let document = JobDocument {
-        id: "check",
-        name: None,
-        version: None,
+        id: Some("check"),
         user: Some("check"),
-        traceparent: None,
-        context: Some(&raw(&serde_json::json!({}))),
-        command: &command.document,
-        cluster: &cluster.document,
+        context: Some(&*raw(&serde_json::json!({}))),
+        command: Some(&*command.document),
+        cluster: Some(&*cluster.document),
+        ..JobDocument::default()
     }
     .to_json();
     let call = CallOptions {

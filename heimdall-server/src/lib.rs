@@ -9,7 +9,6 @@ pub mod catalog;
 pub mod check;
 pub mod config;
 pub mod dispatch;
-pub mod document;
 pub mod error;
 pub mod health;
 pub mod janitor;

@@ -329,10 +329,15 @@ impl Host {
     }
 }
 
+/// A job as a client submits it.
+pub(crate) fn submitted(command: &str, query: &str) -> String {
+    json!({"name": "a-job", "version": "0.0.1", "command_criteria": [format!("_name:{command}")],
+           "cluster_criteria": ["data:prod"], "context": {"query": query}})
+    .to_string()
+}
+
 pub(crate) fn submission(command: &str, query: &str) -> Submission {
-    let body = json!({"name": "a-job", "version": "0.0.1", "command_criteria": [format!("_name:{command}")],
-                      "cluster_criteria": ["data:prod"], "context": {"query": query}});
-    Submission::parse(body.to_string().as_bytes()).unwrap()
+    Submission::parse(submitted(command, query).as_bytes()).unwrap()
 }
 
 /// A record as the host would make it.

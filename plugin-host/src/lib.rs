@@ -5,6 +5,7 @@
 //! - [`Registry`] keeps a whole directory of libraries. Each file is verified, tried in a child process
 //!   and loaded beside the versions that are already there; a job takes a [`Lease`] on one version and finishes on it.
 //!   A program that opens a registry calls [`child::run_if_asked`] first in its `main`; `examples/swap.rs` is a whole host.
+//! - [`JobDocument`] writes what a job is given to a plugin as.
 //! - [`inspect`] says whether a file would be accepted, and what lies in a directory.
 //!
 //! The crate has no HTTP server, no database and no command line. `docs/ABI.md` says what crosses the interface.
@@ -45,6 +46,7 @@ pub mod child;
 mod ffi;
 pub mod inspect;
 mod instance;
+mod job_document;
 mod load;
 mod probe;
 pub mod refusal;
@@ -61,6 +63,7 @@ pub use self::{
         library::{Info, Library, LoadError, LogSink},
         process::{free_thread_keys, give_large_blocks_back, glibc_version},
     },
+    job_document::JobDocument,
     load::raise_file_limit,
     probe::ProbeReport,
     registry::{IsolationMode, Lease, Names, Registry, RegistryError, RegistryOptions},

@@ -5,7 +5,10 @@
 
 use std::{fs, time::Instant};
 
-use harness_tests::serving::{Serving, TestHost};
+use harness_tests::{
+    serving::{Serving, TestHost},
+    submission,
+};
 use memchr::memmem;
 use serde_json::{Value, json};
 
@@ -23,8 +26,11 @@ fn main() {
     let place = TestHost::new(CONFIG, &url);
     let host = place.serve_on_core(0);
     let (cpu, began) = (cpu_seconds(&host), Instant::now());
-    let job = json!({"name": "pages", "version": "1", "command_criteria": ["type:sync"], "cluster_criteria": ["type:dynamodb"],
-                     "context": {"query": "SELECT * FROM bench"}});
+    let job = submission(
+        "type:sync",
+        "type:dynamodb",
+        &json!({"query": "SELECT * FROM bench"}),
+    );
     let answer = host.call("POST", "/api/v1/job", Some("bench"), &job.to_string());
     let (cpu, wall) = (cpu_seconds(&host) - cpu, began.elapsed());
     assert_eq!(

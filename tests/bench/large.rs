@@ -16,7 +16,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use harness_tests::{built, host, library, serving::TestHost};
+use harness_tests::{built, host, library, serving::TestHost, submission};
 use serde_json::json;
 
 const STATEMENT: &str = "SELECT * FROM bench";
@@ -66,9 +66,7 @@ fn rows_through_c(url: &str) -> anyhow::Result<()> {
     let job = folder.path().join("job.json");
     fs::write(
         &job,
-        json!({"context": {"query": STATEMENT},
-               "cluster": {"context": {"endpoint_url": url, "region": "us-east-1"}}})
-        .to_string(),
+        harness_tests::job(url, &json!({"query": STATEMENT})).to_string(),
     )?;
     let begun = Instant::now();
     let output = Command::new(program)
@@ -215,8 +213,7 @@ fn stored_and_served(url: &str) -> anyhow::Result<()> {
 fn store_and_serve(
     host: &harness_tests::serving::Serving,
 ) -> anyhow::Result<(Duration, Duration, u64)> {
-    let job = json!({"command_criteria": ["type:large"], "cluster_criteria": ["type:dynamodb"],
-                     "context": {"query": STATEMENT}});
+    let job = submission("type:large", "type:dynamodb", &json!({"query": STATEMENT}));
     let begun = Instant::now();
     let submitted = host.call("POST", "/api/v1/job", Some("bench"), &job.to_string());
     let id = submitted.json()["id"].as_str().context("an id")?.to_owned();

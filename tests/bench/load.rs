@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness_tests::serving::Serving;
+use harness_tests::{serving::Serving, submission};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -43,8 +43,8 @@ pub(crate) fn run(
     callers: usize,
     during: Duration,
 ) -> Vec<Duration> {
-    let body = json!({"name": "load", "version": "1", "command_criteria": [format!("type:{command}")],
-                      "cluster_criteria": ["type:dynamodb"], "context": {"query": "SELECT id FROM my_table WHERE id = '123'"}});
+    let context = json!({"query": "SELECT id FROM my_table WHERE id = '123'"});
+    let body = submission(&format!("type:{command}"), "type:dynamodb", &context);
     let body = Bytes::from(body.to_string());
     let authority = host.url().trim_start_matches("http://").to_owned();
     let until = Instant::now() + during;

@@ -13,6 +13,7 @@ use std::{
 use harness_tests::{
     library,
     serving::{Serving, TestHost},
+    submission,
     torture::number,
 };
 use plugin_host::CallOptions;
@@ -113,8 +114,7 @@ pub(crate) fn memory(process: u32, figure: &str) -> u64 {
 }
 
 pub(crate) fn job(context: &Value) -> String {
-    json!({"command_criteria": ["type:echo"], "cluster_criteria": ["type:main"], "context": context})
-        .to_string()
+    submission("type:echo", "type:main", context).to_string()
 }
 
 pub(crate) fn post(path: &str, user: &str, body: &str) -> String {

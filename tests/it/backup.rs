@@ -3,7 +3,10 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use engines::embedded::Embedded;
-use harness_tests::serving::{Serving, TestHost};
+use harness_tests::{
+    serving::{Serving, TestHost},
+    submission,
+};
 use serde_json::{Value, json};
 
 use crate::hosts::have;
@@ -41,8 +44,8 @@ fn engine() -> Embedded {
 }
 
 fn submit(host: &Serving, command: &str, table: &str) -> String {
-    let body = json!({"command_criteria": [format!("type:{command}")], "cluster_criteria": ["type:dynamodb"],
-                      "context": {"query": format!("SELECT * FROM {table}")}});
+    let context = json!({"query": format!("SELECT * FROM {table}")});
+    let body = submission(&format!("type:{command}"), "type:dynamodb", &context);
     let answer = host.call("POST", "/api/v1/job", Some("a"), &body.to_string());
     answer.json()["id"].as_str().unwrap().to_owned()
 }

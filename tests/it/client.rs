@@ -21,6 +21,7 @@ use engines::{
 use harness_tests::{
     host, pty,
     serving::{Serving, TestHost},
+    submission,
 };
 use serde_json::{Value, json};
 
@@ -641,8 +642,9 @@ fn jobs_are_listed_page_after_page_in_every_format() {
     let engine = sample();
     let asked = Asked::of(&engine.url());
     for n in 0..105 {
-        let job = json!({"name": format!("job-{n:03}"), "tags": [format!("half:{}", n % 2)], "context": {"query": BOOKS},
-            "command_criteria": ["type:async"], "cluster_criteria": ["data:test"]});
+        let mut job = submission("type:async", "data:test", &json!({"query": BOOKS}));
+        job["name"] = json!(format!("job-{n:03}"));
+        job["tags"] = json!([format!("half:{}", n % 2)]);
         let reply = asked
             .host
             .call("POST", "/api/v1/job", Some("bob"), &job.to_string());

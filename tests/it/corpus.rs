@@ -15,7 +15,7 @@ use std::{
 };
 
 use engines::{embedded::Embedded, local, skip_or_fail};
-use harness_tests::library;
+use harness_tests::{job_on, library};
 use plugin_api::Error;
 use plugin_host::{CallOptions, Library};
 use serde_json::{Value, json};
@@ -120,7 +120,7 @@ fn job(case: &Case, endpoint: &str) -> Value {
     }
     // DynamoDB Local answers some bad statements with 500: one attempt shows that as well as three.
     let cluster = json!({"endpoint_url": endpoint, "region": "us-east-1", "max_attempts": 1});
-    json!({"context": context, "cluster": {"name": "corpus", "context": cluster}})
+    job_on(&cluster, &context)
 }
 
 /// What the page says about a case, or what is wrong with it.

@@ -16,6 +16,7 @@ use engines::{
 use harness_tests::{
     dynamo, job, run,
     serving::{Serving, TestHost},
+    submission,
 };
 use plugin_api::{Error, Partial};
 use plugin_host::CallOptions;
@@ -151,8 +152,7 @@ impl Host {
     }
 
     fn submit(&self, command: &str, cluster: usize, context: &Value) -> Reply {
-        let body = json!({"command_criteria": [format!("type:{command}")], "cluster_criteria": [format!("n:{cluster}")],
-                          "context": context});
+        let body = submission(&format!("type:{command}"), &format!("n:{cluster}"), context);
         self.host
             .call("POST", "/api/v1/job", Some("a"), &body.to_string())
     }

@@ -8,6 +8,7 @@ use std::{
 use harness_tests::{
     host, library,
     serving::{Serving, TestHost},
+    submission,
 };
 use serde_json::{Value, json};
 
@@ -75,8 +76,7 @@ fn the_server_answers_a_code_that_it_does_not_know_with_502() {
     )
     .unwrap();
     let serving: Serving = place.serve();
-    let job =
-        json!({"command_criteria": ["echo"], "cluster_criteria": ["here"], "context": failing()});
+    let job = submission("echo", "here", &failing());
     let reply = serving.call("POST", "/api/v1/job", Some("alice"), &job.to_string());
     assert_eq!(reply.status, 502, "{}", reply.json());
     let mut body = reply.json();

@@ -11,7 +11,10 @@ use std::{
 };
 
 use engines::{embedded::Embedded, sample};
-use harness_tests::serving::{Serving, TestHost};
+use harness_tests::{
+    serving::{Serving, TestHost},
+    submission,
+};
 use serde_json::{Value, json};
 
 const CONFIG: &str = "
@@ -63,9 +66,14 @@ fn stage(engine: &Embedded) -> (TestHost, TcpListener) {
 }
 
 fn submit(host: &Serving, name: &str, command: &str, cluster: &str, query: &str) -> Value {
-    let body = json!({"name": name, "version": "0.1", "tags": ["team:a", "kind:report"],
-        "command_criteria": [format!("type:{command}")], "cluster_criteria": [format!("type:{cluster}")],
-        "context": {"query": query}});
+    let mut body = submission(
+        &format!("type:{command}"),
+        &format!("type:{cluster}"),
+        &json!({"query": query}),
+    );
+    body["name"] = json!(name);
+    body["version"] = json!("0.1");
+    body["tags"] = json!(["team:a", "kind:report"]);
     host.call("POST", "/api/v1/job", Some("alice"), &body.to_string())
         .json()
 }

@@ -23,6 +23,7 @@ use engines::{client::Reply, embedded::Embedded, sample};
 use harness_tests::{
     host, library,
     serving::{Serving, TestHost},
+    submission,
 };
 use plugin_host::{
     CallOptions, IsolationMode, Names,
@@ -231,8 +232,7 @@ clusters: [{name: any, tags: ['type:any']}]
 ";
 
 fn submitted(host: &Serving, kind: &str, context: &Value) -> Reply {
-    let body = json!({"name": "j", "version": "1", "context": context,
-        "command_criteria": [format!("type:{kind}")], "cluster_criteria": ["type:any"]});
+    let body = submission(&format!("type:{kind}"), "type:any", context);
     host.call("POST", "/api/v1/job", Some("alice"), &body.to_string())
 }
 

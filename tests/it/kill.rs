@@ -147,9 +147,8 @@ pub(crate) fn result_files(place: &TestHost) -> Vec<String> {
 }
 
 pub(crate) fn submission(command: &str, query: usize) -> String {
-    json!({"name": "a-job", "version": "1", "command_criteria": [format!("type:{command}")], "cluster_criteria": ["type:dynamodb"],
-           "context": {"query": QUERIES[query]}})
-    .to_string()
+    let context = json!({"query": QUERIES[query]});
+    harness_tests::submission(&format!("type:{command}"), "type:dynamodb", &context).to_string()
 }
 
 /// A result's bytes but for its figures, which tell of the run and not of the rows.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use engines::embedded::Embedded;
-use harness_tests::serving::TestHost;
+use harness_tests::{serving::TestHost, submission};
 use serde_json::json;
 
 const CONFIG: &str = "
@@ -41,8 +41,8 @@ fn metrics() -> String {
     let place = TestHost::new(CONFIG, &engine.url());
     let host = place.serve();
     for (table, status) in [("small", 200), ("nowhere", 404)] {
-        let body = json!({"command_criteria": ["type:sync"], "cluster_criteria": ["type:dynamodb"],
-                          "context": {"query": format!("SELECT * FROM {table}")}});
+        let context = json!({"query": format!("SELECT * FROM {table}")});
+        let body = submission("type:sync", "type:dynamodb", &context);
         let answer = host.call("POST", "/api/v1/job", Some("a"), &body.to_string());
         assert_eq!(answer.status, status, "{}", answer.json());
     }

@@ -49,8 +49,8 @@ fn send(host: &Serving, token: &str, method: Method, path: &str, body: &Value) -
 }
 
 fn submission(command: &str) -> Value {
-    json!({"command_criteria": [command], "cluster_criteria": ["type:dynamodb"],
-           "context": {"query": "SELECT * FROM t"}})
+    let context = json!({"query": "SELECT * FROM t"});
+    harness_tests::submission(command, "type:dynamodb", &context)
 }
 
 /// Waits for a line that holds all of these, and checks that no line repeats a token.

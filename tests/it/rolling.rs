@@ -15,7 +15,10 @@ use std::{
 };
 
 use engines::{client::Reply, embedded::Embedded, sample};
-use harness_tests::serving::{TestHost, call};
+use harness_tests::{
+    serving::{TestHost, call},
+    submission,
+};
 use serde_json::json;
 
 const CONFIG: &str = "
@@ -138,9 +141,8 @@ struct Count {
 
 /// Submits jobs without a pause until told to stop; each must succeed, at the latest once a host is ready.
 fn load(proxy: &Proxy, command: &str, stop: &AtomicBool, count: &Count) {
-    let body = json!({"command_criteria": [format!("type:{command}")], "cluster_criteria": ["type:dynamodb"],
-                      "context": {"query": "SELECT id FROM my_table WHERE id = '123'"}});
-    let body = body.to_string();
+    let context = json!({"query": "SELECT id FROM my_table WHERE id = '123'"});
+    let body = submission(&format!("type:{command}"), "type:dynamodb", &context).to_string();
     while !stop.load(Ordering::Relaxed) {
         let until = Instant::now() + PATIENCE;
         loop {

@@ -14,7 +14,7 @@ use engines::{
     replay::chain,
     sample,
 };
-use harness_tests::{built, host, library};
+use harness_tests::{built, host, library, submission};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -558,8 +558,8 @@ fn a_statement_is_routed_by_tags_and_without_them_the_message_says_what_to_write
 fn tags_win_over_a_job_files_criteria_and_are_nothing_without_a_config() {
     let place = WorkDirectory::new();
     let config = routing(&place, "");
-    let job = json!({"command_criteria": ["nobody's"], "cluster_criteria": ["data:prod"],
-        "context": {"query": "SELECT id FROM my_table WHERE id = '125'"}});
+    let query = json!({"query": "SELECT id FROM my_table WHERE id = '125'"});
+    let job = submission("nobody's", "data:prod", &query);
     let job = place.file("job.json", &job.to_string());
     let job = job.to_str().unwrap();
     let args = [job, "-F", "csv", "--command-tag", "type:dynamodb"];
@@ -644,8 +644,8 @@ fn with_a_config_the_job_is_routed_and_may_not_bring_its_own_cluster() {
             "csv",
         ])
     };
-    let mut job = json!({"command_criteria": ["type:dynamodb"], "cluster_criteria": ["data:prod"],
-        "context": {"query": "SELECT id FROM my_table WHERE id = '125'"}});
+    let query = json!({"query": "SELECT id FROM my_table WHERE id = '125'"});
+    let mut job = submission("type:dynamodb", "data:prod", &query);
     assert_eq!(text(&routed(&job).stdout), "id\n125\n");
 
     // The source document's own sample asks for type:dynamo where the command carries type:dynamodb.

@@ -24,7 +24,7 @@ use engines::{
     sts::{Script, Sts},
     tls::Authority,
 };
-use harness_tests::library;
+use harness_tests::{job_on, library};
 use plugin_host::{
     CallOptions, free_thread_keys,
     registry::{PluginState, Registry},
@@ -103,17 +103,14 @@ fn new_versions_of_the_real_library_leave_little_behind_after_jobs_over_tls() {
     let mut authorities = fs::read(authority.bundle()).unwrap();
     authorities.extend(fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default());
     fs::write(&bundle, authorities).unwrap();
-    let job = json!({
-        "context": {"query": "SELECT * FROM t"},
-        "cluster": {"name": "tls", "context": {
-            "endpoint_url": dynamodb_tls.url(),
-            "sts_endpoint_url": sts_tls.url(),
-            "role_arn": "arn:aws:iam::123456789012:role/R",
-            "region": "us-east-1",
-            "ca_bundle": bundle.to_str().unwrap(),
-        }},
-    })
-    .to_string();
+    let cluster = json!({
+        "endpoint_url": dynamodb_tls.url(),
+        "sts_endpoint_url": sts_tls.url(),
+        "role_arn": "arn:aws:iam::123456789012:role/R",
+        "region": "us-east-1",
+        "ca_bundle": bundle.to_str().unwrap(),
+    });
+    let job = job_on(&cluster, &json!({"query": "SELECT * FROM t"})).to_string();
     let (built, growth) = match env::var("SOAK_LIBRARY") {
         // A test runs in its package's folder.
         Ok(named) => {

@@ -25,6 +25,7 @@ use fastrand::Rng;
 use harness_tests::{
     library,
     serving::{Serving, TestHost, call},
+    submission,
     torture::{is_torture, minutes, number},
 };
 use serde_json::{Value, json};
@@ -182,7 +183,7 @@ fn turn(host: &Serving, done: &Done, random: &mut Rng) {
     if random.u32(..10) == 0 {
         context["timeout_seconds"] = json!(f64::from(random.u32(1..400)) / 1000.0);
     }
-    let body = json!({"command_criteria": [format!("type:{command}")], "cluster_criteria": ["type:dynamodb"], "context": context}).to_string();
+    let body = submission(&format!("type:{command}"), "type:dynamodb", &context).to_string();
     done.jobs.fetch_add(1, Ordering::SeqCst);
     if random.u32(..15) == 0 {
         // The answer, or the waiting for it, is left alone.

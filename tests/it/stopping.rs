@@ -38,9 +38,8 @@ fn mute() -> (TcpListener, String) {
 }
 
 fn submission(command: &str) -> String {
-    json!({"command_criteria": [format!("type:{command}")], "cluster_criteria": ["type:dynamodb"],
-           "context": {"query": "SELECT * FROM t"}})
-    .to_string()
+    let context = json!({"query": "SELECT * FROM t"});
+    harness_tests::submission(&format!("type:{command}"), "type:dynamodb", &context).to_string()
 }
 
 fn submit_async(host: &Serving) -> String {

@@ -77,8 +77,8 @@ fn put(place: &TestHost, plugin: &Path) {
 }
 
 fn submission(command: &str) -> Value {
-    json!({"name": "books", "version": "0.0.1", "command_criteria": [format!("type:{command}")], "cluster_criteria": ["data:prod"],
-           "context": {"query": "SELECT id, price FROM my_table WHERE category = ? ", "parameters": ["books"]}})
+    let context = json!({"query": "SELECT id, price FROM my_table WHERE category = ? ", "parameters": ["books"]});
+    harness_tests::submission(&format!("type:{command}"), "data:prod", &context)
 }
 
 /// Columns and rows of a result, the rows in one order.

@@ -30,8 +30,12 @@ clusters:
 ";
 
 fn submission(command: &str, speed: &str, timeout_seconds: f64) -> String {
-    json!({"command_criteria": [format!("type:{command}")], "cluster_criteria": [format!("speed:{speed}")],
-           "context": {"query": "SELECT id FROM t", "timeout_seconds": timeout_seconds}})
+    let context = json!({"query": "SELECT id FROM t", "timeout_seconds": timeout_seconds});
+    harness_tests::submission(
+        &format!("type:{command}"),
+        &format!("speed:{speed}"),
+        &context,
+    )
     .to_string()
 }
 

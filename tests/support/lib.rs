@@ -16,7 +16,7 @@ use std::{
 };
 
 use plugin_api::Error;
-use plugin_host::{CallOptions, Library};
+use plugin_host::{CallOptions, JobDocument, Library};
 use serde_json::{Value, json};
 
 /// The folder with the built host and libraries of this profile.
@@ -103,7 +103,25 @@ pub fn logged(id: &str) -> Vec<String> {
 
 /// A job document: this context against the endpoint at `url`.
 pub fn job(url: &str, context: &Value) -> Value {
-    json!({"context": context, "cluster": {"name": "test", "context": {"endpoint_url": url, "region": "us-east-1"}}})
+    job_on(
+        &json!({"endpoint_url": url, "region": "us-east-1"}),
+        context,
+    )
+}
+
+/// A job document: this context on a cluster with that one.
+pub fn job_on(cluster: &Value, context: &Value) -> Value {
+    let document = JobDocument {
+        context: Some(context),
+        cluster: Some(&json!({"name": "test", "context": cluster})),
+        ..JobDocument::default()
+    };
+    serde_json::from_slice(&document.to_json()).expect("a job document is JSON")
+}
+
+/// What a user submits to a host: this context, for the command and the cluster that carry these tags.
+pub fn submission(command_tag: &str, cluster_tag: &str, context: &Value) -> Value {
+    json!({"command_criteria": [command_tag], "cluster_criteria": [cluster_tag], "context": context})
 }
 
 /// Runs a job document; the result, its `stats` included.

@@ -15,7 +15,7 @@ use engines::{
     paging::{Paging, Table},
     tls::{Authority, Front},
 };
-use plugin_host::{CallOptions, Library};
+use plugin_host::{CallOptions, JobDocument, Library};
 use serde_json::{Value, json};
 
 use crate::pages::{item, items_a_page};
@@ -164,10 +164,15 @@ fn reads() -> Vec<Read> {
 
 /// Runs the read once for each of its callers, all at once; how many requests one job sent one after the other.
 fn callers(library: &Library, cluster: &Value, read: &Read) -> anyhow::Result<u32> {
-    let job = json!({"context": read.context, "cluster": {"context": cluster}}).to_string();
+    let job = JobDocument {
+        context: Some(&read.context),
+        cluster: Some(&json!({"context": cluster})),
+        ..JobDocument::default()
+    }
+    .to_json();
     let one = || -> anyhow::Result<u32> {
         let result = library
-            .run_job(job.as_bytes(), &CallOptions::default())
+            .run_job(&job, &CallOptions::default())
             .map_err(|error| anyhow!("{}", error.message))?;
         let result: Value = serde_json::from_slice(&result)?;
         let stats = &result["stats"];

@@ -13,7 +13,7 @@ use engines::{
     client,
     paging::{Paging, Table},
 };
-use plugin_host::{CallOptions, Library};
+use plugin_host::{CallOptions, JobDocument, Library};
 use serde_json::{Value, json};
 
 const LATENCY: Duration = Duration::from_millis(20);
@@ -88,13 +88,15 @@ fn table(n_items: usize, rarity: usize) -> anyhow::Result<Paging> {
 }
 
 fn through_plugin(library: &Library, server: &Paging, limit: usize) -> anyhow::Result<Cost> {
-    let job = json!({
-        "context": {"query": STATEMENT, "limit": limit},
-        "cluster": {"context": {"endpoint_url": server.url(), "region": "us-east-1"}},
-    });
+    let job = JobDocument {
+        context: Some(&json!({"query": STATEMENT, "limit": limit})),
+        cluster: Some(&json!({"context": {"endpoint_url": server.url(), "region": "us-east-1"}})),
+        ..JobDocument::default()
+    }
+    .to_json();
     let begun = Instant::now();
     let result = library
-        .run_job(job.to_string().as_bytes(), &CallOptions::default())
+        .run_job(&job, &CallOptions::default())
         .map_err(|error| anyhow!("{}", error.message))?;
     let wall = begun.elapsed();
     let result: Value = serde_json::from_slice(&result)?;

@@ -11,7 +11,7 @@ use std::{
 
 use plugin_api::{Error, ErrorCode};
 use plugin_host::{
-    CallOptions, Lease,
+    CallOptions, JobDocument, Lease,
     worker::{PLUGIN_CRASHED, PLUGIN_UNAVAILABLE},
 };
 use tokio::sync::oneshot;
@@ -23,7 +23,6 @@ use super::{
     run::FinishingJob,
 };
 use crate::{
-    document::JobDocument,
     error::{Code, HostError},
     job::JobRecord,
     metrics::ResultStats,
@@ -134,8 +133,7 @@ impl JobCall {
                 "the job was cancelled before it began",
             ));
         }
-        let (command, cluster) = &self.route;
-        Ok(JobDocument::of(&self.job, &command.document, &cluster.document).to_json())
+        Ok(document(&self.job, &self.route))
     }
 
     /// Runs a job on its version. An async job waits while the worker of its version pauses, and where a worker died under it, it
@@ -171,6 +169,24 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| Panicked)
+}
+
+/// What the plugin gets of an accepted job.
+fn document(job: &JobRecord, (command, cluster): &ResolvedRoute) -> Vec<u8> {
+    fn filled(text: &str) -> Option<&str> {
+        Some(text).filter(|text| !text.is_empty())
+    }
+    JobDocument {
+        id: Some(&job.id),
+        name: filled(&job.name),
+        version: filled(&job.version),
+        user: Some(&job.user),
+        traceparent: job.traceparent.as_deref(),
+        context: job.context.as_deref(),
+        command: Some(&*command.document),
+        cluster: Some(&*cluster.document),
+    }
+    .to_json()
 }
 
 fn lost() -> Error {

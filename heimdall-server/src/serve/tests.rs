@@ -15,10 +15,10 @@ use axum::{
 };
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{routes, start};
-use crate::testing::{CONFIG, Host};
+use crate::testing::{CONFIG, Host, submitted};
 
 /// The interface over a test's host.
 struct Api {
@@ -94,14 +94,7 @@ impl Api {
     }
 
     async fn submit(&self, command: &str, query: &str) -> Answer {
-        let body = submission(command, query);
+        let body = submitted(command, query);
         self.call("POST", "/api/v1/job", Some("alice"), body).await
     }
-}
-
-/// A job's document, as a client submits it.
-fn submission(command: &str, query: &str) -> String {
-    json!({"name": "a-job", "version": "0.0.1", "command_criteria": [format!("_name:{command}")],
-           "cluster_criteria": ["data:prod"], "context": {"query": query}})
-    .to_string()
 }

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, path::Path};
 use heimdall_server::{
     catalog::Catalog,
     config::Config,
-    document::JobDocument,
     error::{Code, HostError},
     job::{self, now},
     route,
 };
+use plugin_host::JobDocument;
 use serde_json::value::to_raw_value;
 
 use super::{
@@ -174,14 +174,14 @@ pub(crate) fn route_job(
     }
     let id = job::new_id().to_string();
     let document = JobDocument {
-        id: &id,
+        id: Some(&id),
         name: submission.name.as_deref(),
         version: submission.version.as_deref(),
         user,
         traceparent: None,
         context: submission.context.as_deref(),
-        command: &command.document,
-        cluster: &cluster.document,
+        command: Some(&*command.document),
+        cluster: Some(&*cluster.document),
     }
     .to_json();
     Ok(RoutedJob {

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use harness_tests::serving::TestHost;
+use harness_tests::{serving::TestHost, submission};
 use serde_json::{Value, json};
 
 use super::{Page, can_browse, engine};
@@ -51,7 +51,7 @@ async fn versions_are_swapped_rolled_back_and_pinned_and_a_rejected_file_says_wh
     put(&place, "a.so", &chameleon(100, "good"));
     let host = place.serve();
     let ran = || {
-        let body = json!({"command_criteria": ["type:any"], "cluster_criteria": ["type:any"], "context": {}});
+        let body = submission("type:any", "type:any", &json!({}));
         let call = || host.call("POST", "/api/v1/job", Some("o"), &body.to_string());
         let answer: Value = tokio::task::block_in_place(call).json();
         answer["result"]["version"].clone()

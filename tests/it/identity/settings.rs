@@ -23,7 +23,10 @@ use engines::{
     skip_or_fail,
     sts::{Outcome, Script, Sts},
 };
-use harness_tests::child::{self, Call};
+use harness_tests::{
+    child::{self, Call},
+    job_on,
+};
 use serde_json::{Value, json};
 
 use self::{
@@ -1337,7 +1340,7 @@ fn check(around: &Around, dynamodb: &Faults, n: usize, row: &Row) -> Result<Valu
     )
     .unwrap();
     let context: Value = serde_json::from_str(&around.filled(row.2)).unwrap();
-    let job = json!({"context": {"query": "SELECT * FROM t"}, "cluster": {"name": "test", "context": context}});
+    let job = job_on(&context, &json!({"query": "SELECT * FROM t"}));
     let pairs: Vec<(&str, &str)> = variables
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use harness_tests::{host, library};
+use harness_tests::{host, library, submission};
 use minisign::KeyPair;
 use plugin_host::registry::{PluginState, RegistryOptions};
 use serde_json::{Value, json};
@@ -197,7 +197,7 @@ impl Installed {
         );
         installed.file(
             "job.json",
-            r#"{"command_criteria": ["type:echo"], "cluster_criteria": ["type:echo"], "context": {"x": 1}}"#,
+            &submission("type:echo", "type:echo", &json!({"x": 1})).to_string(),
         );
         installed.file(
             "plugins/SHA256SUMS",

@@ -3,7 +3,7 @@
 use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 
-use super::{Api, api_with, submission};
+use super::{Api, api_with, submitted};
 use crate::testing::CONFIG;
 
 /// An interface that asks for tokens, and the file that they stand in.
@@ -22,7 +22,7 @@ async fn ask(api: &Api, method: &str, path: &str, headers: &[(&str, &str)]) -> (
         request = request.header(*name, *value);
     }
     let body = match path {
-        "/api/v1/job" => submission("sync", "rows"),
+        "/api/v1/job" => submitted("sync", "rows"),
         "/api/v1/plugins/fake/use" => "{\"version\":null}".to_owned(),
         _ => "{\"status\":\"active\"}".to_owned(),
     };
@@ -105,7 +105,7 @@ async fn a_named_token_is_the_caller_and_only_an_admins_speaks_for_others() {
         if let Some(header) = header {
             request = request.header(USER, header);
         }
-        let body = submission("sync", "rows").into();
+        let body = submitted("sync", "rows").into();
         let answer = api.send(request.body(body).unwrap()).await;
         match expected {
             Ok(user) => assert_eq!(answer.json()["user"], user, "{token} {header:?}"),

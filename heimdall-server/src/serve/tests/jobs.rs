@@ -9,6 +9,7 @@ use axum::{
 use serde_json::json;
 
 use super::api;
+use crate::testing::submitted;
 
 #[tokio::test]
 async fn a_sync_job_is_answered_with_its_result_and_leaves_record_result_and_lines() {
@@ -196,14 +197,14 @@ async fn lists_of_jobs_page_and_filter() {
 async fn a_trace_goes_from_the_request_into_the_record_the_document_and_the_log() {
     let api = api().await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let body = json!({"command_criteria": ["_name:sync"], "cluster_criteria": ["data:prod"], "context": {"query": "echo"}});
+    let body = submitted("sync", "echo");
     let request = |trace: &str| {
         let request = Request::builder().method("POST").uri("/api/v1/job");
         let request = request
             .header("Host", "localhost")
             .header("X-Heimdall-User", "a")
             .header("traceparent", trace);
-        request.body(Body::from(body.to_string())).unwrap()
+        request.body(Body::from(body.clone())).unwrap()
     };
     let answer = api.send(request(trace)).await.json();
     assert_eq!(answer["result"]["traceparent"], trace);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Answer, Api, api, api_with};
 use crate::{
     job::JobStatus,
-    testing::{CONFIG, TABLE},
+    testing::{CONFIG, TABLE, submitted},
 };
 
 async fn ask(api: &Api, path: &str, accept: Option<&str>) -> Answer {
@@ -266,10 +266,8 @@ async fn a_link_is_good_once_without_a_token() {
         }
         api.send(request.body(Body::from(body)).unwrap())
     };
-    let job = json!({"command_criteria": ["_name:sync"], "cluster_criteria": ["data:prod"], "context": {"query": "table"}});
-    let job = send("POST", "/api/v1/job".into(), true, job.to_string())
-        .await
-        .json();
+    let job = submitted("sync", "table");
+    let job = send("POST", "/api/v1/job".into(), true, job).await.json();
     let path = format!("/api/v1/job/{}/result", job["id"].as_str().unwrap());
     assert_eq!(
         send("POST", format!("{path}/link"), false, String::new())
