@@ -9,12 +9,12 @@ import { query } from "./query.js";
 
 const sections = { query, jobs, job, commands, clusters, plugins };
 const titles = { query: "Query", jobs: "Jobs", job: "Job", commands: "Commands", clusters: "Clusters", plugins: "Plugins" };
-let turn = 0;
+let showing = 0;
 
 async function show() {
   const [name, ...rest] = location.hash.slice(1).split("/");
   const section = sections[name] ? name : "query";
-  const mine = ++turn;
+  const mine = ++showing;
   document.title = `${titles[section]} – Heimdall host`;
   for (const link of document.querySelectorAll("nav a")) {
     const here = link.hash === `#${section === "job" ? "jobs" : section}`;
@@ -25,7 +25,7 @@ async function show() {
   const box = el("div", {}, el("p", { class: "empty", role: "status" }, "Loading…"));
   document.getElementById("main").replaceChildren(box);
   try {
-    await sections[section](box, decodeURIComponent(rest.join("/")), () => mine === turn);
+    await sections[section](box, decodeURIComponent(rest.join("/")), () => mine === showing);
   } catch (error) {
     box.replaceChildren(problem(error), el("button", { type: "button", onclick: show }, "Try again"));
   }

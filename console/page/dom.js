@@ -50,10 +50,10 @@ export function problem(error) {
 
 /** Says something at the top of the page for as long as the section stays. */
 export function notice(text, bad = false) {
-  const place = document.getElementById("notice");
-  place.hidden = !text;
-  place.className = bad ? "bad" : "";
-  place.textContent = text;
+  const container = document.getElementById("notice");
+  container.hidden = !text;
+  container.className = bad ? "bad" : "";
+  container.textContent = text;
 }
 
 export const count = (n, one) => `${Number(n).toLocaleString("en")} ${one}${Number(n) === 1 ? "" : "s"}`;

@@ -40,7 +40,7 @@ export function grid(columns, rows) {
   let active = [0, 0];
   let drawn = [];
 
-  const place = (cell, at) => {
+  const positioned = (cell, at) => {
     cell.style.left = `${lefts[at]}px`;
     cell.style.width = `${widths[at]}px`;
     cell.setAttribute("aria-colindex", at + 1);
@@ -58,7 +58,7 @@ export function grid(columns, rows) {
     let to = from;
     while (to < columns.length && lefts[to] < left + box.clientWidth) to++;
     head.replaceChildren(...columns.slice(from, to).map((column, i) =>
-      place(el("div", { class: "cell", role: "columnheader", title: column.name }, column.name, el("small", {}, column.type)), from + i)));
+      positioned(el("div", { class: "cell", role: "columnheader", title: column.name }, column.name, el("small", {}, column.type)), from + i)));
     drawn.forEach((row) => row.remove());
     drawn = [];
     for (let row = first; row < last; row++) {
@@ -71,7 +71,7 @@ export function grid(columns, rows) {
         const cell = el("div", { class: `cell ${kind}${here ? " active" : ""}`, role: "gridcell", title: text.slice(0, 500), id: here ? "active-cell" : undefined }, text.slice(0, 500));
         cell.addEventListener("click", () => { active = [row, at]; if (kind === "nested") open(row, at); draw(); });
         cell.addEventListener("dblclick", () => open(row, at));
-        line.append(place(cell, at));
+        line.append(positioned(cell, at));
       }
       drawn.push(line);
     }

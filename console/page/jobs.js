@@ -14,7 +14,7 @@ const first = (text, most) => text.length > most ? `${text.slice(0, most)}…` :
 
 export async function jobs(main) {
   const statuses = await get("/api/v1/job/statuses");
-  const place = el("div", {});
+  const container = el("div", {});
   const cursors = [""];
   const field = (name, title) => el("label", {}, title, el("input", { name, value: view[name] }));
   const choice = (name, title, options) => el("label", {}, title, el("select", { name }, options.map(([value, text]) => el("option", { value, selected: value === view[name] }, text))));
@@ -25,7 +25,7 @@ export async function jobs(main) {
     choice("direction", "Direction", [["desc", "newest first"], ["asc", "oldest first"]]),
     el("button", { type: "submit" }, "Filter"));
   form.addEventListener("change", apply);
-  main.replaceChildren(el("h1", {}, "Jobs"), form, place);
+  main.replaceChildren(el("h1", {}, "Jobs"), form, container);
 
   function apply() {
     for (const key of Object.keys(view)) view[key] = form.elements[key].value.trim();
@@ -47,12 +47,12 @@ export async function jobs(main) {
         ["Plugin", (job) => [job.plugin, job.plugin_version].filter(Boolean).join(" ")],
         ["Created", (job) => time(job.created_at), "line"],
       ], answer.data, "No job matches these filters.");
-      place.replaceChildren(list, el("div", { class: "actions" },
+      container.replaceChildren(list, el("div", { class: "actions" },
         el("button", { type: "button", disabled: cursors.length === 1, onclick: () => { cursors.pop(); page(); } }, "Previous page"),
         el("button", { type: "button", disabled: !answer.has_more, onclick: () => { cursors.push(answer.next_cursor); page(); } }, "Next page"),
         el("button", { type: "button", onclick: page }, "Refresh")));
     } catch (error) {
-      place.replaceChildren(problem(error));
+      container.replaceChildren(problem(error));
     }
   }
   await page();

@@ -88,18 +88,18 @@ export class ResultReader {
   rows = [];
   stats = null;
   #text = "";
-  #place = "head";
+  #part = "head";
 
   /** Takes the next piece of the document. */
   feed(piece) {
     this.#text += piece;
-    if (this.#place === "head") this.#head();
-    if (this.#place === "rows") this.#rows();
+    if (this.#part === "head") this.#head();
+    if (this.#part === "rows") this.#rows();
   }
 
   /** Ends the document; whether it was a result with columns and rows. Otherwise `rest` is its text. */
   end() {
-    if (this.#place !== "tail") return false;
+    if (this.#part !== "tail") return false;
     const tail = parse(`{"x":0${this.#text}`);
     const stats = tail.entries.find(([key]) => key === "stats");
     this.stats = stats ? stats[1] : null;
@@ -118,7 +118,7 @@ export class ResultReader {
       return { name: String(named.name), type: String(named.type) };
     });
     this.#text = this.#text.slice(end + HEAD_END.length);
-    this.#place = "rows";
+    this.#part = "rows";
   }
 
   #rows() {
@@ -132,7 +132,7 @@ export class ResultReader {
       } else if (code === 34) quoted = true;
       else if (code === 91 || code === 123) { if (depth++ === 0) start = at; }
       else if (code === 93 || code === 125) {
-        if (depth === 0) { this.#text = text.slice(at + 1); this.#place = "tail"; return; }
+        if (depth === 0) { this.#text = text.slice(at + 1); this.#part = "tail"; return; }
         if (--depth === 0) { this.rows.push(text.slice(start, at + 1)); start = at + 1; }
       }
     }

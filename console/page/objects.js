@@ -38,18 +38,18 @@ export async function clusters(main) {
   const healths = new Map();
   const columns = common("cluster", redraw);
   columns.splice(3, 0, ["Health", (item) => {
-    const place = el("span", { class: "quiet" }, "not asked");
-    healths.set(item.id, place);
-    return place;
+    const container = el("span", { class: "quiet" }, "not asked");
+    healths.set(item.id, container);
+    return container;
   }]);
   async function ask() {
-    for (const [id, place] of healths) {
-      place.replaceChildren("asking…");
+    for (const [id, container] of healths) {
+      container.replaceChildren("asking…");
       try {
         const answer = await (await send(`/api/v1/cluster/${encodeURIComponent(id)}/health`)).json();
-        place.replaceChildren(state(answer.status ?? "ok"));
+        container.replaceChildren(state(answer.status ?? "ok"));
       } catch (error) {
-        place.replaceChildren(state("error"), ` ${error.message}`);
+        container.replaceChildren(state("error"), ` ${error.message}`);
       }
     }
   }

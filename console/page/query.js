@@ -52,9 +52,9 @@ async function watch(name, posted, show) {
   }
 }
 
-function progress(job, place, cancel) {
+function progress(job, container, cancel) {
   const done = job.progress;
-  place.replaceChildren(el("div", { class: "actions" }, state(job.status),
+  container.replaceChildren(el("div", { class: "actions" }, state(job.status),
     done && el("span", {}, [count(done.rows, "row"), count(done.pages, "page"), bytes(done.wire_bytes),
       done.consumed_capacity_units ? `${done.consumed_capacity_units} capacity units` : null].filter(Boolean).join(", ")),
     cancel && el("button", { type: "button", onclick: cancel }, "Cancel"),

@@ -59,22 +59,22 @@ function figures(stats) {
     named.truncated === true && el("li", { class: "state wait" }, "DynamoDB has, or may have, more rows than these"));
 }
 
-/** Shows the result of a job in `place`. */
-export async function showResult(id, place) {
+/** Shows the result of a job in `container`. */
+export async function showResult(id, container) {
   const told = el("p", { class: "quiet", role: "status" }, "Reading the result…");
-  place.replaceChildren(told);
+  container.replaceChildren(told);
   try {
     const { reader, whole, result } = await read(id, (rows) => { told.textContent = `Reading the result: ${count(rows, "row")}…`; });
     if (!result) {
-      place.replaceChildren(el("pre", {}, pretty(parse(reader.rest))));
+      container.replaceChildren(el("pre", {}, pretty(parse(reader.rest))));
       return;
     }
     const { columns, rows, stats } = reader;
     const partly = whole ? null : el("p", { class: "state wait" }, `Only the first ${count(rows.length, "row")} are shown; take the result as a file for all of them.`);
     const body = rows.length ? grid(columns, rows) : el("p", { class: "empty" }, "No rows.");
-    place.replaceChildren(figures(stats), ...(partly ? [partly] : []), body, downloads(id));
+    container.replaceChildren(figures(stats), ...(partly ? [partly] : []), body, downloads(id));
   } catch (error) {
-    place.replaceChildren(problem(error));
+    container.replaceChildren(problem(error));
   }
 }
 

@@ -151,7 +151,7 @@ fn decoded(mut table: Table, body: &[u8], piece: usize) -> Option<Vec<u8>> {
     table.finish(&Stats::default()).ok()
 }
 
-/// A text is no token or a place, a place becomes a token that is read as the same place, and another statement's is refused.
+/// A text is no token or it is a position; a position becomes a token that is read as the same position, and another statement's is refused.
 pub fn next_token(bytes: &[u8]) {
     crate::pages::fuzz_token(bytes);
 }

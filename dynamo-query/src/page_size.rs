@@ -9,7 +9,7 @@ const FIRST_PAGE: u64 = 1000;
 /// Page after page, what the request's `Limit` is to be.
 #[derive(Debug)]
 pub(crate) struct PageSize {
-    /// The most rows wanted; `None`: all.
+    /// The most rows of the result; `None`: all.
     limit: Option<u64>,
     /// Whether a page may evaluate more items than it returns.
     selective: bool,
@@ -40,11 +40,11 @@ impl PageSize {
             return pinned;
         }
         let limit = self.limit?.saturating_add(to_skip);
-        let wanted = limit.saturating_sub(rows).max(1);
+        let missing = limit.saturating_sub(rows).max(1);
         let size = if self.selective {
-            self.selective_size(limit, wanted, rows)
+            self.selective_size(limit, missing, rows)
         } else {
-            wanted
+            missing
         };
         self.evaluated = self.evaluated.saturating_add(size);
         // A page holds 1 MB; no page has two billion items.
@@ -53,7 +53,7 @@ impl PageSize {
 
     /// What the pages so far suggest, a quarter more for luck; at least as much as all of them (so that sizes double where rows
     /// grow rare), at most three times that (so that at most four times the needed items are evaluated).
-    fn selective_size(&self, limit: u64, wanted: u64, rows: u64) -> u64 {
+    fn selective_size(&self, limit: u64, missing: u64, rows: u64) -> u64 {
         if self.evaluated == 0 {
             return limit.max(FIRST_PAGE);
         }
@@ -62,7 +62,7 @@ impl PageSize {
             return most;
         }
         let suggested =
-            u128::from(wanted) * u128::from(self.evaluated) * 5 / (u128::from(rows) * 4);
+            u128::from(missing) * u128::from(self.evaluated) * 5 / (u128::from(rows) * 4);
         u64::try_from(suggested)
             .unwrap_or(u64::MAX)
             .clamp(self.evaluated, most)

@@ -53,8 +53,8 @@ impl Rates {
 /// One cluster's units.
 #[derive(Debug)]
 pub(crate) struct Bucket {
-    /// Held by the request that is next while it waits; the lock hands it on in the order in which it was asked for.
-    turn: tokio::sync::Mutex<()>,
+    /// Locked by the request that is next while it waits for its units; waiters get the lock in the order in which they asked for it.
+    queue: tokio::sync::Mutex<()>,
     level: Mutex<Level>,
     /// The level rose otherwise than by time.
     risen: Notify,
@@ -63,15 +63,15 @@ pub(crate) struct Bucket {
 impl Bucket {
     fn new(rate: f64) -> Self {
         Self {
-            turn: tokio::sync::Mutex::new(()),
+            queue: tokio::sync::Mutex::new(()),
             level: Mutex::new(Level::new(rate, Instant::now())),
             risen: Notify::new(),
         }
     }
 
-    /// Waits for this request's turn and for its units, and takes them. Dropping the future gives the turn to the next.
+    /// Waits until no earlier request waits and its units are there, and takes them. Dropping the future lets the next request pass.
     pub(crate) async fn reserve(&self, units: f64) {
-        let _turn = self.turn.lock().await;
+        let _guard = self.queue.lock().await;
         loop {
             let wait = self.level().take(Instant::now(), units);
             let Some(wait) = wait else { return };
@@ -82,7 +82,7 @@ impl Bucket {
         }
     }
 
-    /// Puts what DynamoDB reported in the place of what was reserved; whether this is the first answer that reports nothing, so that the
+    /// Replaces what was reserved by what DynamoDB reported; says whether this is the first answer that reports nothing, so that the
     /// rate cannot be applied.
     pub(crate) fn report(&self, reserved: f64, units: Option<f64>) -> bool {
         let is_first_silence = self.level().correct(Instant::now(), reserved, units);
@@ -212,8 +212,8 @@ mod tests {
         for (rate, latency) in [(1000.0, 5), (1000.0, 200), (5000.0, 20), (10_000.0, 50)] {
             let costs = |number: usize| [128.5, 64.0, 100.0, 0.5][number % 4];
             let (sum, pages) = consumed(rate, 10, 10, Duration::from_millis(latency), costs);
-            let wanted = rate * 10.0;
-            assert!((sum - wanted).abs() <= wanted / 10.0, "{sum} at {rate}");
+            let expected = rate * 10.0;
+            assert!((sum - expected).abs() <= expected / 10.0, "{sum} at {rate}");
             let (least, most) = (pages.iter().min().unwrap(), pages.iter().max().unwrap());
             assert!(most - least <= 2, "{pages:?}");
         }

@@ -108,22 +108,22 @@ impl Statement {
     /// Checks that there is one parameter for each `?`.
     ///
     /// # Errors
-    /// `INVALID_JOB` with the place of the first `?` without a value, or the place behind the last `?` where values are left over.
+    /// `INVALID_JOB` with the position of the first `?` without a value, or the position behind the last `?` where values are left over.
     /// Its message holds nothing of the statement.
     pub fn check_parameters(&self, given: usize) -> Result<(), Error> {
-        let wanted = self.placeholders;
-        if wanted == given {
+        let expected = self.placeholders;
+        if expected == given {
             return Ok(());
         }
-        let (at, hint) = if given < wanted {
+        let (at, hint) = if given < expected {
             let hint = format!("the ? at the position given has no value; {GIVE_PARAMETERS}");
             (self.placeholder(given).map(|token| token.start), hint)
         } else {
-            let left = given - wanted;
+            let left = given - expected;
             let hint = format!(
                 "no ? follows the position given for the last {left} of the values; {GIVE_PARAMETERS}"
             );
-            let last = wanted
+            let last = expected
                 .checked_sub(1)
                 .and_then(|last| self.placeholder(last));
             (last.map(|token| token.end), hint)
@@ -131,7 +131,7 @@ impl Statement {
         let (line, column) = position::of(&self.text, at.unwrap_or(self.text.trim_end().len()));
         Err(Error::new(
             ErrorCode::INVALID_JOB,
-            format!("the statement has {wanted} ?, but parameters has {given} values"),
+            format!("the statement has {expected} ?, but parameters has {given} values"),
         )
         .field("context.parameters")
         .hint(hint)
@@ -208,7 +208,7 @@ impl Problem {
         }
     }
 
-    /// The error document's form: the sentence, then the user's line with a caret below the place.
+    /// The error document's form: the sentence, then the user's line with a caret below the position.
     fn into_error(self, code: ErrorCode, query: &str) -> Error {
         let (line, column) = position::of(query, self.at);
         Error::new(
@@ -284,8 +284,8 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_count_that_does_not_fit_is_told_with_its_place() {
-        for (query, given, place) in [
+    fn a_parameter_count_that_does_not_fit_is_told_with_its_position() {
+        for (query, given, position) in [
             ("SELECT * FROM t WHERE a = ? AND\n b = ?", 0, (1, 27)),
             ("SELECT * FROM t WHERE a = ? AND\n b = ?", 1, (2, 6)),
             (
@@ -300,7 +300,7 @@ mod tests {
             let error = instruction.statement().check_parameters(given).unwrap_err();
             assert_eq!(
                 (error.line, error.column),
-                (Some(place.0), Some(place.1)),
+                (Some(position.0), Some(position.1)),
                 "{query}"
             );
             assert_eq!(error.code, ErrorCode::INVALID_JOB);

@@ -166,7 +166,7 @@ proptest! {
                 let lines = query.replace("\r\n", "\n");
                 let shown = lines.split(['\n', '\r']).nth(line as usize - 1);
                 let length = shown.map(|shown| shown.chars().count());
-                // One more for an LF behind its CR: a place on it is the user's as well.
+                // One more for an LF behind its CR: a position on it is the user's as well.
                 prop_assert!(length.is_some_and(|length| column as usize <= length + 2), "{query:?} {error:?}");
                 return Ok(());
             }
@@ -183,7 +183,7 @@ proptest! {
     fn a_verb_anywhere_outside_quotes_and_comments_is_never_let_through(
         verb in prop::sample::select(&VERBS[..]),
         flips in any::<u32>(),
-        place in 0..5_usize,
+        part in 0..5_usize,
         gap in prop_oneof![Just(" ".to_owned()), Just("\n".to_owned()), comment()],
     ) {
         let verb: String = verb
@@ -192,7 +192,7 @@ proptest! {
             .map(|(index, c)| if flips >> index & 1 == 1 { c.to_ascii_lowercase() } else { c })
             .collect();
         let mut parts = ["SELECT", "id", "FROM", "books", "WHERE id = 'a'"].map(str::to_owned);
-        parts[place] = format!("{}{gap}{verb}", parts[place]);
+        parts[part] = format!("{}{gap}{verb}", parts[part]);
         let query = parts.join(" ");
         // A comment that swallows or breaks the rest is refused in its own right; never may the statement pass.
         let error = Statement::parse(&query).unwrap_err();

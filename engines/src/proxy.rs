@@ -102,7 +102,7 @@ async fn pass(mut client: TcpStream, rules: &Rules, passed: &Mutex<Vec<Passed>>)
     let admitted = rules
         .credentials
         .as_deref()
-        .is_none_or(|wanted| authorization(&head) == Some(STANDARD.encode(wanted)));
+        .is_none_or(|credentials| authorization(&head) == Some(STANDARD.encode(credentials)));
     passed
         .lock()
         .unwrap_or_else(PoisonError::into_inner)

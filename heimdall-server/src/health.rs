@@ -58,7 +58,7 @@ type LastCheck = Arc<tokio::sync::Mutex<Option<(Instant, Arc<LiveCluster>, Check
 pub struct Checker {
     plugins: Arc<Plugins>,
     timeout: Duration,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// By the cluster's id.
     last_checks: Mutex<HashMap<String, LastCheck>>,
 }
@@ -70,7 +70,7 @@ impl Checker {
         Self {
             plugins,
             timeout,
-            places: Arc::new(Semaphore::new(AT_ONCE)),
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
             last_checks: Mutex::default(),
         }
     }
@@ -136,20 +136,20 @@ impl Checker {
         command: Arc<LiveCommand>,
         cluster: Arc<LiveCluster>,
     ) -> impl Future<Output = Check> + Send + use<> {
-        let (plugins, places, timeout) = (
+        let (plugins, permits, timeout) = (
             Arc::clone(&self.plugins),
-            Arc::clone(&self.places),
+            Arc::clone(&self.permits),
             self.timeout,
         );
         async move {
             let began = Instant::now();
             let asked = Arc::clone(&command);
             let document = cluster.document.get().as_bytes().to_vec();
-            // The place is held by the call itself: one that does not keep to its time keeps its thread.
+            // The permit is held by the call itself: a plugin that does not keep to its time keeps its thread.
             let call = async move {
-                let place = places.acquire_owned().await;
+                let permit = permits.acquire_owned().await;
                 tokio::task::spawn_blocking(move || {
-                    let _place = place;
+                    let _permit = permit;
                     let lease = plugins
                         .lease(asked.command.need())
                         .map_err(|unavailable| unavailable.to_string())?;

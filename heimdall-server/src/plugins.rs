@@ -31,7 +31,7 @@ pub struct Unavailable {
     pub hint: Option<String>,
 }
 
-/// What a job needs: one version of a plugin, in the place where its command wants it to run.
+/// What a job needs: one version of a plugin, in the process where its command runs it.
 #[derive(Debug, Clone, Copy)]
 pub struct PluginRequirement<'a> {
     /// The plugin's name.
@@ -78,7 +78,7 @@ pub struct Plugins {
     in_process: Arc<Registry>,
     /// Opened when the first command asks for it.
     workers: Mutex<Option<Arc<Registry>>>,
-    /// The versions that operators chose, for the place that a plugin comes to next.
+    /// The versions that operators chose, for a registry that serves a plugin later.
     pins: Mutex<BTreeMap<String, Version>>,
 }
 
@@ -139,7 +139,7 @@ impl Plugins {
         Ok(())
     }
 
-    /// One row a version: of one that is in both places, the state in the place where it serves, and the worker.
+    /// One row a version: of a version that both registries have, the state in the one where it serves, and the worker.
     pub fn list(&self) -> Vec<PluginStatus> {
         let mut rows = self.in_process.list();
         for row in self.workers().iter().flat_map(|workers| workers.list()) {
@@ -148,7 +148,7 @@ impl Plugins {
                 .find(|known| (&known.file, &known.sha256) == (&row.file, &row.sha256));
             match twin {
                 Some(twin) => {
-                    // What serves in one of the two places serves.
+                    // A version that serves in one of the two registries serves.
                     if row.state < twin.state {
                         twin.state = row.state;
                         twin.pinned = row.pinned;
@@ -185,7 +185,7 @@ impl Plugins {
     /// # Errors
     /// The directory cannot be read.
     pub fn isolate(&self, isolation: &Isolation) -> Result<(), HostError> {
-        // First where it is to run, so that a plugin that changes its place is never nowhere.
+        // The workers first, so that a plugin that moves between the registries is always in one of them.
         self.open_workers(isolation)
             .and_then(|()| {
                 let names = Names::AllBut(isolation.only_isolated.clone());

@@ -104,7 +104,7 @@ fn explain(
     if let Some(error) = explain_tags("cluster", clusters, cluster_tags.collect()) {
         return error;
     }
-    let wanted = catalog
+    let chosen = catalog
         .commands()
         .find(|command| command.is_active() && commands.is_subset(&command.command.object.tags))
         .map(|command| {
@@ -113,7 +113,7 @@ fn explain(
                 list(&command.command.cluster_tags),
             )
         });
-    let (id, tags) = wanted.map_or_else(Default::default, |(id, tags)| (id.clone(), tags));
+    let (id, tags) = chosen.map_or_else(Default::default, |(id, tags)| (id.clone(), tags));
     HostError::new(
         Code::NoRoute,
         format!("no active cluster carries both cluster_criteria {} and the cluster_tags {tags} of the command '{id}'", list(clusters)),

@@ -127,7 +127,7 @@ impl Rows {
                     visible::visible(self.names[at].as_str().into())
                 )));
             }
-            // A value's bytes and its place among the others.
+            // A value's bytes and its index among the others.
             self.bytes += cell.len() + 8;
         }
         self.len += 1;

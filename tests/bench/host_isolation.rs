@@ -39,8 +39,8 @@ fn main() {
     leave_core_0();
     let page = replay::page(&[r#"{"id":{"S":"123"}}"#], None);
     let engine = Replay::start(&[page], Duration::ZERO).expect("the replay server starts");
-    let place = TestHost::new(CONFIG, &engine.url());
-    let host = place.serve_on_core(0);
+    let directory = TestHost::new(CONFIG, &engine.url());
+    let host = directory.serve_on_core(0);
     for command in PLACES {
         run(&host, command, CALLERS, Duration::from_secs(1));
     }
@@ -65,8 +65,8 @@ fn main() {
         ("16 callers: p50, ms", &many, |f| f.p50_ms),
         ("16 callers: p99, ms", &many, |f| f.p99_ms),
     ];
-    for (what, places, figure) in figures {
-        let [in_process, worker] = places
+    for (what, modes, figure) in figures {
+        let [in_process, worker] = modes
             .each_ref()
             .map(|rounds| median(rounds.iter().map(figure)));
         println!(

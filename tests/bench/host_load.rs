@@ -35,8 +35,8 @@ fn main() {
     leave_core_0();
     let page = replay::page(&[r#"{"id":{"S":"123"}}"#], None);
     let engine = Replay::start(&[page], Duration::ZERO).expect("the replay server starts");
-    let place = TestHost::new(CONFIG, &engine.url());
-    let host = place.serve_on_core(0);
+    let directory = TestHost::new(CONFIG, &engine.url());
+    let host = directory.serve_on_core(0);
     run(&host, "sync", CALLERS, Duration::from_secs(2));
     let began_with = cpu(&host);
     let began = Instant::now();

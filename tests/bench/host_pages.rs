@@ -23,8 +23,8 @@ const TICKS: f64 = 100.0;
 
 fn main() {
     let url = std::env::args().nth(1).expect("usage: host-pages URL");
-    let place = TestHost::new(CONFIG, &url);
-    let host = place.serve_on_core(0);
+    let directory = TestHost::new(CONFIG, &url);
+    let host = directory.serve_on_core(0);
     let (cpu, began) = (cpu_seconds(&host), Instant::now());
     let job = submission(
         "type:sync",

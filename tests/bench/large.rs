@@ -179,8 +179,8 @@ fn memory(process: u32, name: &str) -> Option<u64> {
 }
 
 fn stored_and_served(url: &str) -> anyhow::Result<()> {
-    let place = TestHost::new(CONFIG, url);
-    let host = place.serve();
+    let directory = TestHost::new(CONFIG, url);
+    let host = directory.serve();
     let (done, watched) = (AtomicBool::new(false), host.id());
     let (peak, ended) = thread::scope(|scope| {
         let watcher = scope.spawn(|| {

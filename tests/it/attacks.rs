@@ -35,7 +35,7 @@ const LONGEST: Duration = Duration::from_secs(120);
 
 /// A host with the echo fixture, under attack.
 pub(crate) struct Target {
-    pub(crate) place: TestHost,
+    pub(crate) directory: TestHost,
     pub(crate) host: Serving,
     name: &'static str,
     before: u64,
@@ -45,17 +45,17 @@ pub(crate) struct Target {
 impl Target {
     pub(crate) fn new(name: &'static str, server: &str, limits: &str) -> Self {
         let config = CONFIG.replace("SERVER", server).replace("LIMITS", limits);
-        let place = TestHost::new(&config, "http://127.0.0.1:9");
-        let plugins = place.path().join("echo");
+        let directory = TestHost::new(&config, "http://127.0.0.1:9");
+        let plugins = directory.path().join("echo");
         fs::create_dir(&plugins).unwrap();
         fs::write(plugins.join("echo.so"), slim(&library("echo_plugin"))).unwrap();
-        let host = place.serve();
+        let host = directory.serve();
         // The first job makes what all jobs need.
         let answer = host.call("POST", "/api/v1/job", Some("first"), &job(&json!({})));
         assert_eq!(answer.status, 200, "{:?}", answer.json());
         let before = memory(host.id(), "VmRSS");
         Self {
-            place,
+            directory,
             host,
             name,
             before,
@@ -311,14 +311,14 @@ fn a_client_that_holds_every_connection_shuts_nobody_out() {
 #[test]
 fn two_hosts_with_one_result_directory_keep_to_their_own() {
     let target = Target::new("two hosts with one result directory", "", "");
-    let config = fs::read_to_string(target.place.path().join("config.yaml")).unwrap();
-    let shared = target.place.path().join("jobs/results");
+    let config = fs::read_to_string(target.directory.path().join("config.yaml")).unwrap();
+    let shared = target.directory.path().join("jobs/results");
     let second = TestHost::new(
         &format!("{config}\nresult_directory: {}", shared.display()),
         "http://127.0.0.1:9",
     );
     fs::create_dir(second.path().join("echo")).unwrap();
-    let library = target.place.path().join("echo/echo.so");
+    let library = target.directory.path().join("echo/echo.so");
     fs::copy(library, second.path().join("echo/echo.so")).unwrap();
 
     let submit = |host: &Serving, fill: &str| {

@@ -36,7 +36,7 @@ fn what_is_no_library_is_refused_and_waited_for_by_nobody() {
         "",
         "",
     );
-    let plugins = target.place.path().join("echo");
+    let plugins = target.directory.path().join("echo");
     let made = Command::new("mkfifo")
         .arg(plugins.join("fifo.so"))
         .status()
@@ -84,10 +84,10 @@ fn a_link_that_is_swapped_while_the_directory_is_read_brings_in_nothing_unchecke
         "",
         "",
     );
-    let plugins = target.place.path().join("echo");
+    let plugins = target.directory.path().join("echo");
     let (good, bad) = (
-        target.place.path().join("good.so"),
-        target.place.path().join("bad.so"),
+        target.directory.path().join("good.so"),
+        target.directory.path().join("bad.so"),
     );
     let mut bytes = slim(&library("echo_plugin"));
     bytes.push(1);
@@ -132,16 +132,16 @@ fn a_link_that_is_swapped_while_the_directory_is_read_brings_in_nothing_unchecke
 fn a_token_file_that_is_half_written_lets_nobody_in_and_locks_nobody_out_for_good() {
     let config = "server: {addr: '127.0.0.1:0'}\nauth: {token_file: ./tokens}\nplugin_directory: ./echo\n\
                   commands: [{name: echo, plugin: echo, is_sync: true, tags: ['type:echo']}]\nclusters: [{name: main, tags: ['type:main']}]\n";
-    let place = TestHost::new(config, "http://127.0.0.1:9");
-    let plugins = place.path().join("echo");
+    let directory = TestHost::new(config, "http://127.0.0.1:9");
+    let plugins = directory.path().join("echo");
     fs::create_dir(&plugins).unwrap();
     fs::write(plugins.join("echo.so"), slim(&library("echo_plugin"))).unwrap();
-    let tokens = place.path().join("tokens");
+    let tokens = directory.path().join("tokens");
     let long = "a-token-of-many-characters-0123456789";
     let text = format!("{long} alice admin\n{long}-second bob reader\n");
     fs::write(&tokens, &text).unwrap();
     fs::set_permissions(&tokens, fs::Permissions::from_mode(0o600)).unwrap();
-    let host = place.serve();
+    let host = directory.serve();
     let (before, began) = (memory(host.id(), "VmRSS"), Instant::now());
     let ask = |token: Option<&str>| {
         let authorization = token.map(|token| format!("Bearer {token}"));

@@ -88,8 +88,8 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn a_pin_outlasts_a_restart_and_its_end_does_too() {
     let engine = engine();
-    let place = TestHost::new(CONFIG, &engine.url());
-    let mut host = place.serve();
+    let directory = TestHost::new(CONFIG, &engine.url());
+    let mut host = directory.serve();
     let (version, pinned) = plugin(&host);
     assert!(!pinned);
     pin(&host, &json!(version));
@@ -97,15 +97,15 @@ fn a_pin_outlasts_a_restart_and_its_end_does_too() {
     host.signal("TERM");
     assert!(host.wait().success());
 
-    let host = place.serve();
+    let host = directory.serve();
     assert_eq!(plugin(&host), (version.clone(), true));
     // A host that dies forgets none either.
     host.kill();
-    let host = place.serve();
+    let host = directory.serve();
     assert_eq!(plugin(&host), (version.clone(), true));
     pin(&host, &Value::Null);
     host.kill();
-    assert_eq!(plugin(&place.serve()), (version, false));
+    assert_eq!(plugin(&directory.serve()), (version, false));
 }
 
 #[test]
@@ -114,8 +114,8 @@ fn a_copy_of_a_running_hosts_store_serves_the_same_jobs_elsewhere() {
         return;
     }
     let engine = engine();
-    let place = TestHost::new(CONFIG, &engine.url());
-    let host = place.serve();
+    let directory = TestHost::new(CONFIG, &engine.url());
+    let host = directory.serve();
     let (version, _) = plugin(&host);
     pin(&host, &json!(version));
     let ids = [
@@ -127,7 +127,10 @@ fn a_copy_of_a_running_hosts_store_serves_the_same_jobs_elsewhere() {
     let records: Vec<Value> = ids.iter().map(|id| host.ended(id)).collect();
     let results: Vec<_> = ids.iter().map(|id| result(&host, id)).collect();
     assert!(
-        fs::read_dir(place.path().join("results")).unwrap().count() > 0,
+        fs::read_dir(directory.path().join("results"))
+            .unwrap()
+            .count()
+            > 0,
         "the large result is a file"
     );
 
@@ -138,7 +141,7 @@ fn a_copy_of_a_running_hosts_store_serves_the_same_jobs_elsewhere() {
     fs::set_permissions(&jobs, fs::Permissions::from_mode(0o700)).unwrap();
     let made = Command::new("python3")
         .args(["-B", "-c", BACKUP])
-        .arg(place.path().join("jobs/jobs.sqlite"))
+        .arg(directory.path().join("jobs/jobs.sqlite"))
         .arg(jobs.join("jobs.sqlite"))
         .output()
         .unwrap();
@@ -150,7 +153,7 @@ fn a_copy_of_a_running_hosts_store_serves_the_same_jobs_elsewhere() {
     let database = fs::Permissions::from_mode(0o600);
     fs::set_permissions(jobs.join("jobs.sqlite"), database).unwrap();
     copy(
-        &place.path().join("results"),
+        &directory.path().join("results"),
         &elsewhere.path().join("results"),
     );
     let later = submit(&host, "sync", "small");

@@ -216,8 +216,8 @@ async fn people_query_read_errors_and_look_around_in_a_real_browser() {
         return;
     }
     let engine = engine().await;
-    let place = TestHost::new(CONFIG, &engine.url());
-    let host = place.serve();
+    let directory = TestHost::new(CONFIG, &engine.url());
+    let host = directory.serve();
     let page = Page::of(&host).await;
 
     // The host wants a name for a job: the page asks for it, and goes on with it.
@@ -269,8 +269,8 @@ async fn what_a_table_holds_is_shown_as_it_is_and_never_becomes_markup() {
         "digits": {"N": "12345678901234567890123456789012345678"}, "map": {"M": {"a": {"L": [{"N": "1"}, {"S": "<b>x</b>"}]}}}}]});
     let load = tokio::task::spawn_blocking(move || engine.load(&odd).map(|()| engine));
     let engine = load.await.unwrap().unwrap();
-    let place = TestHost::new(CONFIG, &engine.url());
-    let host = place.serve();
+    let directory = TestHost::new(CONFIG, &engine.url());
+    let host = directory.serve();
     let page = Page::of(&host).await;
     page.js("sessionStorage.setItem('user', 'alice')", "").await;
     page.size(1280).await;
@@ -304,8 +304,8 @@ async fn a_job_is_watched_and_cancelled() {
     // A service that takes connections and never answers.
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", mute.local_addr().unwrap());
-    let place = TestHost::new(CONFIG, &url);
-    let host = place.serve();
+    let directory = TestHost::new(CONFIG, &url);
+    let host = directory.serve();
     let page = Page::of(&host).await;
     page.js("sessionStorage.setItem('user', 'alice')", "").await;
     page.ask("SELECT * FROM my_table", "Run").await;

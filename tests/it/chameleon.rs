@@ -33,12 +33,12 @@ pub(crate) fn chameleon(number: u32, behaviour: &str) -> Vec<u8> {
         .clone();
     overwrite(&mut bytes, b"777.0.100", &version(number));
     let word = b"chameleon:good            ";
-    let wanted = format!(
+    let replacement = format!(
         "{:<width$}",
         format!("chameleon:{behaviour}"),
         width = word.len()
     );
-    overwrite(&mut bytes, word, &wanted);
+    overwrite(&mut bytes, word, &replacement);
     bytes
 }
 
@@ -64,9 +64,9 @@ pub(crate) fn version(number: u32) -> String {
 /// Puts `new` over every `old` in a file's bytes.
 pub(crate) fn overwrite(bytes: &mut [u8], old: &[u8], new: &str) {
     assert_eq!(old.len(), new.len());
-    let places: Vec<usize> = memchr::memmem::find_iter(bytes, old).collect();
-    assert!(!places.is_empty(), "{new} has no place in the fixture");
-    for at in places {
+    let positions: Vec<usize> = memchr::memmem::find_iter(bytes, old).collect();
+    assert!(!positions.is_empty(), "{new} is not in the fixture");
+    for at in positions {
         bytes[at..at + new.len()].copy_from_slice(new.as_bytes());
     }
 }

@@ -45,7 +45,7 @@ const BOOKS: &str = "SELECT id, price FROM my_table WHERE category = 'books'";
 
 /// A host, and the folder in which its client works.
 struct Asked {
-    place: TestHost,
+    directory: TestHost,
     host: Serving,
 }
 
@@ -56,18 +56,18 @@ impl Asked {
 
     /// A host with tokens, in front of nothing.
     fn with(config: &str, endpoint: &str, files: &[(&str, &str)]) -> Self {
-        let place = TestHost::new(config, endpoint);
+        let directory = TestHost::new(config, endpoint);
         for (name, text) in files {
-            fs::write(place.path().join(name), text).unwrap();
+            fs::write(directory.path().join(name), text).unwrap();
         }
         Self {
-            host: place.serve(),
-            place,
+            host: directory.serve(),
+            directory,
         }
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        client(self.host.url(), self.place.path(), args)
+        client(self.host.url(), self.directory.path(), args)
     }
 
     fn ask(&self, args: &[&str]) -> Output {
@@ -92,7 +92,7 @@ impl Asked {
             .args(["run", "--plugin-dir", "plugins", "--region", "us-east-1"])
             .args(["--endpoint-url", endpoint])
             .args(args)
-            .current_dir(self.place.path())
+            .current_dir(self.directory.path())
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .stdin(Stdio::null());
@@ -226,7 +226,7 @@ fn a_result_that_is_larger_than_a_document_is_the_same_in_every_format_too() {
             let expected = format!("expected-{name}");
             let ran = asked.run(&again.url(), &[statement, "-o", &expected]);
             assert!(ran.status.success(), "{name}: {}", said(&ran));
-            let read = |name: &str| fs::read(asked.place.path().join(name)).unwrap();
+            let read = |name: &str| fs::read(asked.directory.path().join(name)).unwrap();
             if name.ends_with("json") {
                 let (submitted, ran) = (read(name), read(&expected));
                 let at = |bytes: &[u8]| text(bytes).find(",\"stats\":").unwrap();
@@ -235,9 +235,9 @@ fn a_result_that_is_larger_than_a_document_is_the_same_in_every_format_too() {
                 assert!(read(name) == read(&expected), "{name}");
             }
         }
-        let read = |name: &str| fs::read(asked.place.path().join(name)).unwrap();
+        let read = |name: &str| fs::read(asked.directory.path().join(name)).unwrap();
         assert!(read("first.csv") == read("rows.csv"));
-        let left: Vec<_> = fs::read_dir(asked.place.path())
+        let left: Vec<_> = fs::read_dir(asked.directory.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .filter(|name| name.starts_with('.'))
@@ -265,7 +265,7 @@ fn an_error_is_the_document_that_run_gives_for_sync_and_async_jobs() {
                 error["request_id"].take();
             }
             assert_eq!(here, there);
-            assert!(!asked.place.path().join("rows.csv").exists());
+            assert!(!asked.directory.path().join("rows.csv").exists());
         }
     }
     let output = asked.submit(&ASYNC, &[BOOKS, "--max-pages", "0"]);
@@ -279,7 +279,7 @@ fn an_error_is_the_document_that_run_gives_for_sync_and_async_jobs() {
 fn what_cannot_be_meant_is_found_before_a_job_is_submitted() {
     let asked = Asked::of("http://127.0.0.1:9");
     let own = json!({"cluster": {"name": "mine"}, "context": {"query": BOOKS}}).to_string();
-    fs::write(asked.place.path().join("own.json"), own).unwrap();
+    fs::write(asked.directory.path().join("own.json"), own).unwrap();
     for (args, status, why) in [
         (&[BOOKS][..], 2, "--command-tag"),
         (&[BOOKS, "--command-tag", "type:sync"], 2, "--cluster-tag"),
@@ -328,7 +328,7 @@ fn an_interrupt_cancels_the_job_on_the_host_first_and_is_exit_status_130() {
         let job = &asked.jobs()[0];
         assert_eq!(job["status"], "CANCELED");
         assert_eq!(job["canceled_by"], "alice");
-        assert!(!asked.place.path().join("rows.csv").exists());
+        assert!(!asked.directory.path().join("rows.csv").exists());
     }
 }
 
@@ -445,7 +445,11 @@ fn a_token_comes_from_a_file_or_a_variable_and_says_who_asks_where_it_has_a_name
     let tokens = "nameless-token\nbobs-token bob user\nreaders-token rita reader\n";
     let asked = guarded(tokens, &engine.url());
     let file = |token: &str| {
-        fs::write(asked.place.path().join("my-token"), format!("{token}\n")).unwrap();
+        fs::write(
+            asked.directory.path().join("my-token"),
+            format!("{token}\n"),
+        )
+        .unwrap();
         "my-token"
     };
     let submit = [&["submit", BOOKS, "-F", "csv"], &ASYNC[..]].concat();
@@ -476,8 +480,8 @@ fn a_token_comes_from_a_file_or_a_variable_and_says_who_asks_where_it_has_a_name
 #[test]
 fn a_refused_token_is_told_with_the_setting_it_came_from_and_never_shown() {
     let asked = guarded("readers-token rita reader\n", "http://127.0.0.1:9");
-    fs::write(asked.place.path().join("wrong"), "hush-hush").unwrap();
-    fs::write(asked.place.path().join("two"), "hush-hush alice").unwrap();
+    fs::write(asked.directory.path().join("wrong"), "hush-hush").unwrap();
+    fs::write(asked.directory.path().join("two"), "hush-hush alice").unwrap();
     let submit = [&["submit", BOOKS], &ASYNC[..]].concat();
     let ask = |args: &[&str], variable: (&str, &str)| {
         let args = [&submit[..], args].concat();
@@ -561,7 +565,7 @@ fn a_host_that_is_not_there_or_goes_in_the_middle_is_told_with_its_url_and_the_j
         // A sync job's record is written a moment after the job has begun.
         until("the job is listed", || !asked.jobs().is_empty());
         let id = asked.jobs()[0]["id"].as_str().unwrap().to_owned();
-        let Asked { place, host } = asked;
+        let Asked { directory, host } = asked;
         let url = host.url().to_owned();
         host.kill();
         let output = child.wait_with_output().unwrap();
@@ -575,7 +579,7 @@ fn a_host_that_is_not_there_or_goes_in_the_middle_is_told_with_its_url_and_the_j
         if tags == ASYNC {
             assert!(error["hint"].as_str().unwrap().contains(&id), "{error}");
         }
-        assert!(!place.path().join("rows.csv").exists());
+        assert!(!directory.path().join("rows.csv").exists());
 
         // Nothing was sent, so that nothing is waited for.
         let submit = [&["submit", BOOKS, "--retry-for", "3600"], &tags[..]].concat();
@@ -585,7 +589,7 @@ fn a_host_that_is_not_there_or_goes_in_the_middle_is_told_with_its_url_and_the_j
             &["job", id.as_str(), "--wait"],
             &["cancel", id.as_str()],
         ] {
-            let output = client(&url, place.path(), args).output().unwrap();
+            let output = client(&url, directory.path(), args).output().unwrap();
             assert_eq!(output.status.code(), Some(1));
             let said = said(&output);
             assert!(said.contains("host-harness serve"), "{said}");
@@ -768,7 +772,7 @@ fn https_is_checked_with_the_systems_certificates_and_goes_through_the_proxy_tha
     let proxy = Proxy::start(Rules::default()).unwrap();
     let submit = [&["submit", BOOKS, "-F", "csv"], &SYNC[..]].concat();
     let command = |bundle: &Path, proxy: &str| {
-        let mut command = client(&front.url(), asked.place.path(), &submit);
+        let mut command = client(&front.url(), asked.directory.path(), &submit);
         command
             .env("HEIMDALL_TOKEN", "bobs-token")
             .env("SSL_CERT_FILE", bundle)
@@ -800,7 +804,11 @@ fn an_interrupt_ends_a_command_whose_rows_nobody_reads() {
     let asked = Asked::of(&server.url());
     let statement = "SELECT id FROM t";
     let submit = asked.command(&[&["submit", statement, "-F", "table"], &SYNC[..]].concat());
-    let mut run = client(asked.host.url(), asked.place.path(), &["run", statement]);
+    let mut run = client(
+        asked.host.url(),
+        asked.directory.path(),
+        &["run", statement],
+    );
     run.args([
         "-F",
         "table",

@@ -135,7 +135,7 @@ clusters:
 
 struct Host {
     host: Serving,
-    _place: TestHost,
+    _directory: TestHost,
 }
 
 impl Host {
@@ -144,10 +144,10 @@ impl Host {
         let clusters: String = endpoints.iter().enumerate().map(|(number, url)| {
             format!("- {{name: c{number}, tags: ['type:dynamodb', 'n:{number}'], context: {{endpoint_url: '{url}'}}}}\n")
         }).collect();
-        let place = TestHost::new(&format!("{CONFIG}{clusters}"), "http://127.0.0.1:9");
+        let directory = TestHost::new(&format!("{CONFIG}{clusters}"), "http://127.0.0.1:9");
         Self {
-            host: place.serve(),
-            _place: place,
+            host: directory.serve(),
+            _directory: directory,
         }
     }
 

@@ -65,15 +65,15 @@ struct Told {
 
 /// A host on a disk that fails when it is told to.
 struct Stage {
-    place: TestHost,
+    directory: TestHost,
     shim: PathBuf,
     control: PathBuf,
 }
 
 impl Stage {
     fn new(endpoint: &str) -> Self {
-        let place = TestHost::new(CONFIG, endpoint);
-        let shim = place.path().join("plugins/../failing_disk.so");
+        let directory = TestHost::new(CONFIG, endpoint);
+        let shim = directory.path().join("plugins/../failing_disk.so");
         let source = root().join("tests/c/failing_disk.c");
         let mut gcc = Command::new("gcc");
         gcc.args([
@@ -87,9 +87,9 @@ impl Stage {
             "-o",
         ]);
         succeeds(gcc.arg(&shim).arg(source).arg("-ldl"));
-        let control = place.path().join("control");
+        let control = directory.path().join("control");
         let stage = Self {
-            place,
+            directory,
             shim,
             control,
         };
@@ -99,8 +99,8 @@ impl Stage {
 
     fn serve(&self) -> Serving {
         let text = |path: &Path| path.to_str().unwrap().to_owned();
-        let results = text(self.place.path());
-        self.place.serve_with(&[
+        let results = text(self.directory.path());
+        self.directory.serve_with(&[
             ("LD_PRELOAD", &text(&self.shim)),
             ("FAILING_DISK", &results),
             ("FAILING_DISK_CONTROL", &text(&self.control)),
@@ -159,7 +159,7 @@ fn a_disk_that_fails_for_a_while_costs_no_accepted_job_and_tears_no_result() {
         }
         check_unacknowledged(&host, seed);
         assert!(told.wrong.is_empty(), "{:?}; {about}", told.wrong);
-        let half: Vec<_> = result_files(&stage.place)
+        let half: Vec<_> = result_files(&stage.directory)
             .into_iter()
             .filter(|name| name.ends_with(".tmp"))
             .collect();
@@ -260,8 +260,8 @@ fn truthful(record: &Value) -> Option<String> {
 fn a_result_file_that_was_cut_is_not_served() {
     let engine = Embedded::start().unwrap();
     engine.load(&tables()).unwrap();
-    let place = TestHost::new(CONFIG, &engine.url());
-    let host = place.serve();
+    let directory = TestHost::new(CONFIG, &engine.url());
+    let host = directory.serve();
     // A document in a file, and rows as they came.
     for query in [1, 2] {
         let answer = host.call(
@@ -273,8 +273,8 @@ fn a_result_file_that_was_cut_is_not_served() {
         let id = answer.json()["id"].as_str().unwrap().to_owned();
         assert_eq!(host.ended(&id)["status"], "SUCCEEDED");
         assert!(result(&host, &id).is_some());
-        for name in result_files(&place) {
-            let path = place.path().join("results").join(name);
+        for name in result_files(&directory) {
+            let path = directory.path().join("results").join(name);
             let file = fs::File::options().write(true).open(path).unwrap();
             file.set_len(file.metadata().unwrap().len() / 2).unwrap();
         }

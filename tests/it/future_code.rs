@@ -69,13 +69,13 @@ fn run_passes_a_code_that_it_does_not_know_on() {
 
 #[test]
 fn the_server_answers_a_code_that_it_does_not_know_with_502() {
-    let place = TestHost::new(CONFIG, "http://127.0.0.1:1");
+    let directory = TestHost::new(CONFIG, "http://127.0.0.1:1");
     fs::copy(
         library("echo_plugin"),
-        place.path().join("plugins/libecho_plugin.so"),
+        directory.path().join("plugins/libecho_plugin.so"),
     )
     .unwrap();
-    let serving: Serving = place.serve();
+    let serving: Serving = directory.serve();
     let job = submission("echo", "here", &failing());
     let reply = serving.call("POST", "/api/v1/job", Some("alice"), &job.to_string());
     assert_eq!(reply.status, 502, "{}", reply.json());

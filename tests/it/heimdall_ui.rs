@@ -99,8 +99,8 @@ const FIRST: &str = "limit=20&order_by=created_at&direction=desc";
 fn its_list_of_jobs_is_filtered_ordered_and_paged() {
     let engine = Embedded::start().unwrap();
     engine.load(&sample::tables()).unwrap();
-    let (place, _mute) = stage(&engine);
-    let host = place.serve();
+    let (directory, _mute) = stage(&engine);
+    let host = directory.serve();
     let mut ids = Vec::new();
     for number in 0..45 {
         let job = submit(
@@ -164,8 +164,8 @@ fn its_list_of_jobs_is_filtered_ordered_and_paged() {
 fn its_page_of_a_job_shows_the_result_the_rows_and_the_plugin_that_ran_it() {
     let engine = Embedded::start().unwrap();
     engine.load(&sample::tables()).unwrap();
-    let (place, _mute) = stage(&engine);
-    let host = place.serve();
+    let (directory, _mute) = stage(&engine);
+    let host = directory.serve();
     for command in ["sync", "async"] {
         let job = submit(&host, "j", command, "dynamodb", "SELECT id FROM my_table");
         let id = job["id"].as_str().unwrap();
@@ -209,8 +209,8 @@ fn its_page_of_a_job_shows_the_result_the_rows_and_the_plugin_that_ran_it() {
 #[test]
 fn its_cancel_has_no_body_and_its_job_then_says_who_cancelled_it() {
     let engine = Embedded::start().unwrap();
-    let (place, _mute) = stage(&engine);
-    let host = place.serve();
+    let (directory, _mute) = stage(&engine);
+    let host = directory.serve();
     let job = submit(&host, "long", "async", "mute", "SELECT id FROM my_table");
     let id = job["id"].as_str().unwrap();
     let path = format!("/api/v1/job/{id}");
@@ -236,8 +236,8 @@ fn its_cancel_has_no_body_and_its_job_then_says_who_cancelled_it() {
 #[test]
 fn its_lists_of_commands_and_clusters_are_filtered() {
     let engine = Embedded::start().unwrap();
-    let (place, _mute) = stage(&engine);
-    let host = place.serve();
+    let (directory, _mute) = stage(&engine);
+    let host = directory.serve();
     for (path, found) in [
         ("commands?", &["async", "sync"][..]),
         ("commands?id=sync-1", &["sync"]),
@@ -265,8 +265,8 @@ fn its_lists_of_commands_and_clusters_are_filtered() {
 #[test]
 fn its_pages_come_through_the_host_with_the_users_name_and_the_hosts_version() {
     let engine = Embedded::start().unwrap();
-    let (place, _mute) = stage(&engine);
-    let host = place.serve();
+    let (directory, _mute) = stage(&engine);
+    let host = directory.serve();
     for path in [
         "/",
         "/jobs?status=FAILED",

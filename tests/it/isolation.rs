@@ -244,11 +244,11 @@ fn echo_row(host: &Serving) -> Value {
 
 #[test]
 fn a_command_with_isolation_has_its_jobs_run_in_a_worker_and_the_host_outlives_every_crash() {
-    let place = TestHost::new(CONFIG, "http://127.0.0.1:9");
-    let library = place.path().join("plugins/libecho_plugin.so");
+    let directory = TestHost::new(CONFIG, "http://127.0.0.1:9");
+    let library = directory.path().join("plugins/libecho_plugin.so");
     fs::write(&library, slim(&harness_tests::library("echo_plugin"))).unwrap();
     fs::set_permissions(&library, fs::Permissions::from_mode(0o755)).unwrap();
-    let host = place.serve();
+    let host = directory.serve();
 
     let answer = submitted(&host, "sync", &json!({"n": 1}));
     assert_eq!(answer.status, 200);
@@ -342,17 +342,19 @@ fn a_pin_stays_in_force_when_a_command_changes_the_place_where_its_plugin_runs()
              commands: [{{name: sync, plugin: chameleon, is_sync: true, isolation: {isolation}, tags: ['type:sync']}}]\n"
         )
     };
-    let place = TestHost::new(&config("in_process"), "http://127.0.0.1:9");
+    let directory = TestHost::new(&config("in_process"), "http://127.0.0.1:9");
     for number in [100, 101] {
-        let library = place.path().join(format!("plugins/chameleon-{number}.so"));
+        let library = directory
+            .path()
+            .join(format!("plugins/chameleon-{number}.so"));
         fs::write(&library, chameleon(number, "good")).unwrap();
         fs::set_permissions(&library, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let host = place.serve();
+    let host = directory.serve();
     let ran = || submitted(&host, "sync", &json!({})).json()["result"]["version"].clone();
     assert_eq!(ran(), version(101));
-    let pin = |wanted: Value| {
-        let body = json!({"version": wanted}).to_string();
+    let pin = |version: Value| {
+        let body = json!({"version": version}).to_string();
         let path = "/api/v1/plugins/chameleon/use";
         assert_eq!(host.call("POST", path, Some("o"), &body).status, 200);
     };
@@ -360,7 +362,7 @@ fn a_pin_stays_in_force_when_a_command_changes_the_place_where_its_plugin_runs()
     assert_eq!(ran(), version(100));
     // Into a worker process, back, and there again, each time by a SIGHUP.
     for isolation in ["process", "in_process", "process"] {
-        fs::write(place.path().join("config.yaml"), config(isolation)).unwrap();
+        fs::write(directory.path().join("config.yaml"), config(isolation)).unwrap();
         host.signal("HUP");
         let until = Instant::now() + PATIENCE;
         loop {

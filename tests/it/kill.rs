@@ -61,13 +61,13 @@ struct Told {
 fn nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill() {
     let engine = Embedded::start().unwrap();
     engine.load(&tables()).unwrap();
-    let place = TestHost::new(CONFIG, &engine.url());
-    let host = place.serve();
+    let directory = TestHost::new(CONFIG, &engine.url());
+    let host = directory.serve();
     let golden: Vec<Vec<u8>> = (0..QUERIES.len())
         .map(|query| golden(&host, query))
         .collect();
     assert!(golden[1].len() > 100_000, "the large result must be a file");
-    let lines = result_files(&place)
+    let lines = result_files(&directory)
         .iter()
         .any(|name| name.ends_with(".lines"));
     assert!(lines, "the huge result must come as rows");
@@ -81,8 +81,8 @@ fn nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill() {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        let told = load_and_kill(&place, Duration::from_millis(20 + (random >> 33) % 800));
-        let host = place.serve();
+        let told = load_and_kill(&directory, Duration::from_millis(20 + (random >> 33) % 800));
+        let host = directory.serve();
         for (id, query) in &told.answered {
             let record = host.ended(id);
             assert_eq!(record["status"], "SUCCEEDED", "round {round}: {record}");
@@ -113,7 +113,7 @@ fn nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill() {
             }
         }
         check_unacknowledged(&host, round);
-        for name in result_files(&place) {
+        for name in result_files(&directory) {
             assert!(
                 !name.ends_with(".tmp"),
                 "round {round}: half a result: {name}"
@@ -140,8 +140,8 @@ pub(crate) fn tables() -> Value {
     json!({"small": [{"id": {"S": "1"}}], "large": large, "huge": huge})
 }
 
-pub(crate) fn result_files(place: &TestHost) -> Vec<String> {
-    let entries = std::fs::read_dir(place.path().join("results")).unwrap();
+pub(crate) fn result_files(directory: &TestHost) -> Vec<String> {
+    let entries = std::fs::read_dir(directory.path().join("results")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.collect()
 }
@@ -183,8 +183,8 @@ pub(crate) fn golden(host: &Serving, query: usize) -> Vec<u8> {
     .unwrap()
 }
 
-fn load_and_kill(place: &TestHost, after: Duration) -> Told {
-    let host = place.serve();
+fn load_and_kill(directory: &TestHost, after: Duration) -> Told {
+    let host = directory.serve();
     let url = host.url().to_owned();
     let told = Mutex::new(Told::default());
     let stop = AtomicBool::new(false);

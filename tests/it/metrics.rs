@@ -38,8 +38,8 @@ fn metrics() -> String {
     engine
         .load(&json!({"small": [{"id": {"S": "1"}}]}))
         .unwrap();
-    let place = TestHost::new(CONFIG, &engine.url());
-    let host = place.serve();
+    let directory = TestHost::new(CONFIG, &engine.url());
+    let host = directory.serve();
     for (table, status) in [("small", 200), ("nowhere", 404)] {
         let context = json!({"query": format!("SELECT * FROM {table}")});
         let body = submission("type:sync", "type:dynamodb", &context);

@@ -28,12 +28,12 @@ const TOKENS: &str = "secret-of-ann ann admin\nsecret-of-bob bob user\nsecret-of
 const NOWHERE: &str = "http://127.0.0.1:9";
 
 fn host_with(config: &str) -> (TestHost, Serving) {
-    let place = TestHost::new(config, NOWHERE);
-    let tokens = place.path().join("tokens");
+    let directory = TestHost::new(config, NOWHERE);
+    let tokens = directory.path().join("tokens");
     fs::write(&tokens, TOKENS).unwrap();
     fs::set_permissions(&tokens, fs::Permissions::from_mode(0o600)).unwrap();
-    let host = place.serve();
-    (place, host)
+    let host = directory.serve();
+    (directory, host)
 }
 
 fn send(host: &Serving, token: &str, method: Method, path: &str, body: &Value) -> Reply {
@@ -74,7 +74,7 @@ fn line(host: &Serving, parts: &[&str]) -> String {
 
 #[test]
 fn a_refusal_is_told_with_who_asked_for_what_and_why() {
-    let (_place, host) = host_with(CONFIG);
+    let (_directory, host) = host_with(CONFIG);
     let refused = |token: &str, method, path: &str, body: &Value, status: u16| {
         let reply = send(&host, token, method, path, body);
         assert_eq!(reply.status, status, "{}", reply.json());
@@ -135,7 +135,7 @@ fn a_refusal_is_told_with_who_asked_for_what_and_why() {
 
 #[test]
 fn a_change_is_told_with_who_made_it() {
-    let (_place, host) = host_with(CONFIG);
+    let (_directory, host) = host_with(CONFIG);
     let change = |method, path: &str, body: &Value| {
         let reply = send(&host, "secret-of-ann", method, path, body);
         assert_eq!(reply.status, 200, "{}", reply.json());
@@ -183,7 +183,7 @@ fn a_change_is_told_with_who_made_it() {
 
 #[test]
 fn a_job_that_failed_ends_with_its_reason() {
-    let (_place, host) = host_with(CONFIG);
+    let (_directory, host) = host_with(CONFIG);
     let reply = send(
         &host,
         "secret-of-bob",
@@ -205,7 +205,7 @@ fn a_job_that_failed_ends_with_its_reason() {
 
 #[test]
 fn a_start_warns_of_a_pin_of_readable_tokens_and_of_a_full_disk() {
-    let (place, mut host) = host_with(CONFIG);
+    let (directory, mut host) = host_with(CONFIG);
     let rows = send(
         &host,
         "secret-of-ann",
@@ -227,11 +227,11 @@ fn a_start_warns_of_a_pin_of_readable_tokens_and_of_a_full_disk() {
     host.signal("TERM");
     assert!(host.wait().success());
 
-    let tokens = place.path().join("tokens");
+    let tokens = directory.path().join("tokens");
     fs::set_permissions(&tokens, fs::Permissions::from_mode(0o644)).unwrap();
     let full = format!("{CONFIG}limits: {{min_free_bytes: 1000000000000000}}\n");
-    fs::write(place.path().join("config.yaml"), full).unwrap();
-    let host = place.serve();
+    fs::write(directory.path().join("config.yaml"), full).unwrap();
+    let host = directory.serve();
     let version = format!("version={version}");
     line(
         &host,
@@ -267,11 +267,11 @@ fn a_start_warns_of_a_pin_of_readable_tokens_and_of_a_full_disk() {
 
 #[test]
 fn a_hangup_says_what_it_put_in_force_and_what_needs_a_restart() {
-    let (place, host) = host_with(CONFIG);
+    let (directory, host) = host_with(CONFIG);
     let changed = CONFIG
         .replace("./results", "./elsewhere")
         .replace("clusters:", "pool: {size: 3}\nclusters:");
-    fs::write(place.path().join("config.yaml"), changed).unwrap();
+    fs::write(directory.path().join("config.yaml"), changed).unwrap();
     host.signal("HUP");
     line(
         &host,
@@ -290,7 +290,7 @@ fn a_hangup_says_what_it_put_in_force_and_what_needs_a_restart() {
     line(&host, &["INFO", "plugins looked at again"]);
 
     fs::write(
-        place.path().join("config.yaml"),
+        directory.path().join("config.yaml"),
         CONFIG.replace("dynamo,", "dynamo, limt: 5,"),
     )
     .unwrap();

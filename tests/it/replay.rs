@@ -31,8 +31,8 @@ fn every_recorded_exchange_is_answered_as_recorded_or_differs_as_listed() {
         .unwrap();
     // The one change to the recorded configuration: a port of its own.
     let config = read("config.yaml").replace("127.0.0.1:9090", "127.0.0.1:0");
-    let place = TestHost::new(&config, &engine.url());
-    let host = place.serve();
+    let directory = TestHost::new(&config, &engine.url());
+    let host = directory.serve();
 
     let mut replay = Replay::default();
     let exchanges: Vec<Value> = read("api.jsonl")
@@ -65,8 +65,8 @@ fn what_means_nothing_here_is_named_once_at_the_start() {
     let config = fs::read_to_string(folder().join("config.yaml"))
         .unwrap()
         .replace("127.0.0.1:9090", "127.0.0.1:0");
-    let place = TestHost::new(&config, "http://127.0.0.1:1");
-    let lines = place.serve().lines().join("\n");
+    let directory = TestHost::new(&config, "http://127.0.0.1:1");
+    let lines = directory.serve().lines().join("\n");
     for key in ["database", "sleep", "plugin"] {
         assert_eq!(lines.matches(&format!("'{key}' of ")).count(), 1, "{lines}");
     }

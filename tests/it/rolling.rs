@@ -54,12 +54,12 @@ impl Proxy {
         thread::spawn(move || watch(&backends, &stop));
         let (backends, stop) = (Arc::clone(&proxy.backends), Arc::clone(&proxy.stop));
         thread::spawn(move || {
-            for (turn, stream) in listener.incoming().enumerate() {
+            for (number, stream) in listener.incoming().enumerate() {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
                 let backends = Arc::clone(&backends);
-                thread::spawn(move || pass_on(&stream.unwrap(), &backends, turn));
+                thread::spawn(move || pass_on(&stream.unwrap(), &backends, number));
             }
         });
         proxy
@@ -107,7 +107,7 @@ fn watch(backends: &RwLock<Vec<(String, bool)>>, stop: &AtomicBool) {
     }
 }
 
-fn pass_on(client: &TcpStream, backends: &RwLock<Vec<(String, bool)>>, turn: usize) {
+fn pass_on(client: &TcpStream, backends: &RwLock<Vec<(String, bool)>>, number: usize) {
     let ready: Vec<SocketAddr> = {
         let backends = backends.read().unwrap();
         let ready = backends.iter().filter(|(_, ready)| *ready);
@@ -115,7 +115,7 @@ fn pass_on(client: &TcpStream, backends: &RwLock<Vec<(String, bool)>>, turn: usi
             .map(|(url, _)| url.trim_start_matches("http://").parse().unwrap())
             .collect()
     };
-    let Some(address) = ready.get(turn % ready.len().max(1)) else {
+    let Some(address) = ready.get(number % ready.len().max(1)) else {
         return;
     };
     let Ok(host) = TcpStream::connect(address) else {
@@ -171,8 +171,8 @@ fn load(proxy: &Proxy, command: &str, stop: &AtomicBool, count: &Count) {
 fn no_request_fails_while_one_host_after_the_other_restarts() {
     let engine = Embedded::start().unwrap();
     engine.load(&sample::tables()).unwrap();
-    let places = [(); 2].map(|()| TestHost::new(CONFIG, &engine.url()));
-    let mut hosts = places.each_ref().map(TestHost::serve);
+    let directories = [(); 2].map(|()| TestHost::new(CONFIG, &engine.url()));
+    let mut hosts = directories.each_ref().map(TestHost::serve);
     let proxy = Proxy::start([hosts[0].url(), hosts[1].url()]);
     proxy.until("both are ready", |proxy| {
         proxy.is_ready(0) && proxy.is_ready(1)
@@ -196,7 +196,7 @@ fn no_request_fails_while_one_host_after_the_other_restarts() {
             assert!(hosts[index].wait().success());
             // The other one carries all of it.
             more(20);
-            hosts[index] = places[index].serve();
+            hosts[index] = directories[index].serve();
             proxy.moved(index, hosts[index].url());
             proxy.until("it is ready again", |proxy| proxy.is_ready(index));
             more(20);

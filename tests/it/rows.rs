@@ -84,10 +84,10 @@ fn lines_and_answer_hold_what_the_document_holds() {
     assert_eq!(names, ["id", "z", "m"]);
     let order: Vec<usize> = serde_json::from_value(answer["order"].clone()).unwrap();
     assert_eq!(order, [0, 2, 1], "a document has its columns by name");
-    let cell = |row: &Vec<Value>, place: usize| row.get(place).cloned().unwrap_or(Value::Null);
+    let cell = |row: &Vec<Value>, index: usize| row.get(index).cloned().unwrap_or(Value::Null);
     let rows: Vec<Vec<Value>> = rows
         .iter()
-        .map(|row| order.iter().map(|&place| cell(row, place)).collect())
+        .map(|row| order.iter().map(|&index| cell(row, index)).collect())
         .collect();
     assert_eq!(json!(rows), document["data"]);
     for figure in ["rows", "pages", "wire_bytes", "truncated"] {

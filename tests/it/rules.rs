@@ -103,10 +103,10 @@ fn sql_is_written_in_the_folder_of_the_store_only() {
     ];
     let mut outside = lines_with(&PRODUCT, &words);
     outside.retain(|line| {
-        let place = ["heimdall-server/src/store/", "heimdall-server/src/store.rs"];
+        let store = ["heimdall-server/src/store/", "heimdall-server/src/store.rs"];
         // The fixture of the unit tests damages tables.
         let is_fixture = line.starts_with("heimdall-server/src/testing.rs");
-        !is_fixture && !place.iter().any(|place| line.starts_with(place))
+        !is_fixture && !store.iter().any(|path| line.starts_with(path))
     });
     assert!(outside.is_empty(), "{outside:#?}");
 }

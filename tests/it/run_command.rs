@@ -87,10 +87,10 @@ fn without_stats(document: &str) -> &str {
 
 #[test]
 fn the_source_documents_job_gives_the_golden_document_on_every_run() {
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/jobs/books.json");
     for _ in 0..5 {
-        let output = place.ask(&[job.to_str().unwrap(), "--format", "json"]);
+        let output = directory.ask(&[job.to_str().unwrap(), "--format", "json"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         assert_eq!(
             without_stats(&text(&output.stdout)),
@@ -101,12 +101,12 @@ fn the_source_documents_job_gives_the_golden_document_on_every_run() {
 
 #[test]
 fn what_a_run_has_tried_is_remembered_in_the_users_cache_and_used_by_the_next() {
-    let place = WorkDirectory::new();
-    let cache = place.folder.path().join("cache");
+    let directory = WorkDirectory::new();
+    let cache = directory.folder.path().join("cache");
     let ask = || {
-        let url = place.engine.url();
+        let url = directory.engine.url();
         let query = "SELECT id FROM my_table WHERE id = 'b1'";
-        let mut run = place.command(&["--endpoint-url", &url, "--region", "us-east-1", query]);
+        let mut run = directory.command(&["--endpoint-url", &url, "--region", "us-east-1", query]);
         run.env("XDG_CACHE_HOME", &cache).output().unwrap()
     };
     assert!(ask().status.success());
@@ -127,9 +127,15 @@ fn what_a_run_has_tried_is_remembered_in_the_users_cache_and_used_by_the_next() 
 
 #[test]
 fn rows_come_as_table_json_ndjson_or_csv_and_nothing_else_is_on_stdout() {
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     let query = "SELECT id, price, category FROM my_table WHERE id = '123'";
-    let stdout = |format: &str| text(&place.ask(&["--query", query, "--format", format]).stdout);
+    let stdout = |format: &str| {
+        text(
+            &directory
+                .ask(&["--query", query, "--format", format])
+                .stdout,
+        )
+    };
     assert_eq!(
         stdout("table"),
         "id   price  category\n---  -----  --------\n123  12.99  books\n"
@@ -141,13 +147,13 @@ fn rows_come_as_table_json_ndjson_or_csv_and_nothing_else_is_on_stdout() {
     assert_eq!(stdout("csv"), "id,price,category\n123,12.99,books\n");
     assert!(stdout("json").starts_with(r#"{"columns":[{"name":"id","type":"string"},"#));
     // Without --format and without a terminal: the document.
-    assert!(text(&place.ask(&["--query", query]).stdout).starts_with(r#"{"columns":"#));
+    assert!(text(&directory.ask(&["--query", query]).stdout).starts_with(r#"{"columns":"#));
 }
 
 #[test]
 fn a_query_may_come_by_options_with_limit_and_parameters() {
-    let place = WorkDirectory::new();
-    let output = place.ask(&[
+    let directory = WorkDirectory::new();
+    let output = directory.ask(&[
         "--query",
         "SELECT id FROM my_table WHERE category = ? AND price < ?",
         "--param",
@@ -164,10 +170,10 @@ fn a_query_may_come_by_options_with_limit_and_parameters() {
 
 #[test]
 fn a_job_may_come_on_standard_input_and_its_rows_go_to_a_file_whole() {
-    let place = WorkDirectory::new();
-    let rows = place.folder.path().join("rows.csv");
-    let url = place.engine.url();
-    let mut child = place
+    let directory = WorkDirectory::new();
+    let rows = directory.folder.path().join("rows.csv");
+    let url = directory.engine.url();
+    let mut child = directory
         .command(&[
             "-",
             "--endpoint-url",
@@ -188,16 +194,16 @@ fn a_job_may_come_on_standard_input_and_its_rows_go_to_a_file_whole() {
         .unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(std::fs::read_to_string(&rows).unwrap(), "id\n125\n");
-    let folder = std::fs::read_dir(place.folder.path()).unwrap().count();
+    let folder = std::fs::read_dir(directory.folder.path()).unwrap().count();
     assert_eq!(folder, 2, "plugins and rows.csv, nothing left over");
 }
 
 /// Runs against the engine with a text on standard input.
-fn ask_with(place: &WorkDirectory, args: &[&str], input: &str) -> Output {
-    let url = place.engine.url();
+fn ask_with(directory: &WorkDirectory, args: &[&str], input: &str) -> Output {
+    let url = directory.engine.url();
     let mut all = vec!["--endpoint-url", &url, "--region", "us-east-1"];
     all.extend(args);
-    let mut child = place
+    let mut child = directory
         .command(&all)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -212,9 +218,9 @@ fn ask_with(place: &WorkDirectory, args: &[&str], input: &str) -> Output {
 
 #[test]
 fn a_statement_may_be_the_argument_a_file_or_standard_input() {
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     let statement = "-- the third\nSELECT id FROM my_table WHERE id = '125'";
-    let sql = place.file("third.sql", statement);
+    let sql = directory.file("third.sql", statement);
     let sql = sql.to_str().unwrap();
     for args in [
         &[statement][..],
@@ -226,7 +232,7 @@ fn a_statement_may_be_the_argument_a_file_or_standard_input() {
     ] {
         let mut all = args.to_vec();
         all.splice(0..0, ["-F", "csv"]);
-        let output = place.ask(&all);
+        let output = directory.ask(&all);
         assert_eq!(
             text(&output.stdout),
             "id\n125\n",
@@ -236,7 +242,7 @@ fn a_statement_may_be_the_argument_a_file_or_standard_input() {
         assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
     }
     for args in [&["-", "-F", "csv"][..], &["-f-", "-Fcsv"]] {
-        let output = ask_with(&place, args, statement);
+        let output = ask_with(&directory, args, statement);
         assert_eq!(
             text(&output.stdout),
             "id\n125\n",
@@ -248,15 +254,15 @@ fn a_statement_may_be_the_argument_a_file_or_standard_input() {
 
 #[test]
 fn options_win_over_a_job_files_fields_and_errors_speak_of_them() {
-    let place = WorkDirectory::new();
-    let job = place.file(
+    let directory = WorkDirectory::new();
+    let job = directory.file(
         "job.json",
         r#"{"context":{"query":"SELECT id FROM my_table WHERE price > ?","parameters":[1000],"limit":0}}"#,
     );
     let job = job.to_str().unwrap();
-    let output = place.ask(&[job, "-p", "-0.5", "-n", "1", "-F", "csv", "--no-header"]);
+    let output = directory.ask(&[job, "-p", "-0.5", "-n", "1", "-F", "csv", "--no-header"]);
     assert_eq!(text(&output.stdout), "123\n", "{}", text(&output.stderr));
-    let output = place.ask(&[job, "--total-segments", "0", "--error-format", "text"]);
+    let output = directory.ask(&[job, "--total-segments", "0", "--error-format", "text"]);
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
     assert!(
@@ -267,12 +273,12 @@ fn options_win_over_a_job_files_fields_and_errors_speak_of_them() {
 
 #[test]
 fn an_error_is_told_once() {
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     let failing = "SELECT id FORM my_table";
-    let as_json = text(&place.ask(&[failing]).stderr);
+    let as_json = text(&directory.ask(&[failing]).stderr);
     assert_eq!(as_json.lines().count(), 1, "{as_json}");
     assert!(as_json.starts_with("{\"error\":"), "{as_json}");
-    let as_text = text(&place.ask(&[failing, "--error-format", "text"]).stderr);
+    let as_text = text(&directory.ask(&[failing, "--error-format", "text"]).stderr);
     assert!(as_text.starts_with("error[INVALID_QUERY]: "), "{as_text}");
     assert!(!as_text.contains("{\"error\""), "{as_text}");
     let caret = as_text.lines().nth(2).unwrap();
@@ -281,12 +287,12 @@ fn an_error_is_told_once() {
 
 #[test]
 fn an_output_that_cannot_be_written_is_found_before_the_query() {
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     let server = Faults::always(chain(&[vec!["{}"]]), Fault::StallBeforeAnswer).unwrap();
     let url = server.url();
-    let folder = place.folder.path().to_str().unwrap();
+    let folder = directory.folder.path().to_str().unwrap();
     for path in ["no/such/folder/rows.csv", folder, "/proc/rows.csv"] {
-        let output = place.run(&[
+        let output = directory.run(&[
             "SELECT id FROM t",
             "--endpoint-url",
             &url,
@@ -308,13 +314,13 @@ fn an_output_that_cannot_be_written_is_found_before_the_query() {
 #[test]
 fn an_output_file_takes_its_format_from_its_ending_and_its_mode_from_the_umask() {
     use std::os::unix::fs::PermissionsExt;
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     let query = "SELECT id FROM my_table WHERE id = '125'";
     let written = |name: &str| {
-        let output = place.ask(&[query, "-o", name]);
+        let output = directory.ask(&[query, "-o", name]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         assert!(output.stdout.is_empty() && output.stderr.is_empty());
-        std::fs::read(place.folder.path().join(name)).unwrap()
+        std::fs::read(directory.folder.path().join(name)).unwrap()
     };
     assert_eq!(&written("rows.parquet")[..4], b"PAR1");
     assert_eq!(&written("rows.arrow")[..6], b"ARROW1");
@@ -324,25 +330,28 @@ fn an_output_file_takes_its_format_from_its_ending_and_its_mode_from_the_umask()
     assert_eq!(written("rows.md"), b"| id |\n| --- |\n| 125 |\n");
     assert!(written("rows.dat").starts_with(b"{\"columns\":"));
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
-    let usual = place.file("usual", "");
-    assert_eq!(mode(&place.folder.path().join("rows.tsv")), mode(&usual));
-    let output = place.ask(&[query, "-F", "csv", "-o", "-"]);
+    let usual = directory.file("usual", "");
+    assert_eq!(
+        mode(&directory.folder.path().join("rows.tsv")),
+        mode(&usual)
+    );
+    let output = directory.ask(&[query, "-F", "csv", "-o", "-"]);
     assert_eq!(text(&output.stdout), "id\n125\n");
 }
 
 #[test]
 fn a_link_is_followed_and_the_old_file_stays_until_the_new_one_is_whole() {
-    let place = WorkDirectory::new();
-    let old = place.file("old.csv", "old\n");
-    let link = place.folder.path().join("link.csv");
+    let directory = WorkDirectory::new();
+    let old = directory.file("old.csv", "old\n");
+    let link = directory.folder.path().join("link.csv");
     std::os::unix::fs::symlink("old.csv", &link).unwrap();
-    let ask = |query: &str| place.ask(&[query, "-o", "link.csv"]).status.code();
+    let ask = |query: &str| directory.ask(&[query, "-o", "link.csv"]).status.code();
     assert_eq!(ask("SELECT * FROM nowhere"), Some(1));
     assert_eq!(std::fs::read_to_string(&old).unwrap(), "old\n");
     assert_eq!(ask("SELECT id FROM my_table WHERE id = '125'"), Some(0));
     assert_eq!(std::fs::read_to_string(&old).unwrap(), "id\n125\n");
     assert!(link.is_symlink());
-    let files = std::fs::read_dir(place.folder.path()).unwrap().count();
+    let files = std::fs::read_dir(directory.folder.path()).unwrap().count();
     assert_eq!(
         files, 3,
         "plugins, the file and the link; nothing left over"
@@ -431,7 +440,7 @@ fn every_help_has_examples_and_exit_statuses_and_completions_and_man_pages_know_
 
 #[test]
 fn explain_takes_a_statement_as_well_as_a_code() {
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     let output = Command::new(host())
         .args([
             "explain",
@@ -441,8 +450,8 @@ fn explain_takes_a_statement_as_well_as_a_code() {
             "-F",
             "csv",
         ])
-        .args(["--endpoint-url", &place.engine.url(), "--plugin-dir"])
-        .arg(place.folder.path().join("plugins"))
+        .args(["--endpoint-url", &directory.engine.url(), "--plugin-dir"])
+        .arg(directory.folder.path().join("plugins"))
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
         .output()
@@ -462,7 +471,7 @@ fn explain_takes_a_statement_as_well_as_a_code() {
 
 #[test]
 fn a_failed_job_is_exit_status_1_with_the_error_document_as_the_last_line() {
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     for (job, code) in [
         (
             r#"{"context":{"query":"DELETE FROM my_table"}}"#,
@@ -483,8 +492,8 @@ fn a_failed_job_is_exit_status_1_with_the_error_document_as_the_last_line() {
         ("not a job", "INVALID_JOB"),
         ("[]", "INVALID_JOB"),
     ] {
-        let file = place.file("job.json", job);
-        let output = place.ask(&[file.to_str().unwrap()]);
+        let file = directory.file("job.json", job);
+        let output = directory.ask(&[file.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(1), "{job}");
         assert_eq!(error(&output)["error"]["code"], code, "{job}");
         assert!(output.stdout.is_empty(), "{job}");
@@ -493,7 +502,7 @@ fn a_failed_job_is_exit_status_1_with_the_error_document_as_the_last_line() {
 
 #[test]
 fn wrong_usage_and_unreadable_files_are_exit_status_2() {
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     for args in [
         &["no-such-file.json"][..],
         &[],
@@ -504,7 +513,7 @@ fn wrong_usage_and_unreadable_files_are_exit_status_2() {
         &["--query", "SELECT 1", "--user"],
         &["--query", "SELECT 1", "--colour"],
     ] {
-        let output = place.run(args);
+        let output = directory.run(args);
         assert_eq!(
             output.status.code(),
             Some(2),
@@ -520,11 +529,11 @@ fn wrong_usage_and_unreadable_files_are_exit_status_2() {
 
 #[test]
 fn a_statement_is_routed_by_tags_and_without_them_the_message_says_what_to_write() {
-    let place = WorkDirectory::new();
-    let config = routing(&place, "");
+    let directory = WorkDirectory::new();
+    let config = routing(&directory, "");
     let ask = |args: &[&str]| {
         let statement = "SELECT id FROM my_table WHERE id = '125'";
-        place.run(&[&[statement, "--config", &config, "-F", "csv"], args].concat())
+        directory.run(&[&[statement, "--config", &config, "-F", "csv"], args].concat())
     };
     let tags = [
         "--command-tag",
@@ -556,16 +565,16 @@ fn a_statement_is_routed_by_tags_and_without_them_the_message_says_what_to_write
 
 #[test]
 fn tags_win_over_a_job_files_criteria_and_are_nothing_without_a_config() {
-    let place = WorkDirectory::new();
-    let config = routing(&place, "");
+    let directory = WorkDirectory::new();
+    let config = routing(&directory, "");
     let query = json!({"query": "SELECT id FROM my_table WHERE id = '125'"});
     let job = submission("nobody's", "data:prod", &query);
-    let job = place.file("job.json", &job.to_string());
+    let job = directory.file("job.json", &job.to_string());
     let job = job.to_str().unwrap();
     let args = [job, "-F", "csv", "--command-tag", "type:dynamodb"];
-    let output = place.run(&[&args[..], &["--config", &config]].concat());
+    let output = directory.run(&[&args[..], &["--config", &config]].concat());
     assert_eq!(text(&output.stdout), "id\n125\n");
-    let output = place.ask(&args);
+    let output = directory.ask(&args);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("name it with --config"));
 }
@@ -573,8 +582,8 @@ fn tags_win_over_a_job_files_criteria_and_are_nothing_without_a_config() {
 #[test]
 fn a_configs_trusted_directories_hold_for_run_as_well() {
     use std::os::unix::fs::PermissionsExt;
-    let place = WorkDirectory::new();
-    let plugins = place.folder.path().join("plugins");
+    let directory = WorkDirectory::new();
+    let plugins = directory.folder.path().join("plugins");
     std::fs::set_permissions(&plugins, std::fs::Permissions::from_mode(0o777)).unwrap();
     let ask = |config: &str| {
         let tags = [
@@ -593,17 +602,17 @@ fn a_configs_trusted_directories_hold_for_run_as_well() {
             .args(statement)
             .args(["--config", config])
             .args(tags)
-            .current_dir(place.folder.path())
+            .current_dir(directory.folder.path())
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_REGION", "us-east-1")
             .output()
             .unwrap()
     };
-    let refused = ask(&routing(&place, ""));
+    let refused = ask(&routing(&directory, ""));
     assert!(!refused.status.success() && refused.stdout.is_empty());
     let trusted = format!("trusted_directories: [{}]\n", plugins.display());
-    let output = ask(&routing(&place, &trusted));
+    let output = ask(&routing(&directory, &trusted));
     assert_eq!(
         text(&output.stdout),
         "id\n125\n",
@@ -614,29 +623,29 @@ fn a_configs_trusted_directories_hold_for_run_as_well() {
 
 #[test]
 fn a_plugin_that_is_not_there_is_exit_status_1_with_its_error_document() {
-    let place = WorkDirectory::new();
-    let output = place.run(&["--query", "SELECT 1", "--plugin", "no-such-plugin"]);
+    let directory = WorkDirectory::new();
+    let output = directory.run(&["--query", "SELECT 1", "--plugin", "no-such-plugin"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(error(&output)["error"]["code"], "PLUGIN_UNAVAILABLE");
 }
 
-/// A config with one command and one cluster, whose DynamoDB is the place's engine; its path.
-fn routing(place: &WorkDirectory, more: &str) -> String {
+/// A config with one command and one cluster, whose DynamoDB is the directory's engine; its path.
+fn routing(directory: &WorkDirectory, more: &str) -> String {
     let config = format!(
         "{more}plugin_directory: ./plugins\ncommands:\n  - name: dynamo-0.0.1\n    status: active\n    plugin: dynamo\n    version: 0.0.1\n    tags: [\"type:dynamodb\"]\n    cluster_tags: [\"type:dynamodb\"]\nclusters:\n  - name: dynamo-0.0.1\n    status: active\n    version: 0.0.1\n    context:\n      endpoint_url: {}\n      region: us-east-1\n    tags: [\"type:dynamodb\", \"data:prod\"]\n",
-        place.engine.url()
+        directory.engine.url()
     );
-    let path = place.file("host.yaml", &config);
+    let path = directory.file("host.yaml", &config);
     path.to_str().unwrap().to_owned()
 }
 
 #[test]
 fn with_a_config_the_job_is_routed_and_may_not_bring_its_own_cluster() {
-    let place = WorkDirectory::new();
-    let config = routing(&place, "");
+    let directory = WorkDirectory::new();
+    let config = routing(&directory, "");
     let routed = |job: &Value| {
-        let job = place.file("job.json", &job.to_string());
-        place.run(&[
+        let job = directory.file("job.json", &job.to_string());
+        directory.run(&[
             job.to_str().unwrap(),
             "--config",
             &config,
@@ -671,10 +680,10 @@ fn with_a_config_the_job_is_routed_and_may_not_bring_its_own_cluster() {
 
 #[test]
 fn an_interrupt_cancels_the_job_first_and_is_exit_status_130() {
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     let server = Faults::always(chain(&[vec!["{}"]]), Fault::StallBeforeAnswer).unwrap();
     let url = server.url();
-    let child = place
+    let child = directory
         .command(&[
             "--query",
             "SELECT * FROM t",
@@ -704,10 +713,10 @@ fn an_interrupt_cancels_the_job_first_and_is_exit_status_130() {
 
 #[test]
 fn the_demo_prints_the_source_documents_two_books() {
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     let output = Command::new(built().join("engines-demo"))
         .arg(host())
-        .arg(place.folder.path().join("plugins"))
+        .arg(directory.folder.path().join("plugins"))
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -718,10 +727,10 @@ fn the_demo_prints_the_source_documents_two_books() {
 #[test]
 fn a_kept_demo_prints_a_command_that_its_database_answers() {
     use std::io::{BufRead, BufReader};
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     let mut demo = Command::new(built().join("engines-demo"))
         .arg(host())
-        .arg(place.folder.path().join("plugins"))
+        .arg(directory.folder.path().join("plugins"))
         .arg("--keep")
         .stdout(Stdio::piped())
         .spawn()

@@ -96,19 +96,19 @@ fn one(seed: u64, source: &Source, clean: &Clean) -> (Ran, Result<(String, bool)
     let subject = Subject::new(&plan, source);
     let ran = subject.run();
     let outcome = judge(&plan, &ran, clean).and_then(|verdict| {
-        let Some(place) = verdict.goes_on else {
+        let Some(position) = verdict.goes_on else {
             return Ok((verdict.end, false));
         };
-        if place.token.is_none() && place.rows > 0 {
+        if position.token.is_none() && position.rows > 0 {
             // It has all rows.
             return Ok((verdict.end, false));
         }
-        let rest = subject.rest(place.token.as_deref());
+        let rest = subject.rest(position.token.as_deref());
         let rest = rest.map_err(|error| format!("it cannot be gone on with: {error:?}"))?;
-        if table::given(&rest, "")?.rows != clean.rows[place.rows..] {
+        if table::given(&rest, "")?.rows != clean.rows[position.rows..] {
             return Err(format!(
                 "after {} rows come others than the rest",
-                place.rows
+                position.rows
             ));
         }
         Ok((verdict.end, true))

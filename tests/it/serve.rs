@@ -46,10 +46,10 @@ fn refused(host: &Serving, why: &str) {
 
 #[test]
 fn a_hangup_puts_new_tokens_and_commands_in_force_together_or_neither() {
-    let place = TestHost::new(CONFIG, "http://127.0.0.1:9");
-    let write = |name: &str, text: &str| fs::write(place.path().join(name), text).unwrap();
+    let directory = TestHost::new(CONFIG, "http://127.0.0.1:9");
+    let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
     write("tokens", "old-token\n");
-    let host = place.serve();
+    let host = directory.serve();
     assert_eq!(ask(&host, "old-token", "first"), 200);
 
     write("tokens", "new-token\n");
@@ -89,7 +89,7 @@ fn a_hangup_puts_new_tokens_and_commands_in_force_together_or_neither() {
             "{why}"
         );
     }
-    fs::remove_file(place.path().join("tokens")).unwrap();
+    fs::remove_file(directory.path().join("tokens")).unwrap();
     write("config.yaml", CONFIG);
     hang_up(&host);
     refused(&host, "cannot read the token file");
@@ -98,8 +98,8 @@ fn a_hangup_puts_new_tokens_and_commands_in_force_together_or_neither() {
 
 #[test]
 fn a_host_takes_as_many_file_handles_as_it_may() {
-    let place = TestHost::new(&CONFIG.replace("auth:", "#"), "http://127.0.0.1:9");
-    let host = place.serve_with_file_limit(256);
+    let directory = TestHost::new(&CONFIG.replace("auth:", "#"), "http://127.0.0.1:9");
+    let host = directory.serve_with_file_limit(256);
     let limits = fs::read_to_string(format!("/proc/{}/limits", host.id())).unwrap();
     let files = limits
         .lines()
@@ -111,16 +111,16 @@ fn a_host_takes_as_many_file_handles_as_it_may() {
 
 #[test]
 fn a_token_line_that_cannot_be_meant_ends_the_start_and_is_named() {
-    let place = TestHost::new(CONFIG, "http://127.0.0.1:9");
+    let directory = TestHost::new(CONFIG, "http://127.0.0.1:9");
     for (tokens, message) in [
         ("hush\nhush2 bob root\n", "tokens:2: unknown role 'root'"),
         ("hush bob user more", "tokens:1: a fourth word"),
         ("\n", "holds no token"),
     ] {
-        fs::write(place.path().join("tokens"), tokens).unwrap();
+        fs::write(directory.path().join("tokens"), tokens).unwrap();
         let output = std::process::Command::new(harness_tests::host())
             .args(["serve", "--config", "config.yaml"])
-            .current_dir(place.path())
+            .current_dir(directory.path())
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);

@@ -101,11 +101,11 @@ fn everything_at_once_for_a_long_time_leaves_nothing_behind() {
         }
     });
     let server = server.unwrap();
-    let place = TestHost::new(CONFIG, &server.url());
-    fs::create_dir(place.path().join("soak")).unwrap();
+    let directory = TestHost::new(CONFIG, &server.url());
+    fs::create_dir(directory.path().join("soak")).unwrap();
     let plugin = slim(&library("dynamo_plugin"));
-    put(&plugin, place.path());
-    let host = place.serve();
+    put(&plugin, directory.path());
+    let host = directory.serve();
     let done = Done::default();
     let over = AtomicBool::new(false);
     let (samples, residue) = thread::scope(|scope| {
@@ -114,13 +114,13 @@ fn everything_at_once_for_a_long_time_leaves_nothing_behind() {
             scope.spawn(move || {
                 let mut random = Rng::with_seed(caller);
                 while !over.load(Ordering::SeqCst) {
-                    turn(host, done, &mut random);
+                    one_job(host, done, &mut random);
                 }
             });
         }
         // Also where the watching fails: else the callers would go on for ever.
         let _over = Over(&over);
-        watch(&host, &place, plugin, time, &done)
+        watch(&host, &directory, plugin, time, &done)
     });
     let left = unfinished(&host);
     println!(
@@ -165,15 +165,18 @@ fn pages() -> Vec<bytes::Bytes> {
     chain(&pages)
 }
 
-fn put(bytes: &[u8], place: &Path) {
-    let (fresh, name) = (place.join("soak/.fresh"), place.join("soak/dynamo.so"));
+fn put(bytes: &[u8], directory: &Path) {
+    let (fresh, name) = (
+        directory.join("soak/.fresh"),
+        directory.join("soak/dynamo.so"),
+    );
     fs::write(&fresh, bytes).unwrap();
     fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).unwrap();
     fs::rename(fresh, name).unwrap();
 }
 
 /// One job of one caller: small or large, waited for, cancelled or left alone.
-fn turn(host: &Serving, done: &Done, random: &mut Rng) {
+fn one_job(host: &Serving, done: &Done, random: &mut Rng) {
     let command = COMMANDS[random.usize(..4)];
     let is_large = random.u32(..12) == 0;
     let mut context = json!({"query": "SELECT * FROM t"});
@@ -257,7 +260,7 @@ fn count(done: &Done, record: &Value, is_large: bool) {
 /// Samples until the time is over, and swaps meanwhile; also how many bytes the host says that it keeps of retired versions.
 fn watch(
     host: &Serving,
-    place: &TestHost,
+    directory: &TestHost,
     mut plugin: Vec<u8>,
     time: Duration,
     done: &Done,
@@ -268,10 +271,10 @@ fn watch(
     let mut swapped = began;
     while began.elapsed() < time {
         thread::sleep(every);
-        samples.push(sample(host.id(), place.path(), began));
+        samples.push(sample(host.id(), directory.path(), began));
         if swapped.elapsed() > SWAP_EVERY {
             plugin.push(0);
-            put(&plugin, place.path());
+            put(&plugin, directory.path());
             let report = host
                 .call("POST", "/api/v1/plugins/reload", Some("admin"), "")
                 .json();

@@ -15,7 +15,7 @@ fn a_reserved_word_without_quotes_is_pointed_at_wherever_dynamodb_refuses_it_and
     };
     let table = json!({"words": [{"id": {"S": "1"}}]});
     local.load(&table).unwrap();
-    let places = [
+    let templates = [
         "SELECT id, {} FROM words",
         "SELECT id FROM words WHERE id = '1' AND {} > 1",
         "SELECT m.{}.x FROM words",
@@ -28,15 +28,15 @@ fn a_reserved_word_without_quotes_is_pointed_at_wherever_dynamodb_refuses_it_and
     let (mut refused, mut wrong) = (0, Vec::new());
     for word in words {
         let word = word.to_ascii_lowercase();
-        for place in places {
-            let statement = place.replace("{}", &word);
+        for template in templates {
+            let statement = template.replace("{}", &word);
             let request = json!({"Statement": statement});
             let reply = client::dynamodb(local.url(), "ExecuteStatement", &request).unwrap();
             match (reply.status, query(local.url(), &statement)) {
                 (200, Ok(_)) => {}
                 (400, Err(error)) => {
                     refused += 1;
-                    let (before, _) = place.split_once("{}").unwrap();
+                    let (before, _) = template.split_once("{}").unwrap();
                     let hint = error.hint.as_deref().unwrap_or_default();
                     let is_told = hint.contains("double quotes")
                         && hint.to_ascii_lowercase().contains(&format!("\"{word}\""));
@@ -83,11 +83,11 @@ fn an_empty_result_of_a_comparison_with_a_name_is_explained() {
         let expected = column.map(|column| format!("line 1, column {column} "));
         match expected {
             None => assert!(notes.is_empty(), "{condition}: {notes:?}"),
-            Some(place) => {
+            Some(position) => {
                 assert_eq!(notes.len(), 1, "{condition}");
                 assert!(notes[0].starts_with("Info dynamo::note"), "{notes:?}");
                 assert!(
-                    notes[0].contains(&place) && notes[0].contains("single quotes"),
+                    notes[0].contains(&position) && notes[0].contains("single quotes"),
                     "{notes:?}"
                 );
             }

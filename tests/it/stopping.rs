@@ -68,8 +68,8 @@ fn running(host: &Serving, id: &str) {
 fn an_async_job_that_outlives_the_grace_runs_again_at_the_next_start_and_a_sync_one_ran_out_of_time()
  {
     let (_mute, url) = mute();
-    let place = TestHost::new(&config(0, 0), &url);
-    let mut host = place.serve();
+    let directory = TestHost::new(&config(0, 0), &url);
+    let mut host = directory.serve();
     let id = submit_async(&host);
     running(&host, &id);
     let base = host.url().to_owned();
@@ -87,7 +87,7 @@ fn an_async_job_that_outlives_the_grace_runs_again_at_the_next_start_and_a_sync_
     );
     assert!(host.wait().success());
 
-    let host = place.serve();
+    let host = directory.serve();
     running(&host, &id);
     let again = host.lines();
     assert!(
@@ -107,8 +107,8 @@ fn an_async_job_that_outlives_the_grace_runs_again_at_the_next_start_and_a_sync_
 #[test]
 fn readiness_turns_first_jobs_are_taken_during_the_delay_and_a_second_signal_ends_it() {
     let (_mute, url) = mute();
-    let place = TestHost::new(&config(3600, 3600), &url);
-    let mut host = place.serve();
+    let directory = TestHost::new(&config(3600, 3600), &url);
+    let mut host = directory.serve();
     let ready = |host: &Serving| host.call("GET", "/readyz", None, "");
     assert_eq!(ready(&host).status, 200);
     host.signal("TERM");
@@ -119,15 +119,15 @@ fn readiness_turns_first_jobs_are_taken_during_the_delay_and_a_second_signal_end
     running(&host, &id);
     host.signal("INT");
     assert!(host.wait().success());
-    let host = place.serve();
+    let host = directory.serve();
     running(&host, &id);
 }
 
 #[test]
 fn after_the_delay_new_jobs_are_refused_while_answers_are_still_given() {
     let (_mute, url) = mute();
-    let place = TestHost::new(&config(0, 3600), &url);
-    let mut host = place.serve();
+    let directory = TestHost::new(&config(0, 3600), &url);
+    let mut host = directory.serve();
     let id = submit_async(&host);
     running(&host, &id);
     host.signal("TERM");
@@ -142,23 +142,23 @@ fn after_the_delay_new_jobs_are_refused_while_answers_are_still_given() {
 
 #[test]
 fn the_service_manager_hears_of_readiness_stopping_and_signs_of_life() {
-    let place = TestHost::new(&config(0, 0), "http://127.0.0.1:9");
-    let path = place.path().join("notify");
+    let directory = TestHost::new(&config(0, 0), "http://127.0.0.1:9");
+    let path = directory.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket
         .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();
-    let mut host = place.serve_with(&[
+    let mut host = directory.serve_with(&[
         ("NOTIFY_SOCKET", path.to_str().unwrap()),
         ("WATCHDOG_USEC", "20000"),
     ]);
-    let expect_notice = |wanted: &str| {
+    let expect_notice = |notice: &str| {
         let mut bytes = [0; 512];
         loop {
             let length = socket.recv(&mut bytes).expect("a message in time");
             if std::str::from_utf8(&bytes[..length])
                 .unwrap()
-                .contains(wanted)
+                .contains(notice)
             {
                 return;
             }
@@ -177,13 +177,13 @@ fn the_service_manager_hears_of_readiness_stopping_and_signs_of_life() {
 
 #[test]
 fn the_stores_file_is_the_whole_store_after_a_stop() {
-    let place = TestHost::new(&config(0, 20), "http://127.0.0.1:9");
-    let mut host = place.serve();
+    let directory = TestHost::new(&config(0, 20), "http://127.0.0.1:9");
+    let mut host = directory.serve();
     let id = submit_async(&host);
     host.ended(&id);
     host.signal("TERM");
     assert!(host.wait().success());
-    let log = place.path().join("jobs/jobs.sqlite-wal");
+    let log = directory.path().join("jobs/jobs.sqlite-wal");
     assert_eq!(fs::metadata(log).map_or(0, |log| log.len()), 0);
     // A copy of the one file is a backup.
     let copy = TestHost::new(&config(0, 20), "http://127.0.0.1:9");
@@ -197,7 +197,7 @@ fn the_stores_file_is_the_whole_store_after_a_stop() {
             .success()
     );
     fs::copy(
-        place.path().join("jobs/jobs.sqlite"),
+        directory.path().join("jobs/jobs.sqlite"),
         copy.path().join("jobs/jobs.sqlite"),
     )
     .unwrap();

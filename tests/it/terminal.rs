@@ -259,17 +259,23 @@ const SUBMITTED: &[(&str, u16, &[&str])] = &[
 
 #[test]
 fn the_page_of_terminal_output_is_what_a_terminal_shows() {
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     let mut page = "# What a terminal shows\n\nReal output of `host-harness run` and `submit`, kept true by `tests/it/terminal.rs`; `BLESS=1 cargo xtask test -- terminal` \
         renews it. Where the data is and who asks are left out of the commands (`--region`, `--endpoint-url`, `--plugin-dir`).\n"
         .to_owned();
     for (title, columns, args) in PAGE {
-        page += &section(title, *columns, "run", args, place.shows(*columns, args));
+        page += &section(
+            title,
+            *columns,
+            "run",
+            args,
+            directory.shows(*columns, args),
+        );
     }
-    let hosts = serving::TestHost::new(CONFIG, &place.engine.url());
+    let hosts = serving::TestHost::new(CONFIG, &directory.engine.url());
     let host = hosts.serve();
     for (title, columns, args) in SUBMITTED {
-        let mut command = place.submitting(host.url(), args);
+        let mut command = directory.submitting(host.url(), args);
         let (shown, status) = pty::run(&mut command, *columns, 24);
         let shown = settled(&shown, *columns);
         page += &section(title, *columns, "submit", args, (shown, status.code()));
@@ -315,12 +321,12 @@ fn shell_word(arg: &str) -> String {
 #[test]
 fn no_line_is_wider_than_the_terminal_whatever_is_in_it() {
     use unicode_width::UnicodeWidthStr;
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     for columns in [40, 80, 200] {
         for table in ["books", "films", "scripts", "wide"] {
             let statement = format!("SELECT * FROM {table}");
             let (shown, status) =
-                place.shows(columns, &[&statement, "-n", "10", "-q", "-F", "table"]);
+                directory.shows(columns, &[&statement, "-n", "10", "-q", "-F", "table"]);
             assert_eq!(status, Some(0), "{shown}");
             let is_vertical = shown.starts_with("-[ row 1 ]");
             for line in shown.lines().filter(|_| !is_vertical) {
@@ -332,7 +338,7 @@ fn no_line_is_wider_than_the_terminal_whatever_is_in_it() {
 
 #[test]
 fn a_hundred_thousand_rows_come_with_one_header_and_one_footer() {
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     let items: Vec<String> = (0..100_000)
         .map(|n| format!(r#"{{"id":{{"N":"{n}"}}}}"#))
         .collect();
@@ -341,7 +347,7 @@ fn a_hundred_thousand_rows_come_with_one_header_and_one_footer() {
         .map(|page| page.iter().map(String::as_str).collect())
         .collect();
     let server = Replay::recording(&chain(&pages)).unwrap();
-    let mut command = place.command(&server.url(), &["SELECT id FROM t", "-n", "100000"]);
+    let mut command = directory.command(&server.url(), &["SELECT id FROM t", "-n", "100000"]);
     let (shown, status) = pty::run(&mut command, 80, 24);
     assert!(status.success());
     let shown = pty::without_escapes(&shown);
@@ -357,10 +363,10 @@ fn a_hundred_thousand_rows_come_with_one_header_and_one_footer() {
 
 #[test]
 fn colours_are_for_terminals_that_want_them() {
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     let args = ["SELECT id FROM books WHERE id = '123'"];
     let shown = |variable: &str, value: &str| {
-        let mut command = place.command(&place.engine.url(), &args);
+        let mut command = directory.command(&directory.engine.url(), &args);
         command.env(variable, value);
         pty::run(&mut command, 80, 24).0
     };
@@ -371,11 +377,11 @@ fn colours_are_for_terminals_that_want_them() {
 
 #[test]
 fn quiet_leaves_the_rows_alone_and_verbose_adds_the_log() {
-    let place = WorkDirectory::new();
+    let directory = WorkDirectory::new();
     let statement = "SELECT id FROM books WHERE id = '123'";
-    assert_eq!(place.shows(80, &[statement, "-q"]).0, "id\n---\n123\n");
-    let (shown, _) = place.shows(80, &[statement]);
+    assert_eq!(directory.shows(80, &[statement, "-q"]).0, "id\n---\n123\n");
+    let (shown, _) = directory.shows(80, &[statement]);
     assert_eq!(shown.lines().count(), 4, "{shown}");
-    let (shown, _) = place.shows(80, &[statement, "-v"]);
+    let (shown, _) = directory.shows(80, &[statement, "-v"]);
     assert!(shown.contains("INFO dynamo::audit:"), "{shown}");
 }

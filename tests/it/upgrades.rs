@@ -70,8 +70,8 @@ fn engine() -> Embedded {
 }
 
 /// Puts a plugin in the place of the one that lies there, in one step.
-fn put(place: &TestHost, plugin: &Path) {
-    let folder = place.path().join("plugins");
+fn put(directory: &TestHost, plugin: &Path) {
+    let folder = directory.path().join("plugins");
     fs::copy(plugin, folder.join(".next")).unwrap();
     fs::rename(folder.join(".next"), folder.join("libdynamo_plugin.so")).unwrap();
 }
@@ -115,16 +115,16 @@ fn either_host_reads_with_either_plugin_what_the_others_read() {
     let mut tables = Vec::new();
     for host in &releases {
         for plugin in &releases {
-            let place = TestHost::new(CONFIG, &engine.url());
-            put(&place, &plugin.plugin);
+            let directory = TestHost::new(CONFIG, &engine.url());
+            put(&directory, &plugin.plugin);
             let name = format!("host of {}, plugin of {}", host.name, plugin.name);
-            let ran = run(&place, &host.host, &engine);
+            let ran = run(&directory, &host.host, &engine);
             assert!(ran.status.success(), "{name}: {ran:?}");
             tables.push((
                 name.clone(),
                 table(&serde_json::from_slice(&ran.stdout).unwrap()),
             ));
-            let serving = place.serve_by(&host.host);
+            let serving = directory.serve_by(&host.host);
             let sync = submit(&serving, "sync");
             tables.push((name.clone(), table(&sync["result"])));
             let queued = submit(&serving, "async");
@@ -139,9 +139,9 @@ fn either_host_reads_with_either_plugin_what_the_others_read() {
 }
 
 /// `host-harness run` with a job file and the config.
-fn run(place: &TestHost, host: &Path, engine: &Embedded) -> Output {
+fn run(directory: &TestHost, host: &Path, engine: &Embedded) -> Output {
     fs::write(
-        place.path().join("job.json"),
+        directory.path().join("job.json"),
         submission("sync").to_string(),
     )
     .unwrap();
@@ -154,7 +154,7 @@ fn run(place: &TestHost, host: &Path, engine: &Embedded) -> Output {
             "--user",
             "alice",
         ])
-        .current_dir(place.path())
+        .current_dir(directory.path())
         .env("AWS_ENDPOINT_URL_DYNAMODB", engine.url())
         .envs([
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
@@ -171,9 +171,9 @@ fn a_store_goes_on_under_the_new_host_and_is_refused_whole_by_the_old_one() {
         return;
     };
     let engine = engine();
-    let place = TestHost::new(CONFIG, &engine.url());
-    put(&place, &before.plugin);
-    let mut host = place.serve_by(&before.host);
+    let directory = TestHost::new(CONFIG, &engine.url());
+    put(&directory, &before.plugin);
+    let mut host = directory.serve_by(&before.host);
     let jobs: Vec<Value> = ["sync", "async"]
         .map(|command| submit(&host, command))
         .into();
@@ -183,7 +183,7 @@ fn a_store_goes_on_under_the_new_host_and_is_refused_whole_by_the_old_one() {
     stop(&mut host);
 
     // The new host on the old store, with the old plugin: what was kept reads as before.
-    let mut host = place.serve_by(&today.host);
+    let mut host = directory.serve_by(&today.host);
     for ((id, kept), record) in ids.iter().zip(&results).zip(&records) {
         assert_eq!(result(&host, id), *kept);
         let now = host.ended(id);
@@ -194,7 +194,7 @@ fn a_store_goes_on_under_the_new_host_and_is_refused_whole_by_the_old_one() {
     // Plugin forth and back while it serves.
     let mut ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
     for plugin in [&today.plugin, &before.plugin, &today.plugin] {
-        put(&place, plugin);
+        put(&directory, plugin);
         let reload = host.call("POST", "/api/v1/plugins/reload", Some("alice"), "");
         assert_eq!(reload.status, 200);
         assert_eq!(reload.json()["refused"], json!([]));
@@ -207,7 +207,7 @@ fn a_store_goes_on_under_the_new_host_and_is_refused_whole_by_the_old_one() {
     // The old host on the new store: it says why not, and changes nothing.
     let refused = Command::new(&before.host)
         .args(["serve", "--config", "config.yaml"])
-        .current_dir(place.path())
+        .current_dir(directory.path())
         .output()
         .unwrap();
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
@@ -216,7 +216,7 @@ fn a_store_goes_on_under_the_new_host_and_is_refused_whole_by_the_old_one() {
         said.contains("the job store has format 2, this host knows 1"),
         "{said}"
     );
-    let host = place.serve_by(&today.host);
+    let host = directory.serve_by(&today.host);
     for id in &ids {
         assert_eq!(table(&result(&host, id)), table(&results[0]), "{id}");
     }

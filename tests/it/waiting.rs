@@ -60,11 +60,11 @@ fn jobs_that_wait_cost_a_host_no_thread() {
     let jobs: usize = number("WAITING_JOBS").unwrap_or(400);
     let items = (0..3).map(|n| json!({"id": {"S": n.to_string()}}));
     let server = Paging::start(Table::new(items, |_| true)).unwrap();
-    let place = TestHost::new(
+    let directory = TestHost::new(
         &CONFIG.replace("JOBS", &(jobs + 8).to_string()),
         &server.url(),
     );
-    let mut host = place.serve();
+    let mut host = directory.serve();
     let submit = |command: &str, speed: &str, timeout: f64| {
         let body = submission(command, speed, timeout);
         host.call("POST", "/api/v1/job", Some("a"), &body)
@@ -101,7 +101,7 @@ fn jobs_that_wait_cost_a_host_no_thread() {
     // A host that stops puts them back.
     host.signal("TERM");
     assert!(host.wait().success());
-    let host = place.serve();
+    let host = directory.serve();
     let path = format!("/api/v1/job/{}/status", ids[jobs - 2]);
     let status = host.call("GET", &path, None, "").json()["status"].clone();
     assert!(status == "NEW" || status == "RUNNING", "{status}");

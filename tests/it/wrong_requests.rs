@@ -186,8 +186,8 @@ fn no_wrong_request_is_answered_with_500_or_not_at_all() {
     engine
         .load(&json!({"my_table": [{"id": {"S": "1"}}]}))
         .unwrap();
-    let place = TestHost::new(CONFIG, &engine.url());
-    let host = place.serve();
+    let directory = TestHost::new(CONFIG, &engine.url());
+    let host = directory.serve();
     let described = host.call("GET", "/openapi.json", Some("a"), "").json();
     let operations = operations(&described);
     let mut random = Random(seed);

@@ -93,10 +93,10 @@ static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// What [`dynamo`] has logged so far of a job, every level, as `LEVEL TARGET MESSAGE`; of all jobs where `id` is empty.
 pub fn logged(id: &str) -> Vec<String> {
     let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    let wanted = format!("job={id} ");
+    let mark = format!("job={id} ");
     lines
         .iter()
-        .filter(|line| id.is_empty() || line.contains(&wanted))
+        .filter(|line| id.is_empty() || line.contains(&mark))
         .cloned()
         .collect()
 }

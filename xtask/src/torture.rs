@@ -120,9 +120,9 @@ fn value<T: FromStr>(flag: &str, value: Option<&String>) -> anyhow::Result<T> {
 
 pub(crate) fn torture(args: &[String]) -> anyhow::Result<()> {
     let options = Options::read(args)?;
-    let wanted = |name: &str| options.only.as_ref().is_none_or(|only| only == name);
-    let parts: Vec<&Part> = PARTS.iter().filter(|part| wanted(part.name)).collect();
-    let tools: Vec<&Tool> = TOOLS.iter().filter(|tool| wanted(tool.name)).collect();
+    let is_selected = |name: &str| options.only.as_ref().is_none_or(|only| only == name);
+    let parts: Vec<&Part> = PARTS.iter().filter(|part| is_selected(part.name)).collect();
+    let tools: Vec<&Tool> = TOOLS.iter().filter(|tool| is_selected(tool.name)).collect();
     if options.list || (parts.is_empty() && tools.is_empty()) {
         for part in PARTS {
             println!(

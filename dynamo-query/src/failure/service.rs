@@ -307,7 +307,7 @@ fn validation(words: &str, position: Option<(u32, u32)>, request: Request<'_>) -
     }
 }
 
-/// The reserved word without quotes that may be the reason for a refusal in these words, at the place that DynamoDB gives if it gives one.
+/// The reserved word without quotes that may be the reason for a refusal in these words, at the position that DynamoDB gives, if it gives one.
 ///
 /// A word that PartiQL's reader refuses is a reason wherever it is a name. Another one is thought of only where DynamoDB speaks of reserved
 /// words: a statement that holds `name` may be refused for a hundred other reasons.
@@ -323,7 +323,7 @@ fn reserved_name(words: &str, position: Option<(u32, u32)>, query: &str) -> Opti
     let name =
         first_unquoted(query).filter(|_| CAUSED.iter().any(|cause| words.contains(cause)))?;
     // The reader may notice such a word only behind it.
-    let is_there = position.is_none_or(|place| place == (name.line, name.column))
+    let is_there = position.is_none_or(|at| at == (name.line, name.column))
         || (name.is_refused && words.contains("wasn't well formed"));
     let may_be_it = name.is_refused || words.contains("eserved");
     (is_there && may_be_it).then_some(name)

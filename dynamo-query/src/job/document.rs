@@ -34,19 +34,19 @@ pub(super) fn parse<'a>(text: &'a str, what: &str) -> Result<&'a RawValue, Error
         )
         .hint("a key may be given only once in an object"),
         JsonError::KeyTwice { path } => {
-            let (key, place) = path
+            let (key, parent) = path
                 .split_last()
-                .map_or((String::new(), String::new()), |(key, place)| {
-                    (key.clone(), place.join("."))
+                .map_or((String::new(), String::new()), |(key, parent)| {
+                    (key.clone(), parent.join("."))
                 });
-            let place = if place.is_empty() {
+            let parent = if parent.is_empty() {
                 String::new()
             } else {
-                format!(" in {}", quoted(&place))
+                format!(" in {}", quoted(&parent))
             };
             invalid(
                 path.join("."),
-                format!("the key {} is given twice{place}", quoted(&key)),
+                format!("the key {} is given twice{parent}", quoted(&key)),
             )
             .hint("a key may be given only once in an object")
         }
@@ -202,13 +202,13 @@ impl<'a> Fields<'a> {
         Ok(Some(number))
     }
 
-    /// Takes one of a few words out, as its place among `words`.
+    /// Takes one of a few words out, as its index among `words`.
     pub(super) fn word(&mut self, name: &str, words: &[&str]) -> Result<Option<usize>, Error> {
         let Some(word) = self.string(name)? else {
             return Ok(None);
         };
         match words.iter().position(|known| *known == word) {
-            Some(place) => Ok(Some(place)),
+            Some(index) => Ok(Some(index)),
             None => {
                 let path = self.name(name);
                 let message = format!("{path} is {}, which it cannot be", quoted(&word));

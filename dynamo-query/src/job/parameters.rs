@@ -1,4 +1,4 @@
-//! `parameters`: JSON values as DynamoDB's, plain or typed, at every depth. No value appears in a message, only its place.
+//! `parameters`: JSON values as DynamoDB's, plain or typed, at every depth. No value appears in a message, only its position.
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -109,7 +109,7 @@ fn map(
     depth: usize,
 ) -> Result<AttributeValue, Error> {
     let entries = members.into_iter().map(|(key, value)| {
-        // The key may be data as well, so the message names the place by its parent.
+        // The key may be data as well, so the message names the position by its parent.
         Ok((key, plain(value, &format!("{path}.*"), depth + 1)?))
     });
     Ok(AttributeValue::M(entries.collect::<Result<_, Error>>()?))

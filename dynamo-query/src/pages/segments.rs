@@ -145,7 +145,7 @@ impl Pages {
         // Dropped with this function, which ends the requests.
         let mut under_way = JoinSet::new();
         let mut idle = Vec::new();
-        let mut turn = None;
+        let mut reservation = None;
         loop {
             let used_up = self
                 .figures
@@ -159,11 +159,11 @@ impl Pages {
                 }
                 .map(|()| true);
             }
-            let turn_of_this = turn.get_or_insert_with(|| self.turn());
+            let next_reservation = reservation.get_or_insert_with(|| self.reservation());
             tokio::select! {
                 biased;
-                (reserved, asked) = turn_of_this, if may_begin => {
-                    turn = None;
+                (reserved, asked) = next_reservation, if may_begin => {
+                    reservation = None;
                     self.figures.waited += asked.map_or_else(Default::default, |asked| asked.elapsed());
                     if let Some(segment) = todo.next() {
                         self.segments += u32::from(segment.after.is_none());
@@ -210,7 +210,7 @@ impl Pages {
     }
 
     /// The wait for the next request's units: what was reserved, and since when the job waited.
-    fn turn(&self) -> Pin<Box<dyn Future<Output = (f64, Option<Instant>)> + Send>> {
+    fn reservation(&self) -> Pin<Box<dyn Future<Output = (f64, Option<Instant>)> + Send>> {
         let units = self.figures.last_cost;
         let bucket = self.bucket.clone();
         Box::pin(async move {

@@ -208,7 +208,7 @@ mod tests {
     const THIS: Binding = Binding([1; DIGEST_BYTES]);
 
     #[test]
-    fn a_place_comes_back_as_it_was() {
+    fn a_position_comes_back_as_it_was() {
         let longest = "t".repeat(32_768);
         for position in [
             PagePosition::default(),

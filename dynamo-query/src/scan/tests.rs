@@ -122,7 +122,7 @@ fn conditions_are_written_as_a_filter_expression() {
 }
 
 #[test]
-fn what_is_not_known_is_said_with_its_place() {
+fn what_is_not_known_is_said_with_its_position() {
     for (condition, column) in [
         ("x + 1 = 2", 23),
         ("a = 1 AND b", 33),

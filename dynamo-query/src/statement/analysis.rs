@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_where_a_value_is_meant_is_found_with_its_place() {
+    fn a_name_where_a_value_is_meant_is_found_with_its_position() {
         for (condition, expected) in [
             ("genre = \"Drama\"", Some(30)),
             ("genre = Drama", Some(30)),

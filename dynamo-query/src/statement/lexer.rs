@@ -1,6 +1,6 @@
 //! Cuts a statement into tokens, comments set apart.
 //!
-//! In: any text. Out: every token with its place, the comments' places, and the first thing that no statement may hold.
+//! In: any text. Out: every token with its position, the comments' positions, and the first thing that no statement may hold.
 //! Goes on after a problem, so that the read-only check sees all words of a broken statement. Judges no grammar.
 //!
 //! Where readers of PartiQL are known to differ, the text is refused rather than one of them believed: white space

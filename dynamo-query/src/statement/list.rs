@@ -33,7 +33,7 @@ impl Selection {
     }
 }
 
-/// Reads the list; `end` is where it ends in the text: the place of FROM.
+/// Reads the list; `end` is where it ends in the text: the position of FROM.
 pub(super) fn selection(query: &str, list: &[Token], end: usize) -> Result<Selection, Problem> {
     let list = after_quantifier(query, list)?;
     if list.is_empty() {

@@ -242,8 +242,8 @@ mod tests {
     }
 
     #[test]
-    fn every_word_is_helped_in_every_place_by_the_guard_or_after_a_refusal() {
-        let places = [
+    fn every_word_is_helped_in_every_position_by_the_guard_or_after_a_refusal() {
+        let templates = [
             "SELECT {} FROM t",
             "SELECT a, {}, b FROM t",
             "SELECT a FROM t WHERE {} = 'q'",
@@ -256,9 +256,9 @@ mod tests {
         let words = WORDS.lines().filter(|line| !line.starts_with('#'));
         let mut unhelped = Vec::new();
         for word in words.flat_map(str::split_ascii_whitespace) {
-            for place in places {
-                let query = place.replace("{}", &word.to_ascii_lowercase());
-                let (before, _) = place.split_once("{}").unwrap();
+            for template in templates {
+                let query = template.replace("{}", &word.to_ascii_lowercase());
+                let (before, _) = template.split_once("{}").unwrap();
                 let column = Some(u32::try_from(before.len()).unwrap() + 1);
                 let told = match super::super::Statement::parse(&query) {
                     Err(error) => (

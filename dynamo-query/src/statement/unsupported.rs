@@ -1,7 +1,7 @@
 //! What DynamoDB's PartiQL lacks, and what to do instead.
 //!
-//! In: a word or token at a place where it can only mean the construct. Out: a message and a hint. Whoever asks has
-//! checked the place; an attribute called `count` or `offset` never gets here.
+//! In: a word or token at a position where it can only mean the construct. Out: a message and a hint. Whoever asks has
+//! checked the position; an attribute called `count` or `offset` never gets here.
 
 use std::borrow::Cow;
 

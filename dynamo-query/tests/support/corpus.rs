@@ -98,9 +98,9 @@ fn passes(sent: String, line: &str) -> Outcome {
 
 fn refused(write: bool, line: &str) -> Outcome {
     let mut words = line.trim_start().splitn(3, ' ');
-    let mut word = || words.next().expect("code, place and word").to_owned();
-    let (code, place) = (word(), word());
-    let (line, column) = place.split_once(':').expect("line:column");
+    let mut word = || words.next().expect("code, position and word").to_owned();
+    let (code, position) = (word(), word());
+    let (line, column) = position.split_once(':').expect("line:column");
     Outcome::Refused(Refused {
         write,
         code,

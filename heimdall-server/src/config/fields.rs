@@ -164,14 +164,14 @@ impl<'a> Fields<'a> {
         texts
     }
 
-    fn wrong(&mut self, key: &str, node: &Node, wanted: &str) {
+    fn wrong(&mut self, key: &str, node: &Node, expected: &str) {
         let found = match &node.data {
             Data::Scalar { text, .. } => format!("'{text}'"),
             _ => node.kind().to_owned(),
         };
         self.findings.problems.push(Problem::new(
             node.line,
-            format!("'{key}' of {} must be {wanted}, not {found}", self.what),
+            format!("'{key}' of {} must be {expected}, not {found}", self.what),
         ));
     }
 }

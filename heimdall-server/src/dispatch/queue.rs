@@ -1,4 +1,4 @@
-//! Who may run now: places for running jobs, and the queue of async ones.
+//! Who may run now: slots for running jobs, and the queue of async ones.
 //!
 //! In: jobs by caller. Out: the next one that may start. Callers take turns, so that one caller's thousand jobs do not hold up
 //! another's first. Entries are small: the job itself waits in the store.
@@ -21,7 +21,7 @@ pub(super) struct Bounds {
     pub(super) queued: usize,
 }
 
-/// Places and queue.
+/// Slots and queue.
 #[derive(Debug)]
 pub(super) struct Queue {
     bounds: Bounds,
@@ -47,7 +47,7 @@ impl Queue {
         }
     }
 
-    /// Takes a place for a sync job; where there is none, says which limit is reached.
+    /// Takes a slot for a sync job; where none is free, says which limit is reached.
     pub(super) fn start_sync(&mut self, user: &str) -> Result<(), String> {
         if self.sync_running >= self.bounds.sync {
             return Err(format!(
@@ -66,7 +66,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Gives a place back.
+    /// Gives a slot back.
     pub(super) fn end(&mut self, user: &str, is_sync: bool) {
         if is_sync {
             self.sync_running -= 1;
@@ -102,7 +102,7 @@ impl Queue {
         self.queued += 1;
     }
 
-    /// Takes the next async job that may run, with a place for it.
+    /// Takes the next async job that may run, with a slot for it.
     pub(super) fn pop(&mut self) -> Option<WaitingJob> {
         if self.async_running >= self.bounds.workers {
             return None;

@@ -69,7 +69,7 @@ pub(super) struct FinishingJob {
 pub(super) type Outcome = Result<FinishedResult, HostError>;
 
 impl Dispatch {
-    /// Runs a sync job, whose place is taken, to its end.
+    /// Runs a sync job, whose slot is taken, to its end.
     pub(super) async fn run_sync(
         self: &Arc<Self>,
         job: JobRecord,
@@ -244,7 +244,7 @@ impl Dispatch {
         })
     }
 
-    /// Waits until a job's end is on disk, counts it, frees its place.
+    /// Waits until a job's end is on disk, counts it, frees its slot.
     async fn finish(
         self: &Arc<Self>,
         active: &Arc<Active>,
@@ -302,7 +302,7 @@ impl Dispatch {
         stored.map_err(|error| self.storage.store_failed(&error))
     }
 
-    /// Keeps the end of a sync job whose caller has been told that it failed, because the disk refused. Its place is free only then.
+    /// Keeps the end of a sync job whose caller has been told that it failed, because the disk refused. Its slot is free only then.
     fn keep_later(self: &Arc<Self>, active: &Arc<Active>, ended: &FinishedJob, refused: &Put) {
         let (dispatch, active) = (Arc::clone(self), Arc::clone(active));
         let (job, has_file) = (Arc::clone(&ended.job), refused.has_file());
@@ -339,7 +339,7 @@ impl Dispatch {
         }
     }
 
-    /// Frees a job's place and starts what waits for one.
+    /// Frees a job's slot and starts what waits for one.
     pub(super) fn leave(self: &Arc<Self>, active: &Arc<Active>, is_sync: bool) {
         {
             let mut jobs = self.jobs();

@@ -91,8 +91,8 @@ impl Dispatch {
     /// Asks the disk again and again for what an accepted job needs, until it gives it; its refusal counts only once the host stops, since
     /// the next start settles what is left. What no waiting repairs is an error at once.
     ///
-    /// A job is neither forgotten nor told to run for ever because the disk was full or failed for a while. It keeps its place
-    /// meanwhile, so that no more begin than the disk keeps up with.
+    /// A job is neither forgotten nor told to run for ever because the disk was full or failed for a while. It keeps its slot
+    /// meanwhile, so that no more jobs begin than the disk keeps up with.
     pub(super) async fn until_disk<T, F>(
         &self,
         id: &str,

@@ -396,7 +396,7 @@ async fn an_async_job_whose_start_or_end_the_store_refuses_for_good_fails_and_sa
 }
 
 #[tokio::test]
-async fn a_sync_job_whose_end_the_store_refuses_for_good_fails_and_keeps_no_place() {
+async fn a_sync_job_whose_end_the_store_refuses_for_good_fails_and_frees_its_slot() {
     let host = Host::new();
     refuse(&host, JobStatus::Succeeded);
     // The record of a job that ends at once is written but once, and then is no update.

@@ -54,9 +54,9 @@ pub(super) async fn use_version(
         )
         .hint("send {\"version\": \"1.2.3\"}, or {\"version\": null} for the newest")
     })?;
-    let (plugin, wanted) = (name.clone(), version.clone());
+    let (plugin, requested) = (name.clone(), version.clone());
     let rows = on_blocking(&app, move |plugins| {
-        plugins.use_version(&plugin, wanted.as_ref())
+        plugins.use_version(&plugin, requested.as_ref())
     })
     .await?;
     // Whoever may change the host is named.

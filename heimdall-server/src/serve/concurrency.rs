@@ -1,4 +1,4 @@
-//! Work that waits for its turn, so that it cannot take the threads and cores that jobs need.
+//! Work beside jobs, of which only so much runs at once, so that it cannot take the threads and cores that jobs need.
 //!
 //! In: lists, other questions to the store, and large bodies to be read. Out: their outcomes, each kind so many at a time; or `BUSY`
 //! where too many wait already.
@@ -21,7 +21,7 @@ const QUESTIONS: usize = 32;
 /// One kind of work.
 struct Kind {
     what: &'static str,
-    /// Places for what waits or runs.
+    /// Permits for what waits or runs.
     queue: Semaphore,
     running: Arc<Semaphore>,
 }
@@ -43,18 +43,18 @@ impl Kind {
             let message = format!("{MOST_WAITING} {} wait already", self.what);
             return Err(HostError::new(Code::Busy, message).hint("try again in a moment"));
         };
-        let place = Arc::clone(&self.running).acquire_owned().await;
-        // The place is held by the work itself, which goes on where its client goes away.
+        let permit = Arc::clone(&self.running).acquire_owned().await;
+        // The permit is held by the work itself, which goes on where its client goes away.
         blocking(move || {
             let outcome = work();
-            drop(place);
+            drop(permit);
             outcome
         })
         .await
     }
 }
 
-/// The turns of all kinds of work beside jobs.
+/// The limits of all kinds of work beside jobs.
 pub(super) struct ConcurrencyLimits {
     lists: Kind,
     questions: Kind,
@@ -62,7 +62,7 @@ pub(super) struct ConcurrencyLimits {
 }
 
 impl ConcurrencyLimits {
-    /// Turns for a machine with so many cores: half of them make lists, the other half is left to jobs.
+    /// Limits for a machine with so many cores: half of them make lists, the other half is left to jobs.
     pub(super) fn new(cores: usize) -> Self {
         let half = (cores / 2).max(1);
         Self {

@@ -1,6 +1,6 @@
-//! Who is connected, and who has to go when it gets too many.
+//! Which clients are connected, and which connection is closed where there are too many.
 //!
-//! In: connections as they come, and when each has a request under way. Out: a place for each, or none. Where a client has its share,
+//! In: connections as they come, and when each has a request under way. Out: a slot for each, or none. Where a client has its share,
 //! or the host has all that it takes, the connection that has been idle for the longest time makes room: of the same client, or of
 //! the one with the most. One with a request under way never does.
 
@@ -75,7 +75,7 @@ struct State {
     leave: CancellationToken,
 }
 
-/// A connection's place. Dropping it gives the place to the next.
+/// A connection's slot. Dropping it gives the slot to the next connection.
 pub(super) struct ConnectionSlot {
     connections: Connections,
     number: u64,
@@ -107,7 +107,7 @@ impl Connections {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for one more connection; `None` where nobody who is idle can make room for it.
+    /// A slot for one more connection; `None` where no idle connection can be closed for it.
     pub(super) fn enter(&self, client: Client) -> Option<ConnectionSlot> {
         let mut clients = self.clients();
         if clients.of(client) >= self.0.most_of_client {

@@ -166,7 +166,7 @@ pub(super) async fn list(
             .push(("user", Pattern::Exact(caller.must()?)));
     }
     let asked = Arc::clone(&app);
-    // The answer is made and counted before the turn ends: pages that wait to be written or counted would fill the memory.
+    // The answer is made and counted before the permit is given back: pages that wait to be written or counted would fill the memory.
     app.concurrency
         .list(move || {
             let page = asked.store.jobs(&query)?;

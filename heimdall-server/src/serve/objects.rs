@@ -133,7 +133,7 @@ async fn set_status(
     let status = Status::from_word(&change.status)
         .ok_or_else(|| unknown_status(&change.status, &["ACTIVE", "DELETED", "INACTIVE"]))?;
     // One change at a time, so that the snapshot in force and the store agree.
-    let _turn = app.changing.lock().await;
+    let _guard = app.changing.lock().await;
     let catalog = app.dispatch.catalog();
     known(&catalog, kind, id)?;
     let now = now();

@@ -44,13 +44,13 @@ pub(super) fn body(
     let busy = |message: String| {
         HostError::new(Code::Busy, message).hint("try again when some have been read")
     };
-    let place = Arc::clone(&app.pipes)
+    let permit = Arc::clone(&app.pipes)
         .try_acquire_owned()
         .map_err(|_| busy(format!("{AT_ONCE} results are being sent already")))?;
     let (sender, receiver) = mpsc::channel(PIECES);
     let log = Arc::clone(&app.log);
     let run = move || {
-        let _place = place;
+        let _permit = permit;
         let mut out = PipeWriter(sender);
         match make(&mut out) {
             // The client may be gone by now.

@@ -106,7 +106,7 @@ async fn reload(path: &Path, app: &Shared) -> Result<Config, ReloadError> {
     });
     let (config, tokens) = read.await??;
     app.authenticator.may_take(&tokens)?;
-    let _turn = app.changing.lock().await;
+    let _guard = app.changing.lock().await;
     let now = now();
     let known = app.store.sync_objects(&config, now).await?;
     app.authenticator.take(tokens);

@@ -364,7 +364,7 @@ async fn assemble(
 
 /// As many connections as the configuration says, and as the system has file handles for: one that cannot be accepted waits unseen,
 /// while one too many can be told so.
-fn connections(wanted: usize, log: &Log) -> usize {
+fn connections(configured: usize, log: &Log) -> usize {
     /// For the store, plugins, results that are read, and requests to AWS.
     const OTHER_FILES: usize = 256;
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
@@ -372,7 +372,7 @@ fn connections(wanted: usize, log: &Log) -> usize {
         usize::try_from(files).unwrap_or(usize::MAX)
     });
     let room = files.saturating_sub(OTHER_FILES).max(files / 2);
-    if room < wanted {
+    if room < configured {
         let fields = [
             ("max_connections", json!(room)),
             ("file_handles", json!(files)),
@@ -380,7 +380,7 @@ fn connections(wanted: usize, log: &Log) -> usize {
         let message = "the system gives fewer file handles than limits.max_connections needs; fewer connections are accepted";
         log.event(Level::Warn, message, &fields);
     }
-    wanted.min(room)
+    configured.min(room)
 }
 
 fn concurrency() -> ConcurrencyLimits {

@@ -1,4 +1,4 @@
-//! Lists of jobs: what is asked, the place in a list, and the janitor's own lists. A page is found in `page.rs`.
+//! Lists of jobs: what is asked, the position in a list, and the janitor's own lists. A page is found in `page.rs`.
 //!
 //! A cursor names the last job that was seen, by the value it is ordered by and its number, so that nothing is left out or repeated
 //! while jobs come and go. It belongs to its order.
@@ -37,7 +37,7 @@ pub enum Direction {
     Descending,
 }
 
-/// The place after a job in a list of one order and direction.
+/// The position after a job in a list of one order and direction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cursor {
     pub(super) value: serde_json::Value,
@@ -92,7 +92,7 @@ impl Cursor {
         URL_SAFE_NO_PAD.encode(parts.to_string())
     }
 
-    /// The place after a job in a query's order.
+    /// The position after a job in a query's order.
     pub(super) fn at(query: &JobQuery, value: serde_json::Value, seq: i64) -> Self {
         Self {
             value,
@@ -119,7 +119,7 @@ pub struct JobQuery {
     pub order: OrderBy,
     /// Which way.
     pub direction: Direction,
-    /// The place to go on from.
+    /// The position to go on from.
     pub cursor: Option<Cursor>,
     /// The most jobs on the page.
     pub limit: u32,

@@ -1,6 +1,6 @@
 //! One page of a list of jobs, found by an index, in bounded time and memory.
 //!
-//! In: a checked query. Out: the jobs of one page, and the place after it where there may be more. Three ways lead to a page:
+//! In: a checked query. Out: the jobs of one page, and the position after it where there may be more. Three ways lead to a page:
 //! - a filter that fits few jobs: they are gathered and sorted;
 //! - the order of acceptance and a filter with few values: its index has the jobs of each value in that order, and these are merged;
 //! - else the jobs are walked through in the order that is asked for, so far and no further: the page then ends early, and its cursor
@@ -61,7 +61,7 @@ struct Source {
     condition: String,
 }
 
-/// A job's place: the value that it is ordered by, and its number.
+/// A job's position: the value that it is ordered by, and its number.
 #[derive(Clone, PartialEq)]
 struct JobPosition {
     value: Value,
@@ -79,7 +79,7 @@ impl JobPosition {
     }
 }
 
-/// The positions of a page's jobs, and the place after which the next page begins.
+/// The positions of a page's jobs, and the position after which the next page begins.
 struct PagePositions {
     positions: Vec<JobPosition>,
     next: Option<JobPosition>,
@@ -318,8 +318,8 @@ impl Search<'_> {
         let mut conditions = vec![source.condition.clone()];
         conditions.extend(self.filters.iter().map(|filter| filter.condition.clone()));
         let (word, beyond) = words(self.query.direction);
-        if let Some(place) = self.after() {
-            let (value, seq) = (self.bind(place.value), self.bind(place.seq));
+        if let Some(position) = self.after() {
+            let (value, seq) = (self.bind(position.value), self.bind(position.seq));
             conditions.push(format!(
                 "(jobs.{order}, jobs.seq) {beyond} ({value}, {seq})"
             ));
@@ -354,7 +354,7 @@ impl Search<'_> {
         };
         let after = self
             .after()
-            .map(|place| (self.bind(place.value), self.bind(place.seq)));
+            .map(|position| (self.bind(position.value), self.bind(position.seq)));
         let sqls: Vec<_> = lanes
             .iter()
             .map(|lane| self.lane(lane, &hit, after.as_ref()))
@@ -447,9 +447,9 @@ impl Search<'_> {
         let mut statement = self.connection.prepare_cached(&sql)?;
         let (mut jobs, mut bytes, mut next) = (Vec::new(), 0, found.next);
         let mut last = None;
-        for place in found.positions {
+        for position in found.positions {
             // One damaged record does not hide the others: what can be read of it is shown.
-            let recorded = statement.query_row([place.seq], rows::recorded)?;
+            let recorded = statement.query_row([position.seq], rows::recorded)?;
             let (Recorded::Whole(job) | Recorded::Unreadable(job, _)) = recorded;
             bytes += job.bytes();
             if bytes > PAGE_BYTES && !jobs.is_empty() {
@@ -457,20 +457,20 @@ impl Search<'_> {
                 break;
             }
             jobs.push(job);
-            last = Some(place);
+            last = Some(position);
         }
-        let next = next.map(|place| {
-            let value = match place.value {
+        let next = next.map(|position| {
+            let value = match position.value {
                 Value::Text(text) => text.into(),
                 Value::Integer(number) => number.into(),
                 _ => serde_json::Value::Null,
             };
-            Cursor::at(self.query, value, place.seq)
+            Cursor::at(self.query, value, position.seq)
         });
         Ok(JobsPage { jobs, next })
     }
 
-    /// The place of the query's cursor.
+    /// The position of the query's cursor.
     fn after(&self) -> Option<JobPosition> {
         let cursor = self.query.cursor.as_ref()?;
         Some(JobPosition {

@@ -10,22 +10,22 @@ use super::*;
 use crate::job::{JobStatus, Route, raw};
 
 struct TestDirectory {
-    _directory: tempfile::TempDir,
+    folder: tempfile::TempDir,
     jobs: PathBuf,
     results: PathBuf,
 }
 
-fn place() -> TestDirectory {
-    let directory = tempfile::tempdir().unwrap();
+fn test_directory() -> TestDirectory {
+    let folder = tempfile::tempdir().unwrap();
     TestDirectory {
-        jobs: directory.path().join("jobs"),
-        results: directory.path().join("results"),
-        _directory: directory,
+        jobs: folder.path().join("jobs"),
+        results: folder.path().join("results"),
+        folder,
     }
 }
 
-fn open(place: &TestDirectory) -> Store {
-    Store::open(&place.jobs, &place.results, &[]).unwrap()
+fn open(directory: &TestDirectory) -> Store {
+    Store::open(&directory.jobs, &directory.results, &[]).unwrap()
 }
 
 fn job(store: &Store, user: &str, status: JobStatus) -> Arc<JobRecord> {
@@ -86,8 +86,8 @@ fn text(result: Option<StoredResult>) -> Vec<u8> {
 
 #[tokio::test]
 async fn what_was_put_is_there_after_the_store_is_opened_again() {
-    let place = place();
-    let store = open(&place);
+    let directory = test_directory();
+    let store = open(&directory);
     let small = job(&store, "alice", JobStatus::Succeeded);
     store
         .put(with_result(Arc::clone(&small), b"{\"data\":[]}"))
@@ -105,7 +105,7 @@ async fn what_was_put_is_there_after_the_store_is_opened_again() {
     store.put(put).await.unwrap();
     drop(store);
 
-    let store = open(&place);
+    let store = open(&directory);
     let record = store.job(&small.id).unwrap().unwrap();
     assert_eq!(
         (record.seq, record.status, record.context.unwrap().get()),
@@ -119,22 +119,25 @@ async fn what_was_put_is_there_after_the_store_is_opened_again() {
 
 #[tokio::test]
 async fn a_result_without_a_record_is_swept_and_never_served() {
-    let place = place();
-    let store = open(&place);
+    let directory = test_directory();
+    let store = open(&directory);
     let running = job(&store, "alice", JobStatus::Running);
     store.put(Put::record(Arc::clone(&running))).await.unwrap();
     store
         .write_result_file(running.seq, b"written, but the host died before the record")
         .unwrap();
-    let written = std::fs::read_dir(&place.results).unwrap().next().unwrap();
+    let written = std::fs::read_dir(&directory.results)
+        .unwrap()
+        .next()
+        .unwrap();
     let half = written.unwrap().path().with_extension("tmp");
     std::fs::write(half, "half").unwrap();
-    std::fs::write(place.results.join("notes.txt"), "not ours").unwrap();
+    std::fs::write(directory.results.join("notes.txt"), "not ours").unwrap();
     assert!(store.result(running.seq).unwrap().is_none());
     drop(store);
-    let store = open(&place);
+    let store = open(&directory);
     assert!(store.result(running.seq).unwrap().is_none());
-    let left: Vec<_> = std::fs::read_dir(&place.results)
+    let left: Vec<_> = std::fs::read_dir(&directory.results)
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
@@ -144,20 +147,20 @@ async fn a_result_without_a_record_is_swept_and_never_served() {
 
 #[test]
 fn a_store_has_one_host_at_a_time() {
-    let place = place();
-    let store = open(&place);
+    let directory = test_directory();
+    let store = open(&directory);
     assert!(matches!(
-        Store::open(&place.jobs, &place.results, &[]),
+        Store::open(&directory.jobs, &directory.results, &[]),
         Err(StoreError::Locked { .. })
     ));
     drop(store);
-    open(&place);
+    open(&directory);
 }
 
 #[tokio::test]
 async fn a_lazy_record_is_there_soon_and_never_overwrites_the_end() {
-    let place = place();
-    let store = open(&place);
+    let directory = test_directory();
+    let store = open(&directory);
     let running = job(&store, "alice", JobStatus::Running);
     store.put_lazily(Arc::clone(&running));
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
@@ -176,7 +179,7 @@ async fn a_lazy_record_is_there_soon_and_never_overwrites_the_end() {
         .await
         .unwrap();
     drop(store);
-    let store = open(&place);
+    let store = open(&directory);
     assert_eq!(
         store.job(&ended.id).unwrap().unwrap().status,
         JobStatus::Succeeded
@@ -190,8 +193,8 @@ fn ids(page: &JobsPage) -> Vec<i64> {
 
 #[tokio::test]
 async fn lists_page_through_everything_once_in_every_order() {
-    let place = place();
-    let store = open(&place);
+    let directory = test_directory();
+    let store = open(&directory);
     for n in 0..23 {
         let status = if n % 5 == 0 {
             JobStatus::Failed
@@ -287,8 +290,8 @@ fn a_cursor_belongs_to_its_order_and_direction() {
 
 #[tokio::test]
 async fn old_and_surplus_jobs_go_with_their_files_and_running_ones_stay() {
-    let place = place();
-    let store = open(&place);
+    let directory = test_directory();
+    let store = open(&directory);
     for _ in 0..5 {
         store
             .put(with_result(
@@ -318,25 +321,25 @@ async fn old_and_surplus_jobs_go_with_their_files_and_running_ones_stay() {
     assert_eq!(surplus.last(), Some(&(6, true)));
     store.delete(surplus).await.unwrap();
     assert_eq!(store.counts().unwrap(), [(JobStatus::Running.number(), 1)]);
-    assert_eq!(std::fs::read_dir(&place.results).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(&directory.results).unwrap().count(), 0);
 }
 
 #[tokio::test]
 async fn a_status_set_at_run_time_holds_until_the_files_own_changes() {
-    let place = place();
+    let directory = test_directory();
     let config = |status: &str| {
         let text = format!("commands: [{{name: c, plugin: p, status: {status}}}]");
         Config::parse("c.yaml".as_ref(), &text, &|_| None).unwrap()
     };
     let key = (Kind::Command, "c".to_owned());
-    let store = open(&place);
+    let store = open(&directory);
     store.sync_objects(&config("active"), 1).await.unwrap();
     store
         .set_object_status(Kind::Command, "c", Status::Inactive, 2)
         .await
         .unwrap();
     drop(store);
-    let store = open(&place);
+    let store = open(&directory);
     let known = store.sync_objects(&config("active"), 3).await.unwrap();
     assert_eq!(
         known[&key],
@@ -394,13 +397,13 @@ fn what_a_disk_may_do_later_is_told_from_what_stays_damaged() {
 
 #[tokio::test]
 async fn a_list_shows_what_can_be_read_of_a_damaged_record_among_the_others() {
-    let place = place();
-    let store = open(&place);
+    let directory = test_directory();
+    let store = open(&directory);
     for _ in 0..3 {
         let job = job(&store, "alice", JobStatus::Succeeded);
         store.put(Put::record(job)).await.unwrap();
     }
-    let tables = Connection::open(place.jobs.join("jobs.sqlite")).unwrap();
+    let tables = Connection::open(directory.jobs.join("jobs.sqlite")).unwrap();
     tables
         .execute("UPDATE jobs SET tags = x'00ff' WHERE seq = 2", [])
         .unwrap();

@@ -14,7 +14,7 @@ pub struct RunArgs {
     pub(crate) job: JobArgs,
 }
 
-/// The statement or the job, from one of three places.
+/// The statement or the job, from one of three sources.
 #[derive(Debug, Args)]
 pub(crate) struct SourceArgs {
     /// A statement (its first word after comments is SELECT or EXPLAIN), else a file with a job as JSON or a statement; `-`: standard input

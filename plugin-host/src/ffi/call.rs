@@ -164,10 +164,10 @@ unsafe extern "C" fn rows(user: *mut c_void, lines: *const u8, len: usize) -> i3
             std::slice::from_raw_parts(lines, len),
         )
     };
-    let wanted = options
+    let answer = options
         .rows
         .as_ref()
         // A panic must not unwind into the plugin; whoever panics wants no more.
         .and_then(|sink| catch_unwind(AssertUnwindSafe(|| sink(lines))).ok());
-    i32::from(wanted != Some(ControlFlow::Continue(())))
+    i32::from(answer != Some(ControlFlow::Continue(())))
 }

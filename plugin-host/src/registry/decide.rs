@@ -176,10 +176,10 @@ mod tests {
         if here.is_empty() {
             return None;
         }
-        let newest_file_of = |wanted: &semver::Version| {
+        let newest_file_of = |version_sought: &semver::Version| {
             let same = here
                 .iter()
-                .filter(|(library, _)| version(*library) == *wanted);
+                .filter(|(library, _)| version(*library) == *version_sought);
             same.max_by_key(|(_, arrived)| *arrived)
                 .map(|(library, _)| *library)
         };

@@ -127,9 +127,9 @@ impl Core {
         let mut fresh = Vec::new();
         for (name, fingerprint) in present {
             let same = state.files.get(&name).is_some_and(|file| {
-                let wanted = file.left_out.as_ref();
+                let left_out = file.left_out.as_ref();
                 file.fingerprint == fingerprint
-                    && !wanted.is_some_and(|name| state.names.includes(name))
+                    && !left_out.is_some_and(|name| state.names.includes(name))
                     && file
                         .refusal
                         .as_ref()
@@ -241,7 +241,7 @@ impl Core {
         }
     }
 
-    /// The version behind a library that passed its probe, in the place where this registry runs them.
+    /// The version behind a library that passed its probe, in the process where this registry runs them.
     fn instance(
         &self,
         report: &ProbeReport,

@@ -36,7 +36,7 @@ pub(super) struct Version {
     pub(super) running: AtomicU64,
 }
 
-/// A version's place among the others of its name.
+/// What a version is among the others of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ServiceRole {
     /// New jobs go to it.
@@ -161,8 +161,8 @@ impl State {
         let now = Instant::now();
         let mut roles = vec![ServiceRole::Retired; self.loaded.len()];
         for versions in serving.values() {
-            for (place, &index) in versions.iter().enumerate() {
-                roles[index] = if place == 0 {
+            for (rank, &index) in versions.iter().enumerate() {
+                roles[index] = if rank == 0 {
                     ServiceRole::Active
                 } else {
                     ServiceRole::Standby

@@ -170,10 +170,10 @@ pub(super) fn report(
     state: &State,
     changes: &BTreeMap<usize, (String, FileChange)>,
 ) -> ReloadReport {
-    let files = |wanted| {
+    let files = |kind| {
         let files: BTreeSet<_> = changes
             .values()
-            .filter(|(_, what)| *what == wanted)
+            .filter(|(_, what)| *what == kind)
             .map(|(file, _)| file.clone())
             .collect();
         files.into_iter().collect()

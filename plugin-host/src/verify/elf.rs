@@ -145,7 +145,7 @@ fn has_symbols<'a, R: ReadRef<'a>>(
             continue;
         }
         if let Ok(name) = symbols.symbol_name(endian, symbol) {
-            missing.retain(|wanted| wanted.as_bytes() != name);
+            missing.retain(|symbol| symbol.as_bytes() != name);
         }
     }
     match missing.as_slice() {

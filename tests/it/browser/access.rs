@@ -17,13 +17,13 @@ async fn a_token_is_asked_for_kept_for_the_tab_only_and_a_reader_is_told_what_it
         "plugin_directory",
         "auth: {token_file: ./tokens}\nplugin_directory",
     );
-    let place = TestHost::new(&config, &engine.url());
+    let directory = TestHost::new(&config, &engine.url());
     fs::write(
-        place.path().join("tokens"),
+        directory.path().join("tokens"),
         "read-token rita reader\nuse-token ulla user\nall-token anna admin\n",
     )
     .unwrap();
-    let host = place.serve();
+    let host = directory.serve();
     let page = Page::start(&host).await;
 
     // A wrong one is told, the next is taken.

@@ -27,18 +27,18 @@ impl Page {
     }
 
     /// Presses Tab until that has the focus, which is visible at every step.
-    async fn tab_to(&self, wanted: &str) {
+    async fn tab_to(&self, expected: &str) {
         let mut seen = Vec::new();
         for _ in 0..40 {
             self.key(Key::Tab).await;
             let (name, visible) = self.focus().await;
             assert!(visible, "one cannot see that '{name}' has the focus");
-            if name == wanted {
+            if name == expected {
                 return;
             }
             seen.push(name);
         }
-        panic!("Tab does not lead to '{wanted}': {seen:?}");
+        panic!("Tab does not lead to '{expected}': {seen:?}");
     }
 }
 
@@ -48,8 +48,8 @@ async fn the_page_is_used_by_keyboard_alone() {
         return;
     }
     let engine = engine().await;
-    let place = TestHost::new(CONFIG, &engine.url());
-    let host = place.serve();
+    let directory = TestHost::new(CONFIG, &engine.url());
+    let host = directory.serve();
     let page = Page::of(&host).await;
 
     // The first stop leads past the navigation.

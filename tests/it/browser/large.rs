@@ -56,8 +56,8 @@ async fn a_hundred_thousand_rows_are_read_to_the_end_with_few_of_them_in_the_doc
         return;
     }
     let engine = engine();
-    let place = TestHost::new(CONFIG, &engine.url());
-    let host = place.serve();
+    let directory = TestHost::new(CONFIG, &engine.url());
+    let host = directory.serve();
     let page = Page::of(&host).await;
     page.js("sessionStorage.setItem('user', 'alice')", "").await;
     page.ask("SELECT * FROM large", "Run").await;
@@ -85,8 +85,8 @@ async fn a_hundred_thousand_rows_are_read_to_the_end_with_few_of_them_in_the_doc
     }
 
     let folder = tempfile::tempdir().unwrap();
-    let place = json!({"behavior": "allow", "downloadPath": folder.path()});
-    page.devtools("Browser.setDownloadBehavior", place).await;
+    let behavior = json!({"behavior": "allow", "downloadPath": folder.path()});
+    page.devtools("Browser.setDownloadBehavior", behavior).await;
     for (format, begins, ends) in [
         (
             "CSV",

@@ -15,8 +15,8 @@ commands: [{name: changing, plugin: chameleon, is_sync: true, tags: ['type:any']
 clusters: [{name: any, tags: ['type:any']}]
 ";
 
-fn put(place: &TestHost, name: &str, bytes: &[u8]) {
-    let folder = place.path().join("plugins");
+fn put(directory: &TestHost, name: &str, bytes: &[u8]) {
+    let folder = directory.path().join("plugins");
     fs::write(folder.join(".next"), bytes).unwrap();
     fs::set_permissions(folder.join(".next"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::rename(folder.join(".next"), folder.join(name)).unwrap();
@@ -47,9 +47,9 @@ async fn versions_are_swapped_rolled_back_and_pinned_and_a_rejected_file_says_wh
         return;
     }
     let engine = engine().await;
-    let place = TestHost::new(CONFIG, &engine.url());
-    put(&place, "a.so", &chameleon(100, "good"));
-    let host = place.serve();
+    let directory = TestHost::new(CONFIG, &engine.url());
+    put(&directory, "a.so", &chameleon(100, "good"));
+    let host = directory.serve();
     let ran = || {
         let body = submission("type:any", "type:any", &json!({}));
         let call = || host.call("POST", "/api/v1/job", Some("o"), &body.to_string());
@@ -66,8 +66,8 @@ async fn versions_are_swapped_rolled_back_and_pinned_and_a_rejected_file_says_wh
     .await;
 
     // A new version and a bad file: one runs, the other says why it does not.
-    put(&place, "b.so", &chameleon(101, "good"));
-    put(&place, "c.so", &chameleon(102, "abort-at-open"));
+    put(&directory, "b.so", &chameleon(101, "good"));
+    put(&directory, "c.so", &chameleon(102, "abort-at-open"));
     page.press("Read the directory again").await;
     page.wait(&row(&version(101), "row.innerText.includes('ACTIVE')"))
         .await;
@@ -91,7 +91,7 @@ async fn versions_are_swapped_rolled_back_and_pinned_and_a_rejected_file_says_wh
         .await;
 
     // A version whose file is gone retires, and what it leaves behind is told.
-    fs::remove_file(place.path().join("plugins/a.so")).unwrap();
+    fs::remove_file(directory.path().join("plugins/a.so")).unwrap();
     page.press("Read the directory again").await;
     page.wait(&row(
         &version(100),

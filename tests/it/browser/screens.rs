@@ -77,8 +77,8 @@ async fn every_section_fits_screens_from_360_to_2560_pixels_in_light_and_dark() 
         return;
     }
     let engine = engine().await;
-    let place = TestHost::new(CONFIG, &engine.url());
-    let host = place.serve();
+    let directory = TestHost::new(CONFIG, &engine.url());
+    let host = directory.serve();
     let page = Page::of(&host).await;
     page.js("sessionStorage.setItem('user', 'alice')", "").await;
     page.ask("SELECT * FROM every_type", "Run").await;

@@ -41,7 +41,7 @@ pub(crate) fn render(rows: &[Row]) -> String {
 }
 
 fn summary(page: &mut String, rows: &[Row]) {
-    let count = |wanted: &dyn Fn(&Row) -> bool| rows.iter().filter(|row| wanted(row)).count();
+    let count = |holds: &dyn Fn(&Row) -> bool| rows.iter().filter(|row| holds(row)).count();
     let starts = |text: &'static str| move |row: &Row| row.note.starts_with(text);
     let lines = [
         ("statements", rows.len()),

@@ -38,7 +38,7 @@ pub(super) struct Source {
 pub(super) struct Seen {
     pub(super) segment: Option<u64>,
     /// What the page was asked with; empty for the first.
-    pub(super) place: String,
+    pub(super) start: String,
     pub(super) fault: Fault,
     /// The answer was honest, and the same page was asked for again all the same.
     pub(super) given_up: bool,
@@ -179,7 +179,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// The rows from a place on, as a document, with nothing in the way.
+    /// The rows from a position on, as a document, with nothing in the way.
     pub(super) fn rest(&self, token: Option<&str>) -> Result<Vec<u8>, Error> {
         self.honest.store(true, Ordering::SeqCst);
         let mut document = self.document();
@@ -218,11 +218,11 @@ impl<'a> Subject<'a> {
         };
         // From the end, where it is known what each segment asked for next.
         let mut next: HashMap<Option<u64>, String> = HashMap::new();
-        let seen = all.into_iter().rev().map(|(segment, place, fault)| {
-            let is_repeated = next.insert(segment, place.clone()).as_ref() == Some(&place);
+        let seen = all.into_iter().rev().map(|(segment, start, fault)| {
+            let is_repeated = next.insert(segment, start.clone()).as_ref() == Some(&start);
             Seen {
                 segment,
-                place,
+                start,
                 fault,
                 given_up: is_repeated && codes(fault).is_empty(),
             }

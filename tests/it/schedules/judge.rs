@@ -237,7 +237,7 @@ fn explains(plan: &Plan, seen: &[Seen], code: &str) -> bool {
         let of_page = stream
             .iter()
             .rev()
-            .take_while(|one| one.place == last.place);
+            .take_while(|one| one.start == last.start);
         let attempts = of_page.take_while(|one| !one.codes().is_empty()).count();
         let enough = !is_retried(last.fault) || attempts >= ATTEMPTS;
         // Segments whose request was under way when another ended the job may have had a fault too.

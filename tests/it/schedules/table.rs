@@ -118,7 +118,7 @@ pub(super) fn given(answer: &[u8], lines: &str) -> Result<Given, String> {
             "the lines have the columns {names:?}, the answer {told:?}"
         ));
     }
-    let columns = order.iter().map(|&place| document.columns[place].clone());
+    let columns = order.iter().map(|&index| document.columns[index].clone());
     Ok(Given {
         columns: columns.collect(),
         rows,

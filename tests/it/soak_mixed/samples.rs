@@ -25,8 +25,8 @@ pub(super) struct Sample {
     pub(super) figures: [f64; FIGURES.len()],
 }
 
-/// Looks at a host whose files lie in `place`.
-pub(super) fn sample(host: u32, place: &Path, began: Instant) -> Sample {
+/// Looks at a host whose files lie in `directory`.
+pub(super) fn sample(host: u32, directory: &Path, began: Instant) -> Sample {
     let workers = children(host);
     let all: Vec<u32> = std::iter::once(host)
         .chain(workers.iter().copied())
@@ -53,7 +53,7 @@ pub(super) fn sample(host: u32, place: &Path, began: Instant) -> Sample {
             sum(&handles, &all),
             sum(&sockets, &all),
             ["jobs", "results"]
-                .map(|name| size(&place.join(name)))
+                .map(|name| size(&directory.join(name)))
                 .iter()
                 .sum::<f64>()
                 / 1e6,
@@ -108,8 +108,8 @@ fn size(folder: &Path) -> f64 {
 
 /// The median of a figure over a part of the time, from and to in quarters.
 pub(super) fn median(samples: &[Sample], figure: usize, from: usize, to: usize) -> f64 {
-    let place = |quarters: usize| samples.len() * quarters / 4;
-    let mut values: Vec<f64> = samples[place(from)..place(to)]
+    let index = |quarters: usize| samples.len() * quarters / 4;
+    let mut values: Vec<f64> = samples[index(from)..index(to)]
         .iter()
         .map(|sample| sample.figures[figure])
         .collect();

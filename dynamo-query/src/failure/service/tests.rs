@@ -122,7 +122,7 @@ fn refusals_are_told_for_what_they_are() {
 #[test]
 fn a_reserved_word_without_quotes_is_pointed_at_where_it_can_be_the_reason() {
     const FAILED: &str = "Statement wasn't well formed, can't be processed: SELECT";
-    for (query, words, place) in [
+    for (query, words, position) in [
         ("SELECT a,\n size FROM t", FAILED, Some((2, 2))),
         (
             "SELECT a FROM t WHERE a = 1 ORDER BY number NULLS LAST",
@@ -159,11 +159,11 @@ fn a_reserved_word_without_quotes_is_pointed_at_where_it_can_be_the_reason() {
         let hint = error.hint.unwrap_or_default();
         assert_eq!(
             hint.contains("double quotes"),
-            place.is_some(),
+            position.is_some(),
             "{query}: {hint}"
         );
-        if place.is_some() {
-            assert_eq!(error.line.zip(error.column), place, "{query}");
+        if position.is_some() {
+            assert_eq!(error.line.zip(error.column), position, "{query}");
             assert!(error.message.contains('^'), "{query}: {}", error.message);
         }
     }

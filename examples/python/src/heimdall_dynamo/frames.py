@@ -54,14 +54,14 @@ def batches(schema: pa.Schema, names: list[str], pages: Iterable[Rows], strict: 
         extra = [name for name in names if name not in schema.names]
         if extra and strict:
             raise DataError(f"the column {extra[0]!r} came after the first rows, which made the schema", "give a schema")
-        places = [names.index(name) if name in names else -1 for name in schema.names]
-        yield batch(schema, places, rows, exact=strict)
+        positions = [names.index(name) if name in names else -1 for name in schema.names]
+        yield batch(schema, positions, rows, exact=strict)
 
 
-def batch(schema: pa.Schema, places: list[int], rows: Rows, exact: bool) -> pa.RecordBatch:
-    """Rows as a batch of this schema; ``places`` says where in a row each column's cell is."""
+def batch(schema: pa.Schema, positions: list[int], rows: Rows, exact: bool) -> pa.RecordBatch:
+    """Rows as a batch of this schema; ``positions`` says where in a row each column's cell is."""
     arrays = []
-    for column, at in zip(schema, places):
+    for column, at in zip(schema, positions):
         convert = _json_or(column, exact)
         try:
             values = [None if not 0 <= at < len(row) or row[at] is None else convert(row[at]) for row in rows]

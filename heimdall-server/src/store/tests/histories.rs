@@ -77,7 +77,7 @@ fn with_status(job: &JobRecord, status: JobStatus) -> Arc<JobRecord> {
 /// A store, what it must hold, and where it lies.
 struct History {
     store: Store,
-    place: TestDirectory,
+    directory: TestDirectory,
     kept: BTreeMap<i64, Kept>,
 }
 
@@ -177,10 +177,10 @@ impl History {
 
     /// The next store has the files of this one as they are now, and nothing else.
     fn crash(&mut self) {
-        let next = place();
+        let next = test_directory();
         for (from, to) in [
-            (&self.place.jobs, &next.jobs),
-            (&self.place.results, &next.results),
+            (&self.directory.jobs, &next.jobs),
+            (&self.directory.results, &next.results),
         ] {
             std::fs::create_dir_all(to).unwrap();
             for entry in std::fs::read_dir(from).unwrap() {
@@ -195,13 +195,13 @@ impl History {
     }
 
     fn reopen_at(&mut self, next: Option<TestDirectory>) {
-        let elsewhere = place();
+        let elsewhere = test_directory();
         // The old store gives its lock back before the same place is opened.
         drop(std::mem::replace(&mut self.store, open(&elsewhere)));
         if let Some(next) = next {
-            self.place = next;
+            self.directory = next;
         }
-        self.store = open(&self.place);
+        self.store = open(&self.directory);
     }
 
     /// Everything that was acknowledged is there as it was, and nothing besides.
@@ -249,7 +249,7 @@ impl History {
             })
             .collect();
         assert_eq!(of_store, unfinished);
-        let lying: BTreeSet<i64> = std::fs::read_dir(&self.place.results)
+        let lying: BTreeSet<i64> = std::fs::read_dir(&self.directory.results)
             .unwrap()
             .map(|entry| {
                 let name = entry.unwrap().file_name().into_string().unwrap();
@@ -270,8 +270,8 @@ proptest! {
     #[test]
     fn over_any_history_with_crashes_what_was_acknowledged_is_there_and_nothing_else(steps in steps()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let place = place();
-        let mut history = History { store: open(&place), place, kept: BTreeMap::new() };
+        let directory = test_directory();
+        let mut history = History { store: open(&directory), directory, kept: BTreeMap::new() };
         runtime.block_on(async {
             for step in steps {
                 let reopens = matches!(step, Step::Crash | Step::Restart | Step::ResultWithoutRecord(_));

@@ -89,8 +89,8 @@ fn all_pages(store: &Store, query: &JobQuery) -> Vec<i64> {
 
 #[tokio::test]
 async fn every_filter_finds_what_a_look_at_each_job_finds() {
-    let place = place();
-    let store = open(&place);
+    let directory = test_directory();
+    let store = open(&directory);
     let jobs = filled(&store).await;
     let text = |column, pattern: &str| JobQuery {
         patterns: vec![(column, Pattern::new(pattern).unwrap())],
@@ -158,8 +158,8 @@ async fn every_filter_finds_what_a_look_at_each_job_finds() {
 
 #[tokio::test]
 async fn a_page_of_large_records_is_shorter_and_leads_on() {
-    let place = place();
-    let store = open(&place);
+    let directory = test_directory();
+    let store = open(&directory);
     for _ in 0..12 {
         let mut large = (*job(&store, "alice", JobStatus::Failed)).clone();
         large.context = Some(raw(&serde_json::json!({"query": "x".repeat(1 << 20)})));
@@ -178,12 +178,12 @@ async fn a_page_of_large_records_is_shorter_and_leads_on() {
 
 #[tokio::test]
 async fn a_filter_that_few_of_many_jobs_fit_ends_its_page_early_and_leads_on() {
-    let place = place();
-    let store = open(&place);
+    let directory = test_directory();
+    let store = open(&directory);
     let first = job(&store, "alice", JobStatus::Succeeded);
     store.put(Put::record(Arc::clone(&first))).await.unwrap();
     // Made in the store's own tables: it is how they look after months.
-    let connection = rusqlite::Connection::open(place.jobs.join("jobs.sqlite")).unwrap();
+    let connection = rusqlite::Connection::open(directory.jobs.join("jobs.sqlite")).unwrap();
     connection
         .execute_batch(
             "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)
@@ -204,8 +204,8 @@ async fn a_filter_that_few_of_many_jobs_fit_ends_its_page_early_and_leads_on() {
 
 #[tokio::test]
 async fn a_deleted_job_is_in_no_index() {
-    let place = place();
-    let store = open(&place);
+    let directory = test_directory();
+    let store = open(&directory);
     let one = job(&store, "alice", JobStatus::Succeeded);
     store.put(Put::record(Arc::clone(&one))).await.unwrap();
     store.delete(vec![(one.seq, false)]).await.unwrap();
@@ -215,7 +215,7 @@ async fn a_deleted_job_is_in_no_index() {
         ..JobQuery::default()
     };
     assert!(store.jobs(&query).unwrap().jobs.is_empty());
-    let connection = rusqlite::Connection::open(place.jobs.join("jobs.sqlite")).unwrap();
+    let connection = rusqlite::Connection::open(directory.jobs.join("jobs.sqlite")).unwrap();
     let left: i64 = connection
         .query_row("SELECT count(*) FROM job_tags", [], |row| row.get(0))
         .unwrap();
@@ -226,8 +226,8 @@ async fn a_deleted_job_is_in_no_index() {
 #[tokio::test]
 async fn nothing_that_a_client_wrote_is_in_a_statements_text() {
     const HOSTILE: &str = "zq' OR 1=1; SELECT sum(sum(1)), \"zq\" --";
-    let place = place();
-    let store = open(&place);
+    let directory = test_directory();
+    let store = open(&directory);
     let put = |n: i64| {
         let mut made = (*job(&store, HOSTILE, JobStatus::Succeeded)).clone();
         made.name = format!("{HOSTILE}{}", n % 3);

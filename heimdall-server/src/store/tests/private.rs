@@ -28,39 +28,39 @@ async fn with_large_result(store: &Store, byte: u8) -> (Arc<JobRecord>, Vec<u8>)
 
 #[tokio::test]
 async fn directories_and_files_are_the_users_alone_also_where_they_were_wider() {
-    let place = place();
-    for directory in [&place.jobs, &place.results] {
-        fs::create_dir(directory).unwrap();
-        fs::set_permissions(directory, Permissions::from_mode(0o777)).unwrap();
+    let directory = test_directory();
+    for path in [&directory.jobs, &directory.results] {
+        fs::create_dir(path).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(0o777)).unwrap();
     }
     for name in ["lock", "jobs.sqlite"] {
-        fs::write(place.jobs.join(name), "").unwrap();
-        fs::set_permissions(place.jobs.join(name), Permissions::from_mode(0o666)).unwrap();
+        fs::write(directory.jobs.join(name), "").unwrap();
+        fs::set_permissions(directory.jobs.join(name), Permissions::from_mode(0o666)).unwrap();
     }
-    let store = open(&place);
+    let store = open(&directory);
     let notes = store.notes();
     assert_eq!(notes.len(), 2, "{notes:?}");
     assert!(notes[0].contains("mode 0777"), "{notes:?}");
     with_large_result(&store, b'x').await;
-    for directory in [&place.jobs, &place.results] {
-        assert_eq!(mode(directory), 0o700);
-        for entry in fs::read_dir(directory).unwrap() {
+    for path in [&directory.jobs, &directory.results] {
+        assert_eq!(mode(path), 0o700);
+        for entry in fs::read_dir(path).unwrap() {
             let path = entry.unwrap().path();
             assert_eq!(mode(&path), 0o600, "{}", path.display());
         }
     }
     drop(store);
-    assert!(open(&place).notes().is_empty());
+    assert!(open(&directory).notes().is_empty());
 }
 
 #[tokio::test]
 async fn links_that_somebody_planted_are_not_followed() {
-    let place = place();
-    drop(open(&place));
-    let target = place._directory.path().join("target");
+    let directory = test_directory();
+    drop(open(&directory));
+    let target = directory.folder.path().join("target");
     for name in ["lock", "jobs.sqlite", "jobs.sqlite-wal", "jobs.sqlite-shm"] {
-        let path = place.jobs.join(name);
-        let aside = place._directory.path().join("aside");
+        let path = directory.jobs.join(name);
+        let aside = directory.folder.path().join("aside");
         let was_there = fs::rename(&path, &aside).is_ok();
         fs::write(&target, "precious").unwrap();
         for reason in ["symbolic link", "second name"] {
@@ -69,7 +69,9 @@ async fn links_that_somebody_planted_are_not_followed() {
             } else {
                 fs::hard_link(&target, &path).unwrap();
             }
-            let error = Store::open(&place.jobs, &place.results, &[]).err().unwrap();
+            let error = Store::open(&directory.jobs, &directory.results, &[])
+                .err()
+                .unwrap();
             assert!(
                 matches!(&error, StoreError::Untrusted { .. })
                     && error.to_string().contains(reason),
@@ -83,9 +85,9 @@ async fn links_that_somebody_planted_are_not_followed() {
         }
     }
     // In the place of a result that is being written, a link is replaced.
-    let store = open(&place);
+    let store = open(&directory);
     let (first, _) = with_large_result(&store, b'x').await;
-    let written = fs::read_dir(&place.results)
+    let written = fs::read_dir(&directory.results)
         .unwrap()
         .next()
         .unwrap()
@@ -93,7 +95,7 @@ async fn links_that_somebody_planted_are_not_followed() {
     let name = written.file_name().into_string().unwrap();
     let next = name.replace(&format!("-{}.", first.seq), &format!("-{}.", first.seq + 1));
     for planted in [next.replace(".json", ".tmp"), next] {
-        symlink(&target, place.results.join(planted)).unwrap();
+        symlink(&target, directory.results.join(planted)).unwrap();
     }
     let (second, bytes) = with_large_result(&store, b'y').await;
     assert_eq!(text(store.result(second.seq).unwrap()), bytes);
@@ -103,20 +105,22 @@ async fn links_that_somebody_planted_are_not_followed() {
 #[test]
 fn a_named_pipe_in_a_files_place_does_not_hold_up_the_start() {
     for name in ["lock", "jobs.sqlite"] {
-        let place = place();
-        fs::create_dir(&place.jobs).unwrap();
+        let directory = test_directory();
+        fs::create_dir(&directory.jobs).unwrap();
         let made = std::process::Command::new("mkfifo")
-            .arg(place.jobs.join(name))
+            .arg(directory.jobs.join(name))
             .status();
         assert!(made.unwrap().success());
-        let error = Store::open(&place.jobs, &place.results, &[]).err().unwrap();
+        let error = Store::open(&directory.jobs, &directory.results, &[])
+            .err()
+            .unwrap();
         assert!(error.to_string().contains("no regular file"), "{error}");
     }
 }
 
 #[tokio::test]
 async fn two_stores_with_one_result_directory_serve_and_remove_their_own_files_only() {
-    let (one, two) = (place(), place());
+    let (one, two) = (test_directory(), test_directory());
     let two = TestDirectory {
         results: one.results.clone(),
         ..two
@@ -136,18 +140,18 @@ async fn two_stores_with_one_result_directory_serve_and_remove_their_own_files_o
 
 #[tokio::test]
 async fn the_store_of_an_older_host_is_taken_with_its_results_and_tags() {
-    let place = place();
-    fs::create_dir(&place.jobs).unwrap();
-    fs::create_dir(&place.results).unwrap();
-    let connection = rusqlite::Connection::open(place.jobs.join("jobs.sqlite")).unwrap();
+    let directory = test_directory();
+    fs::create_dir(&directory.jobs).unwrap();
+    fs::create_dir(&directory.results).unwrap();
+    let connection = rusqlite::Connection::open(directory.jobs.join("jobs.sqlite")).unwrap();
     connection
         .execute_batch(include_str!("format_1.sql"))
         .unwrap();
     drop(connection);
-    fs::write(place.results.join("2.result.json"), "{\"large\":1}").unwrap();
-    fs::write(place.results.join("9.result.json"), "another's").unwrap();
+    fs::write(directory.results.join("2.result.json"), "{\"large\":1}").unwrap();
+    fs::write(directory.results.join("9.result.json"), "another's").unwrap();
 
-    let store = open(&place);
+    let store = open(&directory);
     let record = store.job("id-1").unwrap().unwrap();
     assert_eq!(
         (record.user.as_str(), record.context.unwrap().get()),
@@ -161,30 +165,30 @@ async fn the_store_of_an_older_host_is_taken_with_its_results_and_tags() {
         ..JobQuery::default()
     };
     assert_eq!(ids(&store.jobs(&query).unwrap()), [1]);
-    assert!(place.results.join("9.result.json").exists());
+    assert!(directory.results.join("9.result.json").exists());
     assert_eq!(store.next_seq(), 3);
     drop(store);
     // The first stores of this format did not know how many rows a result has.
-    let connection = rusqlite::Connection::open(place.jobs.join("jobs.sqlite")).unwrap();
+    let connection = rusqlite::Connection::open(directory.jobs.join("jobs.sqlite")).unwrap();
     connection
         .execute_batch("ALTER TABLE jobs DROP COLUMN result_rows")
         .unwrap();
     drop(connection);
-    assert_eq!(open(&place).job("id-1").unwrap().unwrap().rows, None);
+    assert_eq!(open(&directory).job("id-1").unwrap().unwrap().rows, None);
 }
 
 #[test]
 fn a_store_below_a_directory_that_others_may_write_is_refused_unless_that_one_is_trusted() {
-    let place = place();
-    let shared = place._directory.path().join("shared");
+    let directory = test_directory();
+    let shared = directory.folder.path().join("shared");
     fs::create_dir(&shared).unwrap();
     fs::set_permissions(&shared, Permissions::from_mode(0o777)).unwrap();
     let jobs = shared.join("own/jobs");
-    let error = Store::open(&jobs, &place.results, &[]).err().unwrap();
+    let error = Store::open(&jobs, &directory.results, &[]).err().unwrap();
     assert!(
         matches!(&error, StoreError::Untrusted { .. })
             && error.to_string().contains("shared above it is not trusted"),
         "{error}"
     );
-    Store::open(&jobs, &place.results, &[shared]).unwrap();
+    Store::open(&jobs, &directory.results, &[shared]).unwrap();
 }
