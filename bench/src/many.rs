@@ -38,16 +38,7 @@ pub(crate) fn through_plugin(library: &Path, url: &str) -> anyhow::Result<Value>
     let library = open(library)?;
     let call = call(&library, url);
     call()?;
-    let failed = AtomicU64::new(0);
-    let cost = measured(|| {
-        at_once(&|| {
-            for _ in 0..JOBS_EACH {
-                failed.fetch_add(u64::from(call().is_err()), Ordering::Relaxed);
-            }
-        })
-    })?;
-    none_failed(&failed)?;
-    Ok(cost)
+    of_all_callers(call)
 }
 
 /// As many jobs under way without a caller's thread: the end of each starts the next.
@@ -125,13 +116,18 @@ pub(crate) fn through_sdk(url: &str) -> anyhow::Result<Value> {
 /// The same with a caller for each request that waits in a thread of its own, as those of a C function do.
 pub(crate) fn through_sdk_for_threads(url: &str) -> anyhow::Result<Value> {
     let (runtime, client) = sdk(url)?;
-    let failed = AtomicU64::new(0);
     let call = || {
         let (answer, answered) = mpsc::sync_channel(1);
         let request = request(&client, None);
         runtime.spawn(async move { answer.send(request.send().await) });
         answered.recv()?.map(drop).map_err(anyhow::Error::from)
     };
+    of_all_callers(call)
+}
+
+/// What it costs when every caller makes its calls in a thread of its own.
+fn of_all_callers(call: impl Fn() -> anyhow::Result<()> + Sync) -> anyhow::Result<Value> {
+    let failed = AtomicU64::new(0);
     let cost = measured(|| {
         at_once(&|| {
             for _ in 0..JOBS_EACH {

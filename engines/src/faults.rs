@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::{
     client,
     http::{Answer, Call, Piece, Server},
+    recording::Recording,
     replay, wire,
 };
 
@@ -86,11 +87,7 @@ pub struct Seen {
 }
 
 /// The server under way; it stops when dropped.
-#[derive(Debug)]
-pub struct Faults {
-    server: Server,
-    seen: Arc<Mutex<Vec<Seen>>>,
-}
+pub type Faults = Recording<Seen>;
 
 impl Faults {
     /// Answers the first requests as `script` says, in the order of their arrival, and every later one honestly.
@@ -133,7 +130,7 @@ impl Faults {
             };
             Box::pin(answer(fault, page))
         })?;
-        Ok(Faults { server, seen })
+        Ok(Self::new(server, seen))
     }
 
     /// Passes every request on to the DynamoDB at `upstream`, and damages its answer as `fault_of` says of the request and of how many
@@ -166,25 +163,7 @@ impl Faults {
                 }
             })
         })?;
-        Ok(Faults { server, seen })
-    }
-
-    /// The endpoint to give to a client.
-    pub fn url(&self) -> String {
-        self.server.url()
-    }
-
-    /// The HTTP server beneath: connections, requests under way.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
-    /// Every request so far, in order.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        Ok(Self::new(server, seen))
     }
 
     /// How many requests came so far.

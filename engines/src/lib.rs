@@ -41,6 +41,7 @@ pub mod moto;
 pub mod paging;
 pub mod proxy;
 pub mod readers;
+pub mod recording;
 pub mod replay;
 pub mod sample;
 mod scripted_body;

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::{
     http::{Answer, Call, Server},
     item_size,
+    recording::Recording,
     wire::{self, Statement},
 };
 
@@ -115,11 +116,7 @@ pub struct Seen {
 }
 
 /// The server under way; it stops when dropped.
-#[derive(Debug)]
-pub struct Paging {
-    server: Server,
-    seen: Arc<Mutex<Vec<Seen>>>,
-}
+pub type Paging = Recording<Seen>;
 
 impl Paging {
     /// Serves `table` on a free loopback port.
@@ -140,25 +137,7 @@ impl Paging {
                 Some(answer(table, seen, &call))
             })
         })?;
-        Ok(Paging { server, seen })
-    }
-
-    /// The endpoint to give to a client.
-    pub fn url(&self) -> String {
-        self.server.url()
-    }
-
-    /// The HTTP server beneath: connections, requests under way.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
-    /// Every valid request so far, in order.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        Ok(Self::new(server, seen))
     }
 
     /// How many items all requests so far evaluated.

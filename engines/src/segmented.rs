@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     faults::{self, Fault},
     http::{Answer, Call, Server},
+    recording::Recording,
     wire,
 };
 
@@ -42,11 +43,7 @@ pub struct Table {
 }
 
 /// The server under way; it stops when dropped.
-#[derive(Debug)]
-pub struct Segmented {
-    server: Server,
-    seen: Arc<Mutex<Vec<Seen>>>,
-}
+pub type Segmented = Recording<Seen>;
 
 impl Segmented {
     /// Serves `table` on a free loopback port.
@@ -80,25 +77,7 @@ impl Segmented {
                 });
             Box::pin(faults::answer(fault, Some(page)))
         })?;
-        Ok(Segmented { server, seen })
-    }
-
-    /// The endpoint to give to a client.
-    pub fn url(&self) -> String {
-        self.server.url()
-    }
-
-    /// The HTTP server beneath: connections, requests under way.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
-    /// Every request so far, in order.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        Ok(Self::new(server, seen))
     }
 
     /// How many of them were a `Scan`.

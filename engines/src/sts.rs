@@ -12,6 +12,7 @@ use std::{
 
 use crate::{
     http::{Answer, Call, Server},
+    recording::Recording,
     session::Session,
     wire,
 };
@@ -88,11 +89,7 @@ impl Seen {
 }
 
 /// The server under way; it stops when dropped.
-#[derive(Debug)]
-pub struct Sts {
-    server: Server,
-    seen: Arc<Mutex<Vec<Seen>>>,
-}
+pub type Sts = Recording<Seen>;
 
 impl Sts {
     /// Serves on a free loopback port.
@@ -106,25 +103,7 @@ impl Sts {
             let seen = note(&script, &call, &record);
             Box::pin(answer(seen))
         })?;
-        Ok(Sts { server, seen })
-    }
-
-    /// The endpoint to give to a client.
-    pub fn url(&self) -> String {
-        self.server.url()
-    }
-
-    /// The HTTP server beneath: connections, requests under way.
-    pub fn server(&self) -> &Server {
-        &self.server
-    }
-
-    /// Every call so far, in order.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        Ok(Self::new(server, seen))
     }
 
     /// The access keys of all sessions so far, in order.

@@ -115,7 +115,7 @@ impl Log {
             LogFormat::Json => {
                 let mut object = Map::new();
                 object.insert("time".into(), time.into());
-                object.insert("level".into(), level_word(level).into());
+                object.insert("level".into(), level.as_str().into());
                 object.insert("message".into(), message.into());
                 object.extend(
                     fields
@@ -125,7 +125,7 @@ impl Log {
                 line.push_str(&visible_json(&Value::Object(object).to_string()));
             }
             LogFormat::Text => {
-                let _ = write!(line, "{time} {:5} {}", level_word(level), one_line(message));
+                let _ = write!(line, "{time} {:5} {}", level.as_str(), one_line(message));
                 for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
                     let _ = match value {
                         Value::String(text)
@@ -184,7 +184,7 @@ impl Log {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = jobs.get_mut(id)?;
         if lines.text.len() + line.len() < JOB_LINES_BYTES {
-            let _ = writeln!(lines.text, "{} {}", level_word(level), one_line(line));
+            let _ = writeln!(lines.text, "{} {}", level.as_str(), one_line(line));
         }
         lines.trace_id.clone()
     }
@@ -230,16 +230,6 @@ fn figures(message: &str) -> Option<Map<String, Value>> {
         figures.insert(name.to_owned(), value);
     }
     (figures.len() > 1).then_some(figures)
-}
-
-fn level_word(level: Level) -> &'static str {
-    match level {
-        Level::Error => "ERROR",
-        Level::Warn => "WARN",
-        Level::Info => "INFO",
-        Level::Debug => "DEBUG",
-        Level::Trace => "TRACE",
-    }
 }
 
 /// What of an error's message may stand in a log line: the first line, since the lines below it show the statement.

@@ -105,79 +105,77 @@ impl Metrics {
         ];
         let job_labels = ["command", "cluster", "plugin_version", "outcome"];
         let registry = Registry::new();
-        let metrics = Self {
+        Self {
             jobs: counters(
+                &registry,
                 "heimdall_host_jobs_total",
                 "Jobs that ended, by what ran them and how they ended.",
                 &job_labels,
             ),
-            seconds: HistogramVec::new(
-                HistogramOpts::new(
-                    "heimdall_host_job_duration_seconds",
-                    "From acceptance to the stored end.",
-                )
-                .buckets(seconds.to_vec()),
-                &["command"],
-            )
-            .expect(VALID),
-            rows: counter("heimdall_host_result_rows_total", "Rows in results."),
+            seconds: registered(
+                &registry,
+                HistogramVec::new(
+                    HistogramOpts::new(
+                        "heimdall_host_job_duration_seconds",
+                        "From acceptance to the stored end.",
+                    )
+                    .buckets(seconds.to_vec()),
+                    &["command"],
+                ),
+            ),
+            rows: counter(
+                &registry,
+                "heimdall_host_result_rows_total",
+                "Rows in results.",
+            ),
             result_bytes: counter(
+                &registry,
                 "heimdall_host_result_bytes_total",
                 "Bytes of result documents.",
             ),
             wire_bytes: counter(
+                &registry,
                 "heimdall_host_wire_bytes_total",
                 "Bytes that plugins read from services.",
             ),
             requests: counter(
+                &registry,
                 "heimdall_host_service_requests_total",
                 "Requests that plugins sent to services.",
             ),
             retries: counter(
+                &registry,
                 "heimdall_host_service_retries_total",
                 "Retried requests to services.",
             ),
-            capacity: prometheus::Counter::new(
-                "heimdall_host_consumed_capacity_units_total",
-                "Capacity units that services reported as consumed.",
-            )
-            .expect(VALID),
+            capacity: registered(
+                &registry,
+                prometheus::Counter::new(
+                    "heimdall_host_consumed_capacity_units_total",
+                    "Capacity units that services reported as consumed.",
+                ),
+            ),
             refused: counters(
+                &registry,
                 "heimdall_host_requests_refused_total",
                 "Requests answered with an error, by code.",
                 &["code"],
             ),
-            commit_seconds: Histogram::with_opts(
-                HistogramOpts::new(
-                    "heimdall_host_store_commit_seconds",
-                    "Time a finished job waits to be on disk.",
-                )
-                .buckets(seconds.to_vec()),
-            )
-            .expect(VALID),
+            commit_seconds: registered(
+                &registry,
+                Histogram::with_opts(
+                    HistogramOpts::new(
+                        "heimdall_host_store_commit_seconds",
+                        "Time a finished job waits to be on disk.",
+                    )
+                    .buckets(seconds.to_vec()),
+                ),
+            ),
             state: State::register(&registry),
             process: Process::register(&registry),
             old_names,
             registry,
-        };
-        metrics.register();
-        metrics
-    }
-
-    fn register(&self) {
-        let collectors: [Box<dyn Collector>; 10] = [
-            Box::new(self.jobs.clone()),
-            Box::new(self.seconds.clone()),
-            Box::new(self.rows.clone()),
-            Box::new(self.result_bytes.clone()),
-            Box::new(self.wire_bytes.clone()),
-            Box::new(self.requests.clone()),
-            Box::new(self.retries.clone()),
-            Box::new(self.capacity.clone()),
-            Box::new(self.refused.clone()),
-            Box::new(self.commit_seconds.clone()),
-        ];
-        register(&self.registry, collectors);
+        }
     }
 
     /// Counts a job that ended. `outcome` is its status, or the code of its error.
@@ -247,30 +245,32 @@ impl Metrics {
     }
 }
 
-const VALID: &str = "the name and labels are valid";
-
-fn register(registry: &Registry, collectors: impl IntoIterator<Item = Box<dyn Collector>>) {
-    for collector in collectors {
-        registry
-            .register(collector)
-            .expect("each name is registered once");
-    }
+/// Makes a metric known under its name.
+fn registered<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: prometheus::Result<C>,
+) -> C {
+    let collector = collector.expect("the name and labels are valid");
+    registry
+        .register(Box::new(collector.clone()))
+        .expect("each name is registered once");
+    collector
 }
 
-fn counter(name: &str, help: &str) -> IntCounter {
-    IntCounter::new(name, help).expect(VALID)
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    registered(registry, IntCounter::new(name, help))
 }
 
-fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    IntCounterVec::new(Opts::new(name, help), labels).expect(VALID)
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    registered(registry, IntCounterVec::new(Opts::new(name, help), labels))
 }
 
-fn gauge(name: &str, help: &str) -> IntGauge {
-    IntGauge::new(name, help).expect(VALID)
+fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
+    registered(registry, IntGauge::new(name, help))
 }
 
-fn gauges(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-    IntGaugeVec::new(Opts::new(name, help), labels).expect(VALID)
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    registered(registry, IntGaugeVec::new(Opts::new(name, help), labels))
 }
 
 #[cfg(test)]

@@ -142,6 +142,15 @@ impl Refusal {
         }
     }
 
+    /// Of a plugin whose `plugin_open` failed; `hint` where its error has none.
+    pub(crate) fn does_not_open(error: &plugin_api::Error, hint: &str) -> Self {
+        Self::new(
+            RefusalCode::OpenFailed,
+            format!("the plugin does not open: {error}"),
+            error.hint.as_deref().unwrap_or(hint),
+        )
+    }
+
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into()).filter(|detail: &String| !detail.is_empty());
         self

@@ -8,12 +8,15 @@
 mod load;
 
 use std::{
-    fs, thread,
+    thread,
     time::{Duration, Instant},
 };
 
 use engines::replay::{self, Replay};
-use harness_tests::serving::{Serving, TestHost};
+use harness_tests::{
+    process::{cpu_seconds, status},
+    serving::{Serving, TestHost},
+};
 
 use self::load::{at, leave_core_0, run};
 
@@ -24,8 +27,6 @@ commands: [{name: sync, plugin: dynamo, is_sync: true, tags: ['type:sync']}]
 clusters: [{name: main, tags: ['type:dynamodb']}]
 ";
 const CALLERS: usize = 16;
-/// Linux counts a process's CPU time in hundredths of a second.
-const TICKS: f64 = 100.0;
 
 fn main() {
     let seconds = std::env::args()
@@ -38,7 +39,7 @@ fn main() {
     let directory = TestHost::new(CONFIG, &engine.url());
     let host = directory.serve_on_core(0);
     run(&host, "sync", CALLERS, Duration::from_secs(2));
-    let began_with = cpu(&host);
+    let began_with = cpu_seconds(host.id());
     let began = Instant::now();
     let loaded = Duration::from_secs(seconds);
     let (mut latencies, memory) = thread::scope(|scope| {
@@ -56,7 +57,7 @@ fn main() {
         ("longest, ms", at(&latencies, 1.0), "", ""),
         (
             "CPU of the host a job, ms",
-            (cpu(&host) - began_with) * 1e3 / jobs,
+            (cpu_seconds(host.id()) - began_with) * 1e3 / jobs,
             "≤ 0.345",
             "6.9",
         ),
@@ -101,33 +102,7 @@ fn watch_memory(host: &Serving, during: Duration) -> [f64; 3] {
     [before, half, memory(host)]
 }
 
-/// Seconds of CPU that the process has used.
-fn cpu(host: &Serving) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", host.id())).expect("the host runs");
-    // The name in brackets may hold spaces; user and system time are the 12th and 13th fields after it.
-    let fields: Vec<_> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
-    fields[11..13]
-        .iter()
-        .filter_map(|ticks| ticks.parse::<f64>().ok())
-        .sum::<f64>()
-        / TICKS
-}
-
 /// Resident memory in MB.
 fn memory(host: &Serving) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", host.id())).expect("the host runs");
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap_or_default();
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|kb| kb.parse::<f64>().ok())
-        .unwrap_or_default()
-        / 1024.0
+    status(host.id(), "VmRSS").expect("the host runs") as f64 / 1024.0
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use harness_tests::{built, host, library, serving::TestHost, submission};
+use harness_tests::{built, host, library, process::status, serving::TestHost, submission};
 use serde_json::json;
 
 const STATEMENT: &str = "SELECT * FROM bench";
@@ -162,20 +162,13 @@ fn parquet(url: &str) -> anyhow::Result<()> {
 fn peak_until_its_end(process: &mut Child) -> anyhow::Result<u64> {
     let mut peak = 0;
     loop {
-        peak = peak.max(memory(process.id(), "VmHWM:").unwrap_or(0));
+        peak = peak.max(status(process.id(), "VmHWM").unwrap_or(0));
         if let Some(status) = process.try_wait()? {
             ensure!(status.success(), "it ended with {status}");
             return Ok(peak);
         }
         thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// A line of a process's status, in kB.
-fn memory(process: u32, name: &str) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
 }
 
 fn stored_and_served(url: &str) -> anyhow::Result<()> {
@@ -186,7 +179,7 @@ fn stored_and_served(url: &str) -> anyhow::Result<()> {
         let watcher = scope.spawn(|| {
             let mut peak = 0;
             while !done.load(Ordering::Relaxed) {
-                peak = peak.max(memory(watched, "VmRSS:").unwrap_or(0));
+                peak = peak.max(status(watched, "VmRSS").unwrap_or(0));
                 thread::sleep(Duration::from_millis(20));
             }
             peak

@@ -11,7 +11,7 @@ use std::{
 };
 
 use harness_tests::{
-    library,
+    library, process,
     serving::{Serving, TestHost},
     submission,
     torture::number,
@@ -72,6 +72,25 @@ impl Target {
         stream
     }
 
+    /// Runs an attack in so many threads, and a job at a time beside it until all of them are through: each job is answered.
+    fn answers_jobs_beside(&self, n_threads: usize, attack: impl Fn() + Sync) {
+        thread::scope(|scope| {
+            let attackers: Vec<_> = (0..n_threads).map(|_| scope.spawn(&attack)).collect();
+            let mut slowest = Duration::ZERO;
+            while attackers.iter().any(|attacker| !attacker.is_finished()) {
+                let began = Instant::now();
+                let body = job(&json!({}));
+                let answer = self.host.call("POST", "/api/v1/job", Some("good"), &body);
+                assert_eq!(answer.status, 200);
+                slowest = slowest.max(began.elapsed());
+            }
+            eprintln!(
+                "ATTACK {}: the slowest job beside them took {slowest:?}",
+                self.name
+            );
+        });
+    }
+
     /// Says what the attack cost; the host is to answer as ever, and not to have grown by more than this.
     pub(crate) fn survived(&self, most_growth_mb: u64) {
         let took = self.began.elapsed();
@@ -104,13 +123,7 @@ pub(crate) fn row(name: &str, took: Duration, before: u64, most: u64, after: u64
 
 /// A figure of a process's memory, in MB.
 pub(crate) fn memory(process: u32, figure: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with(figure))
-        .unwrap();
-    let kilobytes = line.split_whitespace().nth(1).unwrap();
-    kilobytes.parse::<u64>().unwrap() / 1024
+    process::status(process, figure).expect("the process runs") / 1024
 }
 
 pub(crate) fn job(context: &Value) -> String {
@@ -221,30 +234,11 @@ fn bodies_of_a_million_numbers_hold_up_nobody() {
         r#"{{"command_criteria":["type:echo"],"cluster_criteria":["type:main"],"context":{{"n":[{}1]}}}}"#,
         "1,".repeat(510_000)
     );
-    thread::scope(|scope| {
-        let senders: Vec<_> = (0..6)
-            .map(|_| {
-                scope.spawn(|| {
-                    for _ in 0..5 {
-                        let answer = target.host.call("POST", "/api/v1/job", Some("evil"), &body);
-                        assert_eq!(answer.status, 400, "{:?}", answer.json());
-                    }
-                })
-            })
-            .collect();
-        let mut slowest = Duration::ZERO;
-        while senders.iter().any(|sender| !sender.is_finished()) {
-            let began = Instant::now();
-            let answer = target
-                .host
-                .call("POST", "/api/v1/job", Some("good"), &job(&json!({})));
-            assert_eq!(answer.status, 200);
-            slowest = slowest.max(began.elapsed());
+    target.answers_jobs_beside(6, || {
+        for _ in 0..5 {
+            let answer = target.host.call("POST", "/api/v1/job", Some("evil"), &body);
+            assert_eq!(answer.status, 400, "{:?}", answer.json());
         }
-        eprintln!(
-            "ATTACK {}: the slowest job beside them took {slowest:?}",
-            target.name
-        );
     });
     target.survived(100);
 }
@@ -253,30 +247,11 @@ fn bodies_of_a_million_numbers_hold_up_nobody() {
 fn hundreds_of_lists_at_once_hold_up_no_job() {
     let target = Target::new("400 lists with a filter that fits nothing", "", "");
     let path = "/api/v1/jobs?tags=nobody&name=%25nothing%25";
-    thread::scope(|scope| {
-        let lists: Vec<_> = (0..40)
-            .map(|_| {
-                scope.spawn(|| {
-                    for _ in 0..10 {
-                        let status = target.host.call("GET", path, Some("evil"), "").status;
-                        assert!([200, 429].contains(&status), "{status}");
-                    }
-                })
-            })
-            .collect();
-        let mut slowest = Duration::ZERO;
-        while lists.iter().any(|list| !list.is_finished()) {
-            let began = Instant::now();
-            let answer = target
-                .host
-                .call("POST", "/api/v1/job", Some("good"), &job(&json!({})));
-            assert_eq!(answer.status, 200);
-            slowest = slowest.max(began.elapsed());
+    target.answers_jobs_beside(40, || {
+        for _ in 0..10 {
+            let status = target.host.call("GET", path, Some("evil"), "").status;
+            assert!([200, 429].contains(&status), "{status}");
         }
-        eprintln!(
-            "ATTACK {}: the slowest job beside them took {slowest:?}",
-            target.name
-        );
     });
     target.survived(100);
 }

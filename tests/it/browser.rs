@@ -57,6 +57,14 @@ struct Page {
     driver: Driver,
 }
 
+/// A host whose DynamoDB is at `endpoint`, and its page.
+async fn open(endpoint: &str) -> (TestHost, Serving, Page) {
+    let directory = TestHost::new(CONFIG, endpoint);
+    let host = directory.serve();
+    let page = Page::of(&host).await;
+    (directory, host, page)
+}
+
 /// The driver process, which ends the browser with itself.
 struct Driver(Child, u16);
 
@@ -76,6 +84,12 @@ impl Page {
         let page = Self::start(host).await;
         page.wait("document.querySelector('main h1')").await;
         page
+    }
+
+    /// From here on the page knows who uses it, and need not ask.
+    async fn is_used_by(&self, name: &str) {
+        self.js("sessionStorage.setItem('user', arguments[0])", name)
+            .await;
     }
 
     /// The host's page, which may want to know who one is before it shows anything.
@@ -216,9 +230,7 @@ async fn people_query_read_errors_and_look_around_in_a_real_browser() {
         return;
     }
     let engine = engine().await;
-    let directory = TestHost::new(CONFIG, &engine.url());
-    let host = directory.serve();
-    let page = Page::of(&host).await;
+    let (_directory, _host, page) = open(&engine.url()).await;
 
     // The host wants a name for a job: the page asks for it, and goes on with it.
     page.ask("SELECT * FROM every_type", "Run").await;
@@ -269,10 +281,8 @@ async fn what_a_table_holds_is_shown_as_it_is_and_never_becomes_markup() {
         "digits": {"N": "12345678901234567890123456789012345678"}, "map": {"M": {"a": {"L": [{"N": "1"}, {"S": "<b>x</b>"}]}}}}]});
     let load = tokio::task::spawn_blocking(move || engine.load(&odd).map(|()| engine));
     let engine = load.await.unwrap().unwrap();
-    let directory = TestHost::new(CONFIG, &engine.url());
-    let host = directory.serve();
-    let page = Page::of(&host).await;
-    page.js("sessionStorage.setItem('user', 'alice')", "").await;
+    let (_directory, _host, page) = open(&engine.url()).await;
+    page.is_used_by("alice").await;
     page.size(1280).await;
     page.ask("SELECT * FROM odd", "Run").await;
     page.wait("document.querySelector('.grid-row .cell')").await;
@@ -304,10 +314,8 @@ async fn a_job_is_watched_and_cancelled() {
     // A service that takes connections and never answers.
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", mute.local_addr().unwrap());
-    let directory = TestHost::new(CONFIG, &url);
-    let host = directory.serve();
-    let page = Page::of(&host).await;
-    page.js("sessionStorage.setItem('user', 'alice')", "").await;
+    let (_directory, _host, page) = open(&url).await;
+    page.is_used_by("alice").await;
     page.ask("SELECT * FROM my_table", "Run").await;
     page.shows("RUNNING").await;
     page.press("Cancel").await;

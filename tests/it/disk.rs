@@ -9,10 +9,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -28,8 +25,8 @@ use serde_json::Value;
 use crate::{
     hosts::{have, root, succeeds},
     kill::{
-        CALLERS, COMMANDS, CONFIG, QUERIES, QUERY_OF_JOB, check_unacknowledged, golden, result,
-        result_files, submission, tables,
+        CONFIG, QUERIES, check_answered, check_unacknowledged, golden, result, result_files,
+        submission, tables, under_load,
     },
 };
 
@@ -140,15 +137,7 @@ fn a_disk_that_fails_for_a_while_costs_no_accepted_job_and_tears_no_result() {
             FAILURES[at],
             again("disk", seed)
         );
-        for (id, query) in &told.answered {
-            let record = host.ended(id);
-            assert_eq!(record["status"], "SUCCEEDED", "{record}; {about}");
-            assert_eq!(
-                result(&host, id).as_ref(),
-                Some(&golden[*query]),
-                "{id}; {about}"
-            );
-        }
+        check_answered(&host, &told.answered, &golden, &about);
         for (id, query) in &told.accepted {
             let record = host.ended(id);
             let end = truthful(&record).unwrap_or_else(|| panic!("{record}; {about}"));
@@ -189,21 +178,9 @@ fn fail_under_load(
     random: &mut Rng,
 ) -> Told {
     let told = Mutex::new(Told::default());
-    let stop = AtomicBool::new(false);
     let url = host.url().to_owned();
-    thread::scope(|scope| {
-        for caller in 0..CALLERS {
-            let (url, told, stop) = (&url, &told, &stop);
-            scope.spawn(move || {
-                for n in caller.. {
-                    if stop.load(Ordering::Acquire) {
-                        return;
-                    }
-                    let (command, query) = (COMMANDS[n % 4], QUERY_OF_JOB[n / 4 % 11]);
-                    submit(url, command, query, told);
-                }
-            });
-        }
+    let submit = |command: &str, query| submit(&url, command, query, &told);
+    under_load(submit, |stop| {
         let mut pause = |most| thread::sleep(Duration::from_millis(random.u64(20..most)));
         pause(300);
         stage.fail(kind, share);

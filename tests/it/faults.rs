@@ -11,7 +11,7 @@ use engines::{
     replay::chain,
     tls::Authority,
 };
-use harness_tests::{dynamo, job, logged, query};
+use harness_tests::{dynamo, job, logged, query, without_ports};
 use plugin_api::Error;
 use plugin_host::CallOptions;
 use serde_json::{Value, json};
@@ -288,16 +288,8 @@ fn render(rows: &[Row]) -> String {
     page
 }
 
-/// Ports differ from run to run.
 fn cell(text: &str) -> String {
-    let mut parts = text.split("127.0.0.1:");
-    let first = parts.next().unwrap_or_default().to_owned();
-    let text = parts.fold(first, |text, part| {
-        format!(
-            "{text}HOST:PORT{}",
-            part.trim_start_matches(|c: char| c.is_ascii_digit())
-        )
-    });
+    let text = without_ports(text);
     text.replace('|', "\\|").replace('\n', "<br>")
 }
 

@@ -36,7 +36,7 @@ clusters:
 ";
 
 /// Jobs of both kinds, in the host and in a worker process.
-pub(crate) const COMMANDS: [&str; 4] = ["sync", "async", "sync-apart", "async-apart"];
+const COMMANDS: [&str; 4] = ["sync", "async", "sync-apart", "async-apart"];
 
 /// A result that lies in the store, one that is a file, and one whose rows are stored as they come.
 pub(crate) const QUERIES: [&str; 3] = [
@@ -45,8 +45,8 @@ pub(crate) const QUERIES: [&str; 3] = [
     "SELECT id, text FROM huge",
 ];
 /// What a caller asks for, again and again.
-pub(crate) const QUERY_OF_JOB: [usize; 11] = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2];
-pub(crate) const CALLERS: usize = 4;
+const QUERY_OF_JOB: [usize; 11] = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2];
+const CALLERS: usize = 4;
 
 /// What callers were told.
 #[derive(Default)]
@@ -83,15 +83,7 @@ fn nothing_that_was_acknowledged_is_lost_or_torn_by_sigkill() {
             .wrapping_add(1_442_695_040_888_963_407);
         let told = load_and_kill(&directory, Duration::from_millis(20 + (random >> 33) % 800));
         let host = directory.serve();
-        for (id, query) in &told.answered {
-            let record = host.ended(id);
-            assert_eq!(record["status"], "SUCCEEDED", "round {round}: {record}");
-            assert_eq!(
-                result(&host, id).as_ref(),
-                Some(&golden[*query]),
-                "round {round}: {id}"
-            );
-        }
+        check_answered(&host, &told.answered, &golden, &format!("round {round}"));
         for (id, query) in &told.accepted {
             let record = host.ended(id);
             match record["status"].as_str() {
@@ -187,45 +179,64 @@ fn load_and_kill(directory: &TestHost, after: Duration) -> Told {
     let host = directory.serve();
     let url = host.url().to_owned();
     let told = Mutex::new(Told::default());
-    let stop = AtomicBool::new(false);
-    thread::scope(|scope| {
-        for caller in 0..CALLERS {
-            let (url, told, stop) = (&url, &told, &stop);
-            scope.spawn(move || {
-                for n in caller.. {
-                    if stop.load(Ordering::Acquire) {
-                        return;
-                    }
-                    let (command, query) = (COMMANDS[n % 4], QUERY_OF_JOB[n / 4 % 11]);
-                    let Some(reply) = call(
-                        url,
-                        "POST",
-                        "/api/v1/job",
-                        Some("caller"),
-                        &submission(command, query),
-                    ) else {
-                        continue;
-                    };
-                    let answer = reply.json();
-                    // Only what arrived whole was told.
-                    let Some(id) = answer["id"].as_str().filter(|_| reply.status == 200) else {
-                        continue;
-                    };
-                    let mut told = told.lock().unwrap();
-                    let list = if command.starts_with("sync") {
-                        &mut told.answered
-                    } else {
-                        &mut told.accepted
-                    };
-                    list.insert(id.to_owned(), query);
-                }
-            });
-        }
+    let submit = |command: &str, query| {
+        let body = submission(command, query);
+        let Some(reply) = call(&url, "POST", "/api/v1/job", Some("caller"), &body) else {
+            return;
+        };
+        let answer = reply.json();
+        // Only what arrived whole was told.
+        let Some(id) = answer["id"].as_str().filter(|_| reply.status == 200) else {
+            return;
+        };
+        let mut told = told.lock().unwrap();
+        let list = if command.starts_with("sync") {
+            &mut told.answered
+        } else {
+            &mut told.accepted
+        };
+        list.insert(id.to_owned(), query);
+    };
+    under_load(submit, |stop| {
         thread::sleep(after);
         host.kill();
         stop.store(true, Ordering::Release);
     });
     told.into_inner().unwrap()
+}
+
+/// Has several callers submit one job after another, by command and query, while `meanwhile` runs, which tells them to stop.
+pub(crate) fn under_load(submit: impl Fn(&str, usize) + Sync, meanwhile: impl FnOnce(&AtomicBool)) {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for caller in 0..CALLERS {
+            let (submit, stop) = (&submit, &stop);
+            scope.spawn(move || {
+                for n in caller.. {
+                    if stop.load(Ordering::Acquire) {
+                        return;
+                    }
+                    submit(COMMANDS[n % 4], QUERY_OF_JOB[n / 4 % 11]);
+                }
+            });
+        }
+        meanwhile(&stop);
+    });
+}
+
+/// Checks that sync jobs that were answered, by id and query, have succeeded and still have their results.
+pub(crate) fn check_answered(
+    host: &Serving,
+    answered: &BTreeMap<String, usize>,
+    golden: &[Vec<u8>],
+    about: &str,
+) {
+    for (id, query) in answered {
+        let record = host.ended(id);
+        assert_eq!(record["status"], "SUCCEEDED", "{record}; {about}");
+        let kept = result(host, id);
+        assert_eq!(kept.as_ref(), Some(&golden[*query]), "{id}; {about}");
+    }
 }
 
 /// Jobs that nobody was told of are in a truthful state as well: ended, or on their way to an end.

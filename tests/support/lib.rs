@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod child;
+pub mod process;
 pub mod pty;
 pub mod serving;
 pub mod torture;
@@ -122,6 +123,16 @@ pub fn job_on(cluster: &Value, context: &Value) -> Value {
 /// What a user submits to a host: this context, for the command and the cluster that carry these tags.
 pub fn submission(command_tag: &str, cluster_tag: &str, context: &Value) -> Value {
     json!({"command_criteria": [command_tag], "cluster_criteria": [cluster_tag], "context": context})
+}
+
+/// A text without the ports of loopback addresses, which differ from run to run.
+pub fn without_ports(text: &str) -> String {
+    let mut parts = text.split("127.0.0.1:");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let behind = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        format!("{text}HOST:PORT{behind}")
+    })
 }
 
 /// Runs a job document; the result, its `stats` included.

@@ -166,60 +166,49 @@ fn costs(options: &Options) -> anyhow::Result<String> {
     Ok(report.markdown())
 }
 
-/// Page sizes against the naive rule. Nothing is pinned: waiting for the server is what is measured.
+/// Page sizes against the naive rule.
 fn pages() -> anyhow::Result<String> {
-    let table = output(
-        pinned("0-1")
-            .arg(release("bench-server"))
-            .arg("pages")
-            .arg(library()),
-    )?;
-    Ok(format!(
-        "`cargo xtask bench --pages` on {}\n\n{table}",
-        report::when_and_where()
-    ))
+    let mut server = unpinned("bench-server");
+    table("--pages", server.arg("pages").arg(library()))
 }
 
-/// A service at a distance. Nothing is pinned: waiting is what is measured.
+/// A service at a distance.
 fn latency() -> anyhow::Result<String> {
-    let table = output(
-        pinned("0-1")
-            .arg(release("bench-server"))
-            .arg("far")
-            .arg(library()),
-    )?;
-    Ok(format!(
-        "`cargo xtask bench --latency` on {}\n\n{table}",
-        report::when_and_where()
-    ))
+    let mut server = unpinned("bench-server");
+    table("--latency", server.arg("far").arg(library()))
 }
 
-/// The host under load; it pins itself to a core.
+/// The host under load.
 fn host(options: &Options) -> anyhow::Result<String> {
-    let table = output(
-        pinned("0-1")
-            .arg(release("host-load"))
-            .arg(options.seconds.to_string())
-            .env("HARNESS_BUILT", "1"),
-    )?;
-    Ok(format!(
-        "`cargo xtask bench --host --seconds {}` on {}\n\n{table}",
-        options.seconds,
-        report::when_and_where()
-    ))
+    let seconds = options.seconds.to_string();
+    table(
+        &format!("--host --seconds {seconds}"),
+        unpinned("host-load").arg(seconds),
+    )
 }
 
 /// A worker process beside the host's own, in the same host.
 fn isolation(rounds: usize) -> anyhow::Result<String> {
-    let table = output(
-        pinned("0-1")
-            .arg(release("host-isolation"))
-            .args(["3", &rounds.to_string()])
-            .env("HARNESS_BUILT", "1"),
-    )?;
+    let rounds = rounds.to_string();
+    table(
+        &format!("--isolation --rounds {rounds}"),
+        unpinned("host-isolation").args(["3", &rounds]),
+    )
+}
+
+/// A program that may use both cores: it measures waiting, or pins its host itself. What it would build is built.
+fn unpinned(program: &str) -> Command {
+    let mut command = pinned("0-1");
+    command.arg(release(program)).env("HARNESS_BUILT", "1");
+    command
+}
+
+/// The table that a program prints, below the command that gives it.
+fn table(flags: &str, program: &mut Command) -> anyhow::Result<String> {
     Ok(format!(
-        "`cargo xtask bench --isolation --rounds {rounds}` on {}\n\n{table}",
-        report::when_and_where()
+        "`cargo xtask bench {flags}` on {}\n\n{}",
+        report::when_and_where(),
+        output(program)?
     ))
 }
 

@@ -34,6 +34,25 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     cargo
 }
 
+/// What `cargo metadata` says of the packages of this platform, as JSON.
+pub(crate) fn metadata() -> anyhow::Result<Vec<u8>> {
+    let output = cargo(&[
+        "metadata",
+        "--locked",
+        "--format-version",
+        "1",
+        "--filter-platform",
+        env!("XTASK_TARGET"),
+    ])
+    .output()?;
+    ensure!(
+        output.status.success(),
+        "cargo metadata failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(output.stdout)
+}
+
 /// Runs a command to its end.
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let status = command

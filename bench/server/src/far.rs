@@ -18,7 +18,7 @@ use engines::{
 use plugin_host::{CallOptions, JobDocument, Library};
 use serde_json::{Value, json};
 
-use crate::pages::{item, items_a_page};
+use crate::pages::{item, items_a_page, open};
 
 const ROUND_TRIPS_MS: [u64; 4] = [1, 5, 20, 80];
 /// Items of the table: some 20 pages of 1 MB.
@@ -41,10 +41,7 @@ struct Read {
 }
 
 pub(crate) fn run(library: &Path) -> anyhow::Result<()> {
-    let library = Library::load(library, None)?;
-    library
-        .open("{}")
-        .map_err(|error| anyhow!("{}", error.message))?;
+    let library = open(library)?;
     println!(
         "| round trip | TLS | read | requests (least) | wall ms | of these beyond the round trips | connections opened |\n\
          |---:|---|---|---|---:|---:|---:|"

@@ -29,12 +29,18 @@ struct Cost {
     wall: Duration,
 }
 
-/// Measures every limit at every rarity.
-pub(crate) fn run(library: &Path) -> anyhow::Result<()> {
+/// The plugin's library, ready for jobs.
+pub(crate) fn open(library: &Path) -> anyhow::Result<Library> {
     let library = Library::load(library, None)?;
     library
         .open("{}")
         .map_err(|error| anyhow!("{}", error.message))?;
+    Ok(library)
+}
+
+/// Measures every limit at every rarity.
+pub(crate) fn run(library: &Path) -> anyhow::Result<()> {
+    let library = open(library)?;
     println!(
         "| limit | one item in | plugin: requests | evaluated | wall s | naive: requests | evaluated | wall s | best page: requests | evaluated | plugin within bounds |\n\
          |---|---|---|---|---|---|---|---|---|---|---|"

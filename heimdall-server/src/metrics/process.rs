@@ -3,7 +3,7 @@
 use procfs::process::{LimitValue, Process as Proc};
 use prometheus::{Counter, Gauge, IntGauge, Registry};
 
-use super::{VALID, gauge};
+use super::{gauge, registered};
 
 /// See the file's head.
 pub(super) struct Process {
@@ -18,43 +18,47 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn register(registry: &Registry) -> Self {
-        let process = Self {
-            cpu: Counter::new(
-                "process_cpu_seconds_total",
-                "Total user and system CPU time spent in seconds.",
-            )
-            .expect(VALID),
-            threads: gauge("process_threads", "Number of OS threads in the process."),
-            open_files: gauge("process_open_fds", "Number of open file descriptors."),
+        Self {
+            cpu: registered(
+                registry,
+                Counter::new(
+                    "process_cpu_seconds_total",
+                    "Total user and system CPU time spent in seconds.",
+                ),
+            ),
+            threads: gauge(
+                registry,
+                "process_threads",
+                "Number of OS threads in the process.",
+            ),
+            open_files: gauge(
+                registry,
+                "process_open_fds",
+                "Number of open file descriptors.",
+            ),
             most_files: gauge(
+                registry,
                 "process_max_fds",
                 "Maximum number of open file descriptors.",
             ),
             virtual_memory: gauge(
+                registry,
                 "process_virtual_memory_bytes",
                 "Virtual memory size in bytes.",
             ),
             resident_memory: gauge(
+                registry,
                 "process_resident_memory_bytes",
                 "Resident memory size in bytes.",
             ),
-            start: Gauge::new(
-                "process_start_time_seconds",
-                "Start time of the process since unix epoch in seconds.",
-            )
-            .expect(VALID),
-        };
-        let collectors: [Box<dyn prometheus::core::Collector>; 7] = [
-            Box::new(process.cpu.clone()),
-            Box::new(process.threads.clone()),
-            Box::new(process.open_files.clone()),
-            Box::new(process.most_files.clone()),
-            Box::new(process.virtual_memory.clone()),
-            Box::new(process.resident_memory.clone()),
-            Box::new(process.start.clone()),
-        ];
-        super::register(registry, collectors);
-        process
+            start: registered(
+                registry,
+                Gauge::new(
+                    "process_start_time_seconds",
+                    "Start time of the process since unix epoch in seconds.",
+                ),
+            ),
+        }
     }
 
     /// Asks the system; where it does not tell, the figures stay as they were.

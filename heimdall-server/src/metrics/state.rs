@@ -3,7 +3,7 @@
 use plugin_host::registry::PluginStatus;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
-use super::{VALID, counter, counters, gauge, gauges};
+use super::{counter, counters, gauge, gauges, registered};
 use crate::job::now;
 
 /// The host at the moment of asking.
@@ -51,6 +51,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn register(registry: &Registry) -> Self {
         let build = gauges(
+            registry,
             "heimdall_host_build_info",
             "1, with the version of the host and of the plugin interface.",
             &["version", "abi"],
@@ -65,90 +66,90 @@ impl State {
             .set(1);
         let version = ["plugin", "version"];
         let state = Self {
-            running: gauge("heimdall_host_jobs_running", "Jobs with a plugin now."),
+            running: gauge(
+                registry,
+                "heimdall_host_jobs_running",
+                "Jobs with a plugin now.",
+            ),
             queued: gauge(
+                registry,
                 "heimdall_host_jobs_queued",
                 "Async jobs that wait for a worker.",
             ),
-            oldest_queued: Gauge::new(
-                "heimdall_host_oldest_queued_job_age_seconds",
-                "How long the oldest waiting job has waited.",
-            )
-            .expect(VALID),
+            oldest_queued: registered(
+                registry,
+                Gauge::new(
+                    "heimdall_host_oldest_queued_job_age_seconds",
+                    "How long the oldest waiting job has waited.",
+                ),
+            ),
             commands_without_plugin: gauge(
+                registry,
                 "heimdall_host_commands_without_plugin",
                 "Active commands whose plugin is not loaded in a version that they allow.",
             ),
             result_bytes: gauge(
+                registry,
                 "heimdall_host_stored_result_bytes",
                 "Bytes of the results that are kept.",
             ),
             store_bytes: gauge(
+                registry,
                 "heimdall_host_store_size_bytes",
                 "Bytes of the job store's own files.",
             ),
             free_bytes: gauge(
+                registry,
                 "heimdall_host_disk_free_bytes",
                 "Bytes that may still be written, on the fuller disk of jobs and results.",
             ),
             lost_log_lines: counter(
+                registry,
                 "heimdall_host_log_lines_lost_total",
                 "Log lines that were dropped because nobody read standard error.",
             ),
             reload_successful: gauge(
+                registry,
                 "heimdall_host_config_last_reload_successful",
                 "Whether the configuration that was read last is in force.",
             ),
             reload_time: gauge(
+                registry,
                 "heimdall_host_config_last_reload_success_timestamp_seconds",
                 "When the configuration in force was read.",
             ),
             versions: gauges(
+                registry,
                 "heimdall_host_plugin_state",
                 "1 for the state that a plugin version is in.",
                 &["plugin", "version", "state"],
             ),
             residue: gauges(
+                registry,
                 "heimdall_host_plugin_residue_bytes",
                 "Memory that a retired version keeps.",
                 &version,
             ),
             plugin_jobs: gauges(
+                registry,
                 "heimdall_host_plugin_jobs_running",
                 "Jobs with a plugin version now.",
                 &version,
             ),
             pinned: gauges(
+                registry,
                 "heimdall_host_plugin_pinned",
                 "1 where an operator chose this version.",
                 &version,
             ),
             crashes: counters(
+                registry,
                 "heimdall_host_plugin_crashes_total",
                 "Worker processes of a plugin version that died and were started again.",
                 &version,
             ),
         };
         state.reloaded(true);
-        let collectors: [Box<dyn prometheus::core::Collector>; 16] = [
-            Box::new(build),
-            Box::new(state.running.clone()),
-            Box::new(state.queued.clone()),
-            Box::new(state.oldest_queued.clone()),
-            Box::new(state.commands_without_plugin.clone()),
-            Box::new(state.result_bytes.clone()),
-            Box::new(state.store_bytes.clone()),
-            Box::new(state.free_bytes.clone()),
-            Box::new(state.lost_log_lines.clone()),
-            Box::new(state.reload_successful.clone()),
-            Box::new(state.reload_time.clone()),
-            Box::new(state.versions.clone()),
-            Box::new(state.residue.clone()),
-            Box::new(state.plugin_jobs.clone()),
-            Box::new(state.pinned.clone()),
-            Box::new(state.crashes.clone()),
-        ];
-        super::register(registry, collectors);
         state
     }
 

@@ -28,6 +28,20 @@ fn open(directory: &TestDirectory) -> Store {
     Store::open(&directory.jobs, &directory.results, &[]).unwrap()
 }
 
+/// A job whose result is a file of this byte.
+async fn with_large_result(store: &Store, byte: u8) -> (Arc<JobRecord>, Vec<u8>) {
+    let large = job(store, "alice", JobStatus::Succeeded);
+    let bytes = Bytes::from(vec![byte; 100_000]);
+    store.write_result_file(large.seq, &bytes).unwrap();
+    let put = Put {
+        result: Some(bytes.clone()),
+        result_in_file: true,
+        ..Put::record(Arc::clone(&large))
+    };
+    store.put(put).await.unwrap();
+    (large, bytes.to_vec())
+}
+
 fn job(store: &Store, user: &str, status: JobStatus) -> Arc<JobRecord> {
     let seq = store.next_seq();
     let id = format!("id-{seq}");
@@ -93,16 +107,8 @@ async fn what_was_put_is_there_after_the_store_is_opened_again() {
         .put(with_result(Arc::clone(&small), b"{\"data\":[]}"))
         .await
         .unwrap();
-    let large = job(&store, "alice", JobStatus::Succeeded);
-    let bytes = Bytes::from(vec![b'x'; 100_000]);
+    let (large, bytes) = with_large_result(&store, b'x').await;
     assert!(Store::wants_file(&bytes));
-    store.write_result_file(large.seq, &bytes).unwrap();
-    let put = Put {
-        result: Some(bytes.clone()),
-        result_in_file: true,
-        ..Put::record(Arc::clone(&large))
-    };
-    store.put(put).await.unwrap();
     drop(store);
 
     let store = open(&directory);

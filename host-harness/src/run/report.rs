@@ -93,7 +93,7 @@ impl Report {
     fn log_line(&self, level: Level, text: &str) {
         let style = if level <= Level::Warn { YELLOW } else { DIM };
         let text = visible(text.into());
-        self.line(&format!("{} {text}", self.painted(name(level), style)));
+        self.line(&format!("{} {text}", self.painted(level.as_str(), style)));
     }
 
     /// Whether lines of a job's log are shown.
@@ -105,7 +105,9 @@ impl Report {
     pub(crate) fn job_lines(&self, lines: &str) {
         for line in lines.lines() {
             let (word, text) = line.split_once(' ').unwrap_or((line, ""));
-            let level = LEVELS.into_iter().find(|&level| name(level) == word);
+            let level = (1..=5)
+                .map(Level::from_number)
+                .find(|level| level.as_str() == word);
             if level.is_none_or(|level| level <= self.most()) {
                 self.log_line(level.unwrap_or(Level::Info), text);
             }
@@ -303,22 +305,4 @@ fn note<'m>(target: &str, message: &'m str) -> Option<&'m str> {
         .and_then(|rest| rest.split_once(' '))
         .map_or(message, |(_, text)| text);
     is_note.then_some(text)
-}
-
-const LEVELS: [Level; 5] = [
-    Level::Error,
-    Level::Warn,
-    Level::Info,
-    Level::Debug,
-    Level::Trace,
-];
-
-fn name(level: Level) -> &'static str {
-    match level {
-        Level::Error => "ERROR",
-        Level::Warn => "WARN",
-        Level::Info => "INFO",
-        Level::Debug => "DEBUG",
-        Level::Trace => "TRACE",
-    }
 }

@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use plugin_api::Error;
 use rustix::{
     fs::MemfdFlags,
     process::{Resource, Rlimit, Signal, setrlimit},
@@ -95,7 +94,9 @@ fn try_out(copy: &Path, out: &mut ProbeOutput) -> Result<ProbeReport, Refusal> {
     out.line(&Line::Says(info.name.clone(), version.to_string()))
         .map_err(|error| own(&error))?;
     out.step(Step::Open)?;
-    library.open("{}").map_err(|error| does_not_open(&error))?;
+    library
+        .open("{}")
+        .map_err(|error| Refusal::does_not_open(&error, "fix the plugin's open"))?;
     out.step(Step::SelfTest)?;
     self_test(&library)?;
     out.step(Step::Close)?;
@@ -149,17 +150,6 @@ fn is_error_document(document: &Value) -> bool {
     ["code", "message"]
         .iter()
         .all(|key| error[key].as_str().is_some_and(|text| !text.is_empty()))
-}
-
-fn does_not_open(error: &Error) -> Refusal {
-    Refusal::new(
-        RefusalCode::OpenFailed,
-        format!("the plugin does not open: {error}"),
-        error
-            .hint
-            .clone()
-            .unwrap_or_else(|| "fix the plugin's open".to_owned()),
-    )
 }
 
 fn own(error: &io::Error) -> Refusal {

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plugin_api::{Error, Level};
+use plugin_api::Level;
 
 use super::{
     UseError,
@@ -69,7 +69,7 @@ impl Core {
         };
         drop(state);
         self.changed.notify_all();
-        opened.map_err(|error| cannot_open(&error))
+        opened.map_err(|error| Refusal::does_not_open(&error, "see the plugin's own log lines"))
     }
 
     /// Decides what serves, opens what must be open, puts it in force. The caller holds the change lock.
@@ -415,16 +415,5 @@ fn still_closing(loaded: &LoadedVersion) -> Refusal {
             loaded.version.version
         ),
         "it is looked at again by itself; or cancel its jobs",
-    )
-}
-
-fn cannot_open(error: &Error) -> Refusal {
-    Refusal::new(
-        RefusalCode::OpenFailed,
-        format!("the plugin does not open: {error}"),
-        error
-            .hint
-            .clone()
-            .unwrap_or_else(|| "see the plugin's own log lines".to_owned()),
     )
 }

@@ -1,10 +1,9 @@
 //! The page by keyboard alone.
 
 use fantoccini::key::Key;
-use harness_tests::serving::TestHost;
 use serde_json::Value;
 
-use super::{CONFIG, Page, can_browse, engine};
+use super::{Page, can_browse, engine, open};
 
 impl Page {
     /// Presses keys where the focus is.
@@ -48,9 +47,7 @@ async fn the_page_is_used_by_keyboard_alone() {
         return;
     }
     let engine = engine().await;
-    let directory = TestHost::new(CONFIG, &engine.url());
-    let host = directory.serve();
-    let page = Page::of(&host).await;
+    let (_directory, _host, page) = open(&engine.url()).await;
 
     // The first stop leads past the navigation.
     page.tab_to("Skip to the content").await;

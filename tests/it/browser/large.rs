@@ -8,10 +8,9 @@ use std::{
 };
 
 use engines::replay::{self, Replay};
-use harness_tests::serving::TestHost;
 use serde_json::json;
 
-use super::{CONFIG, PATIENCE, Page, can_browse};
+use super::{PATIENCE, can_browse, open};
 
 const PAGES: usize = 20;
 const ROWS_A_PAGE: usize = 5000;
@@ -56,10 +55,8 @@ async fn a_hundred_thousand_rows_are_read_to_the_end_with_few_of_them_in_the_doc
         return;
     }
     let engine = engine();
-    let directory = TestHost::new(CONFIG, &engine.url());
-    let host = directory.serve();
-    let page = Page::of(&host).await;
-    page.js("sessionStorage.setItem('user', 'alice')", "").await;
+    let (_directory, _host, page) = open(&engine.url()).await;
+    page.is_used_by("alice").await;
     page.ask("SELECT * FROM large", "Run").await;
     page.wait("document.querySelector('.grid-row .cell')").await;
     page.shows("100,000 rows").await;

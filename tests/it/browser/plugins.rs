@@ -57,7 +57,7 @@ async fn versions_are_swapped_rolled_back_and_pinned_and_a_rejected_file_says_wh
         answer["result"]["version"].clone()
     };
     let page = Page::of(&host).await;
-    page.js("sessionStorage.setItem('user', 'olga')", "").await;
+    page.is_used_by("olga").await;
     page.section("plugins").await;
     page.wait(&row(
         &version(100),

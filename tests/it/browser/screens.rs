@@ -2,10 +2,9 @@
 
 use std::{env, fs, path::PathBuf};
 
-use harness_tests::serving::TestHost;
 use serde_json::{Value, json};
 
-use super::{CONFIG, Page, can_browse, engine};
+use super::{Page, can_browse, engine, open};
 
 /// Which folder pictures go to, where any are wanted.
 fn folder() -> Option<PathBuf> {
@@ -77,10 +76,8 @@ async fn every_section_fits_screens_from_360_to_2560_pixels_in_light_and_dark() 
         return;
     }
     let engine = engine().await;
-    let directory = TestHost::new(CONFIG, &engine.url());
-    let host = directory.serve();
-    let page = Page::of(&host).await;
-    page.js("sessionStorage.setItem('user', 'alice')", "").await;
+    let (_directory, _host, page) = open(&engine.url()).await;
+    page.is_used_by("alice").await;
     page.ask("SELECT * FROM every_type", "Run").await;
     page.wait("document.querySelector('.grid-row .cell')").await;
     page.shows("SUCCEEDED").await;

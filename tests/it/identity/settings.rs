@@ -1280,14 +1280,7 @@ impl Around {
     /// A message without what differs from run to run.
     fn without_ports(&self, text: &str) -> String {
         let text = text.replace(self.folder.path().to_str().unwrap(), "/home/heimdall");
-        let mut parts = text.split("127.0.0.1:");
-        let first = parts.next().unwrap_or_default().to_owned();
-        let text = parts.fold(first, |text, part| {
-            format!(
-                "{text}HOST:PORT{}",
-                part.trim_start_matches(|c: char| c.is_ascii_digit())
-            )
-        });
+        let text = harness_tests::without_ports(&text);
         let mut parts = text.split("/row-");
         let first = parts.next().unwrap_or_default().to_owned();
         parts.fold(first, |text, part| {

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use harness_tests::process;
+
 /// What is sampled, with its unit.
 pub(super) const FIGURES: [(&str, &str); 7] = [
     ("host, anonymous memory", "MB"),
@@ -34,7 +36,7 @@ pub(super) fn sample(host: u32, directory: &Path, began: Instant) -> Sample {
     let sum = |of: &dyn Fn(u32) -> f64, processes: &[u32]| {
         processes.iter().map(|&id| of(id)).sum::<f64>()
     };
-    let status = |name: &'static str| move |id: u32| status(id, name);
+    let status = |name: &'static str| move |id: u32| process::status(id, name).unwrap_or(0) as f64;
     let handles = |id: u32| links(id).len() as f64;
     let sockets = |id: u32| {
         let links = links(id);
@@ -71,13 +73,6 @@ fn children(parent: u32) -> Vec<u32> {
     text.split_whitespace()
         .filter_map(|id| id.parse().ok())
         .collect()
-}
-
-fn status(id: u32, name: &str) -> f64 {
-    let text = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with(name));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
-        .unwrap_or(0.0)
 }
 
 fn links(id: u32) -> Vec<String> {

@@ -10,7 +10,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::copy;
-use crate::workspace::cargo;
+use crate::workspace::metadata;
 
 /// A package that is linked in.
 struct Package {
@@ -31,17 +31,8 @@ pub(super) fn write(dist: &Path) -> anyhow::Result<()> {
 
 /// The packages of others that the host or the plugin needs at run time, sorted by name and version.
 fn linked_packages() -> anyhow::Result<Vec<Package>> {
-    let metadata = cargo(&[
-        "metadata",
-        "--locked",
-        "--format-version",
-        "1",
-        "--filter-platform",
-        env!("XTASK_TARGET"),
-    ])
-    .output()?;
     let metadata: Value =
-        serde_json::from_slice(&metadata.stdout).context("cargo metadata gave no JSON")?;
+        serde_json::from_slice(&metadata()?).context("cargo metadata gave no JSON")?;
     let linked = linked(&metadata);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut packages: Vec<Package> = metadata["packages"]

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use anyhow::Context;
 use serde::Deserialize;
 
-use crate::workspace::cargo;
+use crate::workspace::metadata;
 
 #[derive(Deserialize)]
 pub(super) struct Graph {
@@ -46,21 +46,7 @@ pub(super) struct Edge {
 
 impl Graph {
     pub(super) fn read() -> anyhow::Result<Self> {
-        let output = cargo(&[
-            "metadata",
-            "--locked",
-            "--format-version",
-            "1",
-            "--filter-platform",
-            env!("XTASK_TARGET"),
-        ])
-        .output()?;
-        serde_json::from_slice(&output.stdout).with_context(|| {
-            format!(
-                "cargo metadata gave no JSON: {}",
-                String::from_utf8_lossy(&output.stderr)
-            )
-        })
+        serde_json::from_slice(&metadata()?).context("cargo metadata gave no JSON")
     }
 
     /// The packages that are not the workspace's own.

@@ -5,25 +5,10 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
 };
 
-use bytes::Bytes;
-
 use super::*;
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
-}
-
-async fn with_large_result(store: &Store, byte: u8) -> (Arc<JobRecord>, Vec<u8>) {
-    let large = job(store, "alice", JobStatus::Succeeded);
-    let bytes = Bytes::from(vec![byte; 100_000]);
-    store.write_result_file(large.seq, &bytes).unwrap();
-    let put = Put {
-        result: Some(bytes.clone()),
-        result_in_file: true,
-        ..Put::record(Arc::clone(&large))
-    };
-    store.put(put).await.unwrap();
-    (large, bytes.to_vec())
 }
 
 #[tokio::test]
