@@ -67,51 +67,65 @@ macro_rules! export_plugin {
             extern "C" fn info() -> *const types_1_0::HpInfo {
                 (&raw const INFO).cast()
             }
+            /// # Safety
+            /// The host keeps to what the C header says of `plugin_open`.
             unsafe extern "C" fn open(
                 host: *const HpHost,
                 config: *const u8,
                 config_len: usize,
                 out: *mut HpBuffer,
             ) -> i32 {
-                // SAFETY: the caller keeps to the C header; so in all of these.
+                // SAFETY: the host's promise to this function is the one that the entry point asks for; so in all of these.
                 unsafe { entry_points::plugin_open(&SLOT, host, config, config_len, out) }
             }
+            /// # Safety
+            /// The host keeps to what the C header says of `run_job`.
             unsafe extern "C" fn run(
                 job: *const u8,
                 job_len: usize,
                 call: *const types_1_0::HpCall,
                 out: *mut HpBuffer,
             ) -> i32 {
-                // SAFETY: as above.
+                // SAFETY: the host's promise, passed on.
                 unsafe { entry_points::run_job(&SLOT, job, job_len, call.cast(), out) }
             }
+            /// # Safety
+            /// The host keeps to what the C header says of `run_job`.
             unsafe extern "C" fn run_typed(
                 job: *const u8,
                 job_len: usize,
                 call: *const types_1_0::HpCall,
             ) -> Reply {
-                // SAFETY: as above.
+                // SAFETY: the host's promise, passed on.
                 unsafe { entry_points::run_job_typed(&SLOT, job, job_len, call.cast()) }
             }
+            /// # Safety
+            /// The host keeps to what the C header says of `cancel_job`.
             unsafe extern "C" fn cancel(job_id: *const u8, job_id_len: usize) -> i32 {
-                // SAFETY: as above.
+                // SAFETY: the host's promise, passed on.
                 unsafe { entry_points::cancel_job(&SLOT, job_id, job_id_len) }
             }
+            /// # Safety
+            /// The host keeps to what the C header says of `check_health`.
             unsafe extern "C" fn health(
                 cluster: *const u8,
                 cluster_len: usize,
                 call: *const types_1_0::HpCall,
                 out: *mut HpBuffer,
             ) -> i32 {
-                // SAFETY: as above.
+                // SAFETY: the host's promise, passed on.
                 unsafe { entry_points::check_health(&SLOT, cluster, cluster_len, call.cast(), out) }
             }
+            /// # Safety
+            /// The host keeps to what the C header says of `plugin_close`.
             unsafe extern "C" fn close(within_ms: u64, out: *mut HpBuffer) -> i32 {
-                // SAFETY: as above.
+                // SAFETY: the host's promise, passed on.
                 unsafe { entry_points::plugin_close(&SLOT, within_ms, out) }
             }
+            /// # Safety
+            /// The host keeps to what the C header says of `free_buffer`.
             unsafe extern "C" fn free(buffer: *mut HpBuffer) {
-                // SAFETY: as above.
+                // SAFETY: the host's promise, passed on.
                 unsafe { entry_points::free_buffer(buffer) }
             }
 
@@ -125,7 +139,7 @@ macro_rules! export_plugin {
                 reason = "abi_stable's name for a library's header"
             )]
             static _1as_0lib_1header_0root_bmodule_bloader: LibHeader =
-                // SAFETY: the constructor gives a module of this very type.
+                // SAFETY: `root_module_result` is ours, and gives a module of this very type.
                 unsafe {
                     LibHeader::from_constructor::<PluginModuleRef>(
                         root_module_result,
@@ -137,6 +151,8 @@ macro_rules! export_plugin {
             extern "C" fn plugin_info() -> *const HpInfo {
                 info().cast()
             }
+            /// # Safety
+            /// The host keeps to what the C header says of this function.
             #[unsafe(no_mangle)]
             unsafe extern "C" fn plugin_open(
                 host: *const HpHost,
@@ -144,9 +160,11 @@ macro_rules! export_plugin {
                 config_len: usize,
                 out: *mut HpBuffer,
             ) -> i32 {
-                // SAFETY: as above.
+                // SAFETY: the host's promise, passed on.
                 unsafe { open(host, config, config_len, out) }
             }
+            /// # Safety
+            /// The host keeps to what the C header says of this function.
             #[unsafe(no_mangle)]
             unsafe extern "C" fn run_job(
                 job: *const u8,
@@ -154,10 +172,13 @@ macro_rules! export_plugin {
                 call: *const HpCall,
                 out: *mut HpBuffer,
             ) -> i32 {
-                // SAFETY: as above.
+                // SAFETY: the host's promise, passed on.
                 unsafe { run(job, job_len, call.cast(), out) }
             }
-            // Since ABI 1.1, so not in the module: hosts look it up by this name.
+            /// Since ABI 1.1, so not in the module: hosts look it up by this name.
+            ///
+            /// # Safety
+            /// The host keeps to what the C header says of this function.
             #[unsafe(no_mangle)]
             pub(super) unsafe extern "C" fn start_job(
                 job: *const u8,
@@ -166,14 +187,18 @@ macro_rules! export_plugin {
                 done: Option<DoneFn>,
                 out: *mut HpBuffer,
             ) -> i32 {
-                // SAFETY: as above.
+                // SAFETY: the host's promise, passed on.
                 unsafe { entry_points::start_job(&SLOT, job, job_len, call, done, out) }
             }
+            /// # Safety
+            /// The host keeps to what the C header says of this function.
             #[unsafe(no_mangle)]
             unsafe extern "C" fn cancel_job(job_id: *const u8, job_id_len: usize) -> i32 {
-                // SAFETY: as above.
+                // SAFETY: the host's promise, passed on.
                 unsafe { cancel(job_id, job_id_len) }
             }
+            /// # Safety
+            /// The host keeps to what the C header says of this function.
             #[unsafe(no_mangle)]
             unsafe extern "C" fn check_health(
                 cluster: *const u8,
@@ -181,17 +206,21 @@ macro_rules! export_plugin {
                 call: *const HpCall,
                 out: *mut HpBuffer,
             ) -> i32 {
-                // SAFETY: as above.
+                // SAFETY: the host's promise, passed on.
                 unsafe { health(cluster, cluster_len, call.cast(), out) }
             }
+            /// # Safety
+            /// The host keeps to what the C header says of this function.
             #[unsafe(no_mangle)]
             unsafe extern "C" fn plugin_close(within_ms: u64, out: *mut HpBuffer) -> i32 {
-                // SAFETY: as above.
+                // SAFETY: the host's promise, passed on.
                 unsafe { close(within_ms, out) }
             }
+            /// # Safety
+            /// The host keeps to what the C header says of this function.
             #[unsafe(no_mangle)]
             unsafe extern "C" fn free_buffer(buffer: *mut HpBuffer) {
-                // SAFETY: as above.
+                // SAFETY: the host's promise, passed on.
                 unsafe { free(buffer) }
             }
         }

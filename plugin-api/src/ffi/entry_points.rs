@@ -1,6 +1,7 @@
 //! The bodies of the C symbols: check what came in, run it against the slot, write what goes out. No panic leaves here.
 //!
-//! Safety, for every function: pointers are null or lead to what the C header says, for the time of the call; `out` is writable.
+//! Safety, for every function: the host promises what the C header asks of it. Pointers are null or lead to what the header says, for the
+//! time of the call; `out` is null or writable.
 
 use std::{
     ffi::CStr,
@@ -79,7 +80,7 @@ pub const fn c_str(bytes: &'static [u8]) -> &'static CStr {
 /// `plugin_open`.
 ///
 /// # Safety
-/// See the file's head.
+/// The host's promise: see the file's head.
 pub unsafe fn plugin_open<P: Plugin>(
     slot: &Slot<P>,
     host: *const HpHost,
@@ -89,9 +90,9 @@ pub unsafe fn plugin_open<P: Plugin>(
 ) -> i32 {
     let open = || {
         may_be_called("plugin_open")?;
-        // SAFETY: the caller's promise.
+        // SAFETY: the host's promise.
         let host = unsafe { input::sized(host) }.map_err(Refusal::Misuse)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: the host's promise.
         let config =
             unsafe { input::text(config, config_len, "config") }.map_err(Refusal::Misuse)?;
         let host = Host::new(host.as_ref().and_then(LogCallback::of));
@@ -101,14 +102,14 @@ pub unsafe fn plugin_open<P: Plugin>(
         )?;
         Ok(Vec::new())
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the host's promise.
     unsafe { answer(out, open) }
 }
 
 /// `run_job`.
 ///
 /// # Safety
-/// See the file's head.
+/// The host's promise: see the file's head.
 pub unsafe fn run_job<P: Plugin>(
     slot: &Slot<P>,
     job: *const u8,
@@ -116,21 +117,21 @@ pub unsafe fn run_job<P: Plugin>(
     call: *const HpCall,
     out: *mut HpBuffer,
 ) -> i32 {
-    // SAFETY: the caller's promise, twice.
+    // SAFETY: the host's promise, for `out` and for the job.
     unsafe { answer(out, || job_answer(slot, job, job_len, call)) }
 }
 
 /// `run_job` of the root module: the same, its document in a vector of `abi_stable`'s.
 ///
 /// # Safety
-/// See the file's head.
+/// The host's promise: see the file's head.
 pub unsafe fn run_job_typed<P: Plugin>(
     slot: &Slot<P>,
     job: *const u8,
     job_len: usize,
     call: *const HpCall,
 ) -> Reply {
-    // SAFETY: the caller's promise.
+    // SAFETY: the host's promise.
     let (status, document) = settle(|| unsafe { job_answer(slot, job, job_len, call) });
     Reply {
         status,
@@ -138,6 +139,10 @@ pub unsafe fn run_job_typed<P: Plugin>(
     }
 }
 
+/// Runs a job; what the two entry points for jobs have in common.
+///
+/// # Safety
+/// The host's promise for the job and the call: see the file's head.
 unsafe fn job_answer<P: Plugin>(
     slot: &Slot<P>,
     job: *const u8,
@@ -145,15 +150,19 @@ unsafe fn job_answer<P: Plugin>(
     call: *const HpCall,
 ) -> Result<Vec<u8>, Refusal> {
     may_be_called("run_job")?;
-    // SAFETY: the caller's promise.
+    // SAFETY: the host's promise.
     let job = unsafe { job_text(job, job_len) }?;
-    // SAFETY: the caller's promise.
+    // SAFETY: the host's promise.
     let call = unsafe { input::sized(call) }.map_err(Refusal::Misuse)?;
     Ok(slot.run_job(job, CallInfo::of(call.as_ref()))?)
 }
 
+/// The job document as text.
+///
+/// # Safety
+/// The host's promise for the job: see the file's head. The text may be used only as long as the call that brought it.
 unsafe fn job_text<'a>(job: *const u8, job_len: usize) -> Result<&'a str, Refusal> {
-    // SAFETY: the caller's promise.
+    // SAFETY: the host's promise.
     unsafe { input::text(job, job_len, "job") }
         .and_then(|job| job.ok_or_else(|| misuse("job is null")))
         .map_err(Refusal::Misuse)
@@ -162,7 +171,7 @@ unsafe fn job_text<'a>(job: *const u8, job_len: usize) -> Result<&'a str, Refusa
 /// `start_job`.
 ///
 /// # Safety
-/// See the file's head.
+/// The host's promise: see the file's head.
 pub unsafe fn start_job<P: Plugin>(
     slot: &'static Slot<P>,
     job: *const u8,
@@ -175,17 +184,21 @@ pub unsafe fn start_job<P: Plugin>(
         return MISUSE;
     }
     // Before the job begins: `done` may come before this returns, and the caller may end the life of `out` there.
-    // SAFETY: not null, writable by the caller's promise; unaligned and without a drop, since it may be uninitialised.
+    // SAFETY: not null, writable by the host's promise; unaligned and without a drop, since it may be uninitialised.
     unsafe { out.write_unaligned(HpBuffer::EMPTY) };
-    // SAFETY: the caller's promise.
+    // SAFETY: the host's promise.
     let (status, document) = settle(|| unsafe { start(slot, job, job_len, call, done) });
     if status != DONE {
-        // SAFETY: as above; without a job nothing else is told of `out`.
+        // SAFETY: as above; no job was started that could tell its end, so `out` is still the host's to lend.
         unsafe { out.write_unaligned(HpBuffer::from_vec(document)) };
     }
     status
 }
 
+/// Starts a job.
+///
+/// # Safety
+/// The host's promise for the job and the call: see the file's head.
 unsafe fn start<P: Plugin>(
     slot: &'static Slot<P>,
     job: *const u8,
@@ -203,9 +216,9 @@ unsafe fn start<P: Plugin>(
         )));
     }
     let done = done.ok_or_else(|| Refusal::Misuse(misuse("done is null")))?;
-    // SAFETY: the caller's promise.
+    // SAFETY: the host's promise.
     let job = unsafe { job_text(job, job_len) }?;
-    // SAFETY: the caller's promise.
+    // SAFETY: the host's promise.
     let call = unsafe { input::sized(call) }.map_err(Refusal::Misuse)?;
     let done = DoneCallback::new(done, call.as_ref());
     slot.start_job(
@@ -222,7 +235,7 @@ unsafe fn start<P: Plugin>(
 /// `check_health`.
 ///
 /// # Safety
-/// See the file's head.
+/// The host's promise: see the file's head.
 pub unsafe fn check_health<P: Plugin>(
     slot: &Slot<P>,
     cluster: *const u8,
@@ -237,23 +250,23 @@ pub unsafe fn check_health<P: Plugin>(
                 "cluster is null, its length {cluster_len}"
             ))));
         }
-        // SAFETY: the caller's promise.
+        // SAFETY: the host's promise.
         let cluster =
             unsafe { input::text(cluster, cluster_len, "cluster") }.map_err(Refusal::Misuse)?;
-        // SAFETY: the caller's promise.
+        // SAFETY: the host's promise.
         let call = unsafe { input::sized(call) }.map_err(Refusal::Misuse)?;
         Ok(slot.check_health(cluster.unwrap_or("{}"), CallInfo::of(call.as_ref()))?)
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the host's promise.
     unsafe { answer(out, check) }
 }
 
 /// `cancel_job`: 0 asked to stop, 1 no such job, 2 wrong use.
 ///
 /// # Safety
-/// See the file's head.
+/// The host's promise: see the file's head.
 pub unsafe fn cancel_job<P: Plugin>(slot: &Slot<P>, job_id: *const u8, job_id_len: usize) -> i32 {
-    // SAFETY: the caller's promise.
+    // SAFETY: the host's promise.
     match unsafe { input::text(job_id, job_id_len, "job_id") } {
         Ok(Some(id)) if !orphaned() => match guard(|| Ok(slot.cancel(id))) {
             Ok(true) => DONE,
@@ -266,14 +279,14 @@ pub unsafe fn cancel_job<P: Plugin>(slot: &Slot<P>, job_id: *const u8, job_id_le
 /// `plugin_close`.
 ///
 /// # Safety
-/// See the file's head.
+/// The host's promise: see the file's head.
 pub unsafe fn plugin_close<P: Plugin>(slot: &Slot<P>, within_ms: u64, out: *mut HpBuffer) -> i32 {
     let close = || {
         may_be_called("plugin_close")?;
         slot.close(Duration::from_millis(within_ms))?;
         Ok(Vec::new())
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: the host's promise.
     unsafe { answer(out, close) }
 }
 
@@ -282,9 +295,9 @@ pub unsafe fn plugin_close<P: Plugin>(slot: &Slot<P>, within_ms: u64, out: *mut 
 /// # Safety
 /// `buffer` is null or leads to a buffer that is empty or came from this library.
 pub unsafe fn free_buffer(buffer: *mut HpBuffer) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the host's promise.
     if let Some(buffer) = unsafe { buffer.as_mut() } {
-        // SAFETY: the caller's promise.
+        // SAFETY: the host's promise.
         drop(unsafe { buffer.take() });
     }
 }
@@ -327,12 +340,15 @@ fn not_in_forked_child(function: &str) -> Result<(), Refusal> {
 }
 
 /// Runs `call` and writes its document to `out`; a null `out` is wrong use, and nothing runs.
+///
+/// # Safety
+/// The host's promise for `out`: see the file's head.
 unsafe fn answer(out: *mut HpBuffer, call: impl FnOnce() -> Result<Vec<u8>, Refusal>) -> i32 {
     if out.is_null() {
         return MISUSE;
     }
     let (status, document) = settle(call);
-    // SAFETY: not null, writable by the caller's promise; unaligned and without a drop, since it may be uninitialised.
+    // SAFETY: not null, writable by the host's promise; unaligned and without a drop, since it may be uninitialised.
     unsafe { out.write_unaligned(HpBuffer::from_vec(document)) };
     status
 }

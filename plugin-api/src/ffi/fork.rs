@@ -39,7 +39,7 @@ impl Drop for InUse {
     }
 }
 
-unsafe extern "C" fn in_child() {
+extern "C" fn in_child() {
     if IN_USE.load(Ordering::Relaxed) > 0 {
         ORPHANED.store(true, Ordering::Relaxed);
     }

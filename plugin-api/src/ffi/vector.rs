@@ -23,6 +23,8 @@ impl Avx2 {
     /// Does some work, compiled for AVX2: the other methods are only fast inside, in functions that are always inlined.
     #[inline]
     pub fn run<T>(self, work: impl FnOnce() -> T) -> T {
+        /// # Safety
+        /// The processor must have both features.
         #[target_feature(enable = "avx2,bmi1")]
         fn with_avx2<T>(work: impl FnOnce() -> T) -> T {
             work()

@@ -344,10 +344,14 @@ fn release(stage: &Stage) {
 static LINES: AtomicUsize = AtomicUsize::new(0);
 static PAGES: AtomicUsize = AtomicUsize::new(0);
 
+/// # Safety
+/// It reads none of its arguments.
 unsafe extern "C" fn count_line(_: *mut c_void, _: i32, _: *const c_char, _: *const u8, _: usize) {
     LINES.fetch_add(1, Ordering::SeqCst);
 }
 
+/// # Safety
+/// It reads none of its arguments.
 unsafe extern "C" fn count_page(_: *mut c_void, _: u64, _: u64, _: u64) {
     PAGES.fetch_add(1, Ordering::SeqCst);
 }

@@ -147,8 +147,10 @@ pub(super) fn hp_call(options: &CallOptions) -> HpCall {
     }
 }
 
+/// # Safety
+/// The library calls it during a call that was given [`hp_call`]'s struct, with that struct's `user`.
 unsafe extern "C" fn progress(user: *mut c_void, rows: u64, pages: u64, wire_bytes: u64) {
-    // SAFETY: `user` is the call's options, which live until the call has ended (`hp_call`).
+    // SAFETY: by the library's promise `user` is the call's options, which the caller of `hp_call` keeps until the call has ended.
     let options = unsafe { &*user.cast::<CallOptions>() };
     if let Some(sink) = &options.progress {
         // A panic must not unwind into the plugin.
@@ -156,8 +158,10 @@ unsafe extern "C" fn progress(user: *mut c_void, rows: u64, pages: u64, wire_byt
     }
 }
 
+/// # Safety
+/// As [`progress`], and `lines` leads to `len` bytes until this returns.
 unsafe extern "C" fn rows(user: *mut c_void, lines: *const u8, len: usize) -> i32 {
-    // SAFETY: as in `progress`; the plugin's lines live until this returns.
+    // SAFETY: as in `progress`; the lines are there by the library's promise.
     let (options, lines) = unsafe {
         (
             &*user.cast::<CallOptions>(),

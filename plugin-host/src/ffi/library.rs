@@ -381,6 +381,9 @@ fn header_error(path: &Path, error: &LibraryError) -> LoadError {
     }
 }
 
+/// # Safety
+/// The library calls it with the `user` that `open` gave it, a NUL-terminated `target` and `len` bytes of `message`, which stay until this
+/// returns (contract, section 5).
 unsafe extern "C" fn log_line(
     user: *mut c_void,
     level: i32,
@@ -388,7 +391,7 @@ unsafe extern "C" fn log_line(
     message: *const u8,
     len: usize,
 ) {
-    // SAFETY: `user` is the leaked sink that `open` passed; the texts live until this returns (contract, section 5).
+    // SAFETY: by the library's promise `user` is the sink that `open` passed, which is leaked, and the texts are there.
     let (sink, target, message) = unsafe {
         (
             &*user.cast::<LogSink>(),

@@ -56,7 +56,7 @@ impl Library {
             finish: Box::new(done),
             free: self.module.free_buffer(),
         }));
-        // SAFETY: just made.
+        // SAFETY: `started` was made above and is not shared yet.
         let call = hp_call(unsafe { &(*started).options });
         let mut out = HpBuffer::EMPTY;
         // SAFETY: job, struct and `out` live until the call returns, the started job until `finished`, which ends it.
@@ -98,10 +98,14 @@ pub(crate) fn on_a_thread(job: impl FnOnce() + Send + 'static) -> Result<(), Err
         })
 }
 
+/// # Safety
+/// The library calls it once for a job that it has started, with the `user` of the job's struct, and with an `out` that it has written and
+/// that stays until this returns.
 unsafe extern "C" fn finished(user: *mut c_void, status: i32, out: *mut HpBuffer) {
-    // SAFETY: `user` leads to the options of a `Started` that `start_job` leaked, its first field; this is called once per job.
+    // SAFETY: by the library's promise `user` leads to the options of a `Started` that `start_job` leaked, which are its first field, and
+    // comes here once.
     let started = unsafe { Box::from_raw(user.cast::<Started>()) };
-    // SAFETY: the struct is valid during this call, and its bytes are the caller's from now on; the struct is left empty behind.
+    // SAFETY: by the library's promise `out` is valid during this call, and its bytes are this host's from now on; it is left empty.
     let buffer = unsafe { std::ptr::replace(out, HpBuffer::EMPTY) };
     let Started {
         options,
