@@ -302,7 +302,7 @@ impl Attempts {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Requests that repeated one.
+    /// Retried requests.
     pub(crate) fn retries(&self) -> u64 {
         self.sent()
             .saturating_sub(self.begun.load(Ordering::Relaxed))

@@ -1,7 +1,7 @@
 //! What the SDK says went wrong, as the contract's error document: who has to do what.
 //!
 //! In: an SDK error. Out: an [`Error`] with AWS's own code and request id where there are any. AWS's sentences pass only where they
-//! cannot quote a credential, and parameter values are struck out of them.
+//! cannot quote a credential, and parameter values are removed from them.
 
 mod credentials;
 mod network;

@@ -403,7 +403,7 @@ async fn stop_in_plugin(active: Arc<Active>) {
 /// Runs a question to the store on a blocking thread.
 ///
 /// # Errors
-/// The disk refuses.
+/// The store cannot be read or written.
 pub async fn blocking<T: Send + 'static>(
     question: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, HostError> {

@@ -56,7 +56,7 @@ fn tell(log: &Log, message: &str, removed: Result<usize, HostError>) {
 /// Removes the oldest finished jobs until their results take no more than they may; gives how many jobs went.
 ///
 /// # Errors
-/// The disk refuses.
+/// The store cannot be read or written.
 pub async fn shrink(store: &Arc<Store>, retention: Retention) -> Result<usize, HostError> {
     let most = retention.bytes.unwrap_or(u64::MAX);
     let mut removed = 0;
@@ -75,7 +75,7 @@ pub async fn shrink(store: &Arc<Store>, retention: Retention) -> Result<usize, H
 /// Removes everything that is to go now; gives how many jobs went.
 ///
 /// # Errors
-/// The disk refuses.
+/// The store cannot be read or written.
 pub async fn clean(store: &Arc<Store>, retention: Retention) -> Result<usize, HostError> {
     let cutoff = retention.days.map(|days| {
         now()

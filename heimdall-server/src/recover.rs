@@ -32,7 +32,7 @@ pub struct Recovered {
 /// Settles every unfinished job of the store and queues those that may run again.
 ///
 /// # Errors
-/// The disk refuses.
+/// The store cannot be read or written.
 pub async fn recover(
     store: &Arc<Store>,
     dispatch: &Arc<Dispatch>,

@@ -75,7 +75,7 @@ impl Store {
     /// points that are taken as they are.
     ///
     /// # Errors
-    /// Another host uses it, or the disk refuses.
+    /// Another host uses it, or it cannot be read or written.
     pub fn open(
         jobs_directory: &Path,
         result_directory: &Path,
@@ -133,7 +133,7 @@ impl Store {
     /// Puts a record; the answer comes when it is on disk. Puts happen in the order of the calls, whenever they are awaited.
     ///
     /// # Errors
-    /// The disk refuses; the store is as if nothing had been asked.
+    /// The store cannot be written; it is then as if nothing had been asked.
     pub fn put(&self, put: Put) -> impl Future<Output = Result<(), StoreError>> + use<> {
         self.put_shared(Arc::new(put))
     }
@@ -157,7 +157,7 @@ impl Store {
     /// Writes a large result to its file, on disk when this returns; the finishing [`Put`] makes it count. Blocks.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub fn write_result_file(&self, seq: i64, result: &[u8]) -> Result<(), StoreError> {
         self.files.write(seq, result)
     }
@@ -165,7 +165,7 @@ impl Store {
     /// Begins the file of a result that comes as rows; the finishing [`Put`] makes it count. Blocks.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub fn begin_lines(&self, seq: i64) -> Result<LinesFile, StoreError> {
         self.files.begin_lines(seq)
     }
@@ -184,7 +184,7 @@ impl Store {
     /// A job's record.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub fn job(&self, id: &str) -> Result<Option<JobRecord>, StoreError> {
         self.read(|connection| {
             let mut statement = connection
@@ -196,7 +196,7 @@ impl Store {
     /// The records of all jobs that have not ended, oldest first.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub fn unfinished(&self) -> Result<Vec<Recorded>, StoreError> {
         self.read(|connection| {
             // A number that is no status is above or below all of them, and so is a text.
@@ -217,7 +217,7 @@ impl Store {
     /// Writes a record anew, with nothing left of what it was: for one that cannot be read.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub async fn replace(&self, job: JobRecord) -> Result<(), StoreError> {
         self.writer
             .write(move |connection| rows::replace(connection, &job))
@@ -227,7 +227,7 @@ impl Store {
     /// A job's record, or what can be read of it.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub fn recorded(&self, id: &str) -> Result<Option<Recorded>, StoreError> {
         self.read(|connection| {
             let mut statement = connection
@@ -240,7 +240,7 @@ impl Store {
     /// A job's result; `None` where it has none.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub fn result(&self, seq: i64) -> Result<Option<StoredResult>, StoreError> {
         type Row = (Option<i64>, Option<Vec<u8>>, Option<String>);
         let stored: Option<Row> = self.read(|connection| {
@@ -263,7 +263,7 @@ impl Store {
     /// The lines that the plugin logged about a job.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub fn stderr(&self, seq: i64) -> Result<String, StoreError> {
         self.read(|connection| {
             let mut statement =
@@ -276,7 +276,7 @@ impl Store {
     /// One page of jobs.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub fn jobs(&self, query: &JobQuery) -> Result<JobsPage, StoreError> {
         self.read(|connection| page::page(connection, query))
     }
@@ -285,7 +285,7 @@ impl Store {
     /// beside the writer, however long they take.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub fn outdated(&self, cutoff: i64) -> Result<Vec<(i64, bool)>, StoreError> {
         self.read(|connection| list::outdated(connection, cutoff))
     }
@@ -293,7 +293,7 @@ impl Store {
     /// How many jobs have ended and are kept. It counts them one by one: not a question for every batch.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub fn finished(&self) -> Result<u64, StoreError> {
         self.read(list::finished)
     }
@@ -301,7 +301,7 @@ impl Store {
     /// Some of the oldest finished jobs, but not more than `at_most`, with whether each has a result file.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub fn oldest(&self, at_most: u64) -> Result<Vec<(i64, bool)>, StoreError> {
         self.read(|connection| list::oldest(connection, at_most))
     }
@@ -309,7 +309,7 @@ impl Store {
     /// Some of the oldest finished jobs with results, as many as it takes to free so many bytes of results.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub fn oldest_with_bytes(&self, bytes: u64) -> Result<Vec<(i64, bool)>, StoreError> {
         self.read(|connection| list::oldest_with_bytes(connection, bytes))
     }
@@ -317,7 +317,7 @@ impl Store {
     /// Removes jobs, and then their result files.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub async fn delete(&self, jobs: Vec<(i64, bool)>) -> Result<(), StoreError> {
         self.writer
             .delete(jobs.iter().map(|(seq, _)| *seq).collect())
@@ -334,7 +334,7 @@ impl Store {
     /// the file's own changes.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub async fn sync_objects(
         &self,
         config: &Config,
@@ -358,7 +358,7 @@ impl Store {
     /// Sets the status of a command or cluster, for good.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub async fn set_object_status(
         &self,
         kind: Kind,
@@ -374,7 +374,7 @@ impl Store {
     /// How many jobs there are, by status number.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub fn counts(&self) -> Result<Vec<(i64, i64)>, StoreError> {
         self.read(|connection| {
             let mut statement =
@@ -387,7 +387,7 @@ impl Store {
     /// Writes to the store's disk and waits for it, changing nothing.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub async fn check_writable(&self) -> Result<(), StoreError> {
         // The number that is there already: a page is written all the same.
         self.writer

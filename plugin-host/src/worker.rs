@@ -36,13 +36,13 @@ pub const PLUGIN_UNAVAILABLE: ErrorCode = ErrorCode::retryable("PLUGIN_UNAVAILAB
 
 /// How long a worker may take to load and open its library.
 const START: Duration = Duration::from_secs(10);
-/// How often a waiting call looks at its overtime.
+/// How often a waiting call checks whether its job has had more time than it may have.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a worker may take to end once its plugin is closed.
 const END: Duration = Duration::from_secs(10);
-/// How many times the first pause the longest one is.
+/// The longest pause before a start, in first pauses.
 const LONGEST_PAUSE: u32 = 60;
-/// A worker that lived so long is no longer one that keeps dying.
+/// A worker that has run for so long starts the count of deaths in a row anew.
 const STABLE: Duration = Duration::from_secs(60);
 
 /// How workers are run.
@@ -93,12 +93,12 @@ pub(crate) struct Worker {
     copy: PathBuf,
     label: String,
     log: LogSink,
-    /// The process that runs now; locked for a moment only, so that a start never holds up who only looks.
+    /// The process that runs now. It is locked for a moment only, so that a start never holds up a caller that only reads it.
     current: Mutex<Option<Arc<Process>>>,
     /// Locked while a process is started.
     life: Mutex<LifeCycle>,
     restarts: AtomicU64,
-    /// One job at a time runs in a worker for itself.
+    /// Locked while a job runs in a process of its own, of which there is one at a time.
     alone: Mutex<()>,
     running_alone: Mutex<Option<Arc<Process>>>,
 }
@@ -335,7 +335,7 @@ impl Worker {
         self.wait(process, call, &events, options)
     }
 
-    /// Hears a call to its end. Its callbacks run here, on the caller's thread.
+    /// Reads what the worker says of a call until the call has ended. Its callbacks run here, on the caller's thread.
     fn wait(
         &self,
         process: &Process,
@@ -409,7 +409,7 @@ impl LifeCycle {
     }
 }
 
-/// What a call that has long been due ends with.
+/// The error of a call that should have ended long ago.
 fn overtime(
     process: &Process,
     call: u64,

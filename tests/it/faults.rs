@@ -160,7 +160,7 @@ fn every_fault_has_its_code_and_a_job_that_gets_through_is_the_clean_run() {
     let mut rows: Vec<Row> = thread::scope(|scope| {
         let running: Vec<_> = CASES
             .iter()
-            .map(|case| scope.spawn(|| struck(case, &clean)))
+            .map(|case| scope.spawn(|| row_of(case, &clean)))
             .collect();
         running.into_iter().map(|row| row.join().unwrap()).collect()
     });
@@ -168,7 +168,7 @@ fn every_fault_has_its_code_and_a_job_that_gets_through_is_the_clean_run() {
     compare(&render(&rows));
 }
 
-fn struck(&(cause, fault, code, passes): &Case, clean: &str) -> Row {
+fn row_of(&(cause, fault, code, passes): &Case, clean: &str) -> Row {
     let server = Faults::start(pages(), vec![Fault::None, fault]).unwrap();
     let once = match run(&document(&server.url(), &format!("{cause}, once"))) {
         Ok((rows, stats)) => {

@@ -35,7 +35,7 @@ const LATE: Duration = Duration::from_millis(250);
 struct Tally {
     seeds: u64,
     requests: usize,
-    struck: usize,
+    faulty: usize,
     given_up: usize,
     /// Rows that were handed over as they came.
     lines: usize,
@@ -47,7 +47,7 @@ struct Tally {
 }
 
 #[test]
-fn a_job_gives_the_clean_result_or_a_true_error_whatever_strikes_it() {
+fn a_job_gives_the_clean_result_or_a_true_error_whatever_fault_it_meets() {
     let (source, clean) = clean();
     let tally = Mutex::new(Tally::default());
     let seeds = Mutex::new(seeds("FAULT_SEEDS", 60));
@@ -126,9 +126,9 @@ impl Tally {
     fn add(&mut self, seed: u64, ran: &Ran, outcome: Result<(String, bool), String>) {
         self.seeds += 1;
         self.requests += ran.seen.len();
-        let struck = ran.seen.iter().filter(|seen| !seen.codes().is_empty());
+        let faulty = ran.seen.iter().filter(|seen| !seen.codes().is_empty());
         self.given_up += ran.seen.iter().filter(|seen| seen.given_up).count();
-        self.struck += struck.count();
+        self.faulty += faulty.count();
         self.lines += ran
             .lines
             .lines()
@@ -175,14 +175,14 @@ impl Tally {
         let Self {
             seeds,
             requests,
-            struck,
+            faulty,
             given_up,
             lines,
             gone_on,
             ..
         } = self;
         println!(
-            "{seeds} seeds: {requests} requests, {struck} of them struck, {given_up} honest ones not waited for; {lines} rows handed over as they came"
+            "{seeds} seeds: {requests} requests, {faulty} of them with a fault, {given_up} honest ones not waited for; {lines} rows handed over as they came"
         );
         for (end, count) in &self.ends {
             println!("{count:>6} {end}");

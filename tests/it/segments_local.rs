@@ -376,11 +376,11 @@ fn faults_on_single_segments_of_generated_tables_lose_and_double_nothing() {
                     let bad = json!(random.below(4));
                     // The first request of one segment fails, or its first two.
                     let n_faults = 1 + random.below(2) as usize;
-                    let struck = AtomicUsize::new(0);
+                    let failed = AtomicUsize::new(0);
                     let proxy = Faults::in_front_of(local.url(), move |call, _| {
                         let request: Value = serde_json::from_slice(&call.body).unwrap();
                         let is_bad = request["Segment"] == bad;
-                        if is_bad && struck.fetch_add(1, Ordering::Relaxed) < n_faults {
+                        if is_bad && failed.fetch_add(1, Ordering::Relaxed) < n_faults {
                             fault
                         } else {
                             Fault::None

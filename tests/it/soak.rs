@@ -236,7 +236,7 @@ fn swaps_under_load() {
     let busy = under_load(&stage, &clock, || {
         for swap in 1..=SWAPS {
             clock.begun.store(swap, Ordering::SeqCst);
-            // The first half by files that come and go, the second by hand.
+            // The first half of the swaps comes from files that appear and vanish, the second from an operator who chooses versions.
             let by_hand = swap > SWAPS / 2 + 1;
             let to = active_after(swap).parse().unwrap();
             match (by_hand, swap % 2) {

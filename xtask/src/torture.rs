@@ -38,7 +38,7 @@ const PARTS: &[Part] = &[
     Part {
         name: "faults",
         what: "random orders of every fault over reads of fifty pages; the clean result, or a true error in time",
-        test: "schedules::a_job_gives_the_clean_result_or_a_true_error_whatever_strikes_it",
+        test: "schedules::a_job_gives_the_clean_result_or_a_true_error_whatever_fault_it_meets",
         length: ("FAULT_SEEDS", "2000"),
     },
     Part {

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// Shorter texts are struck out only where they stand alone: inside other words they say nothing, and striking them spoils a sentence.
+/// Shorter texts are removed only where they stand alone: inside other words they say nothing, and removing them spoils a sentence.
 const SHORTEST_SECRET: usize = 3;
 
 pub(super) fn error_of<E>(error: &E, status: u16, request: Request<'_>) -> Error

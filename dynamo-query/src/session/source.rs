@@ -18,13 +18,13 @@ use super::{
 };
 use crate::codes;
 
-/// Says what credentials are needed for.
+/// Adds to an error which role its credentials were needed for.
 pub(crate) fn needed_for(mut error: Error, role: &str) -> Error {
     error.message = format!("{} (needed to assume {role})", error.message);
     error
 }
 
-/// Access keys that somebody wrote down.
+/// Access keys as they stand in the environment or in a profile.
 #[derive(Clone)]
 pub(crate) struct Keys {
     pub(super) access_key: String,
@@ -372,7 +372,7 @@ fn environment_keys(settings: &Settings<'_>) -> Result<Option<Keys>, Error> {
     .hint("set both, or none of them to use another source of credentials"))
 }
 
-/// Some helpers that export keys also export when they end.
+/// Refuses keys that are past their end: helpers that export keys to the environment may also export when they expire.
 fn refuse_expired(expiration: Option<&str>) -> Result<(), Error> {
     let Some(text) = expiration else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The way of every request: through a proxy or directly, with bounds on what is read of an answer.
+//! How every request is sent: through a proxy or directly, with bounds on what is read of an answer.
 //!
 //! In: the SDK's request. Out: the SDK's answer. An error's body is read here, to 64 KiB and in the read timeout, and what the request
 //! was signed with is cut out of it before the SDK sees it; of a service that gives credentials every body is. An error of the network
@@ -49,7 +49,7 @@ const MAX_CREDENTIALS_BYTES: usize = 256 << 10;
 /// How long a body may take where the caller sets no read timeout.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What is at the other end.
+/// Which kind of service is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Peer {
     /// DynamoDB: bodies of successful answers are large and pass as they come.
@@ -65,7 +65,7 @@ pub(super) enum Peer {
 pub(super) struct NetworkClients {
     pub(super) proxies: Proxies,
     pub(super) direct: Transport,
-    /// Per proxy's URL.
+    /// The transport through each proxy, by the proxy's URL.
     pub(super) through: Vec<(String, Transport)>,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct NetworkClients {
 pub(super) struct PeerClient {
     ways: Arc<NetworkClients>,
     peer: Peer,
-    /// By connect and read timeout.
+    /// One connector for each pair of connect and read timeout.
     connections: Mutex<HashMap<Timeouts, SharedHttpConnector>>,
 }
 
@@ -158,11 +158,11 @@ struct Connection {
     settings: HttpConnectorSettings,
     sleep: Option<SharedAsyncSleep>,
     direct: Connectors,
-    /// In the order of the ways.
+    /// As `NetworkClients::through`, in the same order.
     through: Vec<Connectors>,
 }
 
-/// What makes connections on one way; made with the first request that needs it.
+/// What makes connections directly or through one proxy; each is made with the first request that needs it.
 #[derive(Debug, Default)]
 struct Connectors {
     plain: OnceLock<SharedHttpConnector>,

@@ -1,4 +1,4 @@
-//! One job on its way: its record, and who asked it to stop.
+//! One job that is under way: its record, and who asked it to stop.
 //!
 //! In: cancels from any caller, and the one end. Out: the record to be stored after each. The lock decides which came first:
 //! a job that was asked to stop before its end is CANCELED, whatever the plugin answers; later it can no longer be cancelled.

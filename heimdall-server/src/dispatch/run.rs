@@ -1,4 +1,4 @@
-//! One job's run: to the plugin, back, and onto the disk.
+//! How one job is run: it is given to the plugin, ends, and is stored.
 
 use std::{
     pin::Pin,
@@ -29,7 +29,7 @@ use crate::{
     trace::trace_id,
 };
 
-/// How often an async job is started before a host that keeps dying under it gives it up.
+/// How often an async job is started at most, where the host dies each time while the job runs.
 pub(crate) const ATTEMPTS: i64 = 2;
 
 /// A job that has ended and is on disk.

@@ -83,7 +83,7 @@ impl Dispatch {
     /// Whether the store has room for another job.
     ///
     /// # Errors
-    /// `STORAGE_FULL`, or the disk refuses to say.
+    /// `STORAGE_FULL`, or the system does not say.
     pub(super) fn has_space(&self) -> Result<(), HostError> {
         self.storage.room(&self.store)
     }
@@ -91,7 +91,7 @@ impl Dispatch {
     /// Asks the disk again and again for what an accepted job needs, until it gives it; its refusal counts only once the host stops, since
     /// the next start settles what is left. What no waiting repairs is an error at once.
     ///
-    /// A job is neither forgotten nor told to run for ever because the disk was full or failed for a while. It keeps its slot
+    /// A job is neither forgotten nor shown as running for ever because the disk was full or failed for a while. It keeps its slot
     /// meanwhile, so that no more jobs begin than the disk keeps up with.
     pub(super) async fn until_disk<T, F>(
         &self,
@@ -109,8 +109,7 @@ impl Dispatch {
             };
             if !is_told {
                 let fields = [("id", json!(id)), ("error", json!(error.message))];
-                let text =
-                    "the disk refuses what is to be kept of a job; it is asked until it does";
+                let text = "what is to be kept of a job cannot be stored for now; it is tried again until it can";
                 self.log.event(Level::Warn, text, &fields);
             }
             is_told = true;
@@ -140,7 +139,7 @@ impl Dispatch {
     /// What a start makes of a record that cannot be read: the job has failed.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub(crate) async fn replace_unreadable(
         &self,
         job: JobRecord,

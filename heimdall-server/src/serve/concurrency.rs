@@ -75,7 +75,7 @@ impl ConcurrencyLimits {
     /// Makes a list.
     ///
     /// # Errors
-    /// The disk refuses, or too many wait.
+    /// The store cannot be read, or too many wait.
     pub(super) async fn list<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,

@@ -71,7 +71,7 @@ impl LinesFile {
     /// Writes lines.
     ///
     /// # Errors
-    /// They are malformed, or the disk refuses; the file is of no further use then.
+    /// They are malformed, or cannot be written; the file is of no further use then.
     pub fn push(&mut self, lines: &[u8]) -> Result<(), WriteError> {
         match &mut self.spool {
             Some((spool, _)) => spool.push(lines),
@@ -82,7 +82,7 @@ impl LinesFile {
     /// Brings the file onto the disk under its name: bytes, then name, then directory.
     ///
     /// # Errors
-    /// The answer does not fit the lines, or the disk refuses.
+    /// The answer does not fit the lines, or cannot be written.
     pub fn finish(mut self, answer: &[u8]) -> Result<StoredLines, StoreError> {
         let Some((spool, file)) = self.spool.take() else {
             return Err(StoreError::Closed);

@@ -2,9 +2,9 @@
 //!
 //! In: a checked query. Out: the jobs of one page, and the position after it where there may be more. Three ways lead to a page:
 //! - a filter that fits few jobs: they are gathered and sorted;
-//! - the order of acceptance and a filter with few values: its index has the jobs of each value in that order, and these are merged;
-//! - else the jobs are walked through in the order that is asked for, so far and no further: the page then ends early, and its cursor
-//!   leads on.
+//! - the order of acceptance and a filter with few values: its index has the jobs of each value in that order, and these lists are merged;
+//! - else the jobs are walked through in the order that is asked for, up to a number and a time: the page then ends early, and its
+//!   cursor goes on from there.
 //!
 //! Column names come from this file alone; everything that a client wrote is a bound value.
 
@@ -21,17 +21,17 @@ use super::{
     rows,
 };
 
-/// A filter that fits so many jobs at most has them gathered and sorted.
+/// The most jobs that are gathered and sorted for a page: those that fit one of its filters.
 const FEW: i64 = 5_000;
-/// So many values of a column at most are merged.
-const LANES: usize = 64;
-/// So many different values of a column at most are compared with a filter.
+/// The most values of a column whose lists of jobs are merged.
+const MERGED_LISTS: usize = 64;
+/// The most different values of a column that are compared with a filter.
 const DISTINCT: usize = 1_000;
-/// So many jobs are looked at for one page at most.
+/// The most jobs that are looked at for one page.
 const VISITS: usize = 5_000;
-/// How long a page may take that looks at thousands of jobs.
+/// How long a page may take for which thousands of jobs are looked at.
 const LONGEST: Duration = Duration::from_millis(250);
-/// The most bytes of records on one page; one job is always there.
+/// The most bytes of records on one page; its first job is there however large it is.
 const PAGE_BYTES: usize = 4 << 20;
 
 /// What a client asks in terms of SQL.
@@ -48,10 +48,11 @@ struct Search<'a> {
 struct Filter {
     /// The condition on a row of `jobs`.
     condition: String,
-    /// The jobs that fit it, by an index.
+    /// The jobs that fit it, found by an index.
     source: Option<Source>,
-    /// The same jobs by value, each lane in the order of acceptance; empty where there are too many or there is no such index.
-    lanes: Vec<Source>,
+    /// The same jobs as one list for each value, each in the order of acceptance; empty where there would be too many lists, or where
+    /// no index has them in this order.
+    lists: Vec<Source>,
 }
 
 /// Rows in the order of an index.
@@ -86,7 +87,7 @@ struct PagePositions {
 }
 
 pub(super) fn page(connection: &Connection, query: &JobQuery) -> Result<JobsPage, StoreError> {
-    // One moment of the store for all questions.
+    // All questions see the store as it is at this moment.
     let _snapshot = connection.unchecked_transaction()?;
     let mut search = Search {
         connection,
@@ -141,7 +142,7 @@ impl Search<'_> {
             };
             self.filters.push(Filter {
                 condition: source.condition.clone(),
-                lanes: vec![source.clone()],
+                lists: vec![source.clone()],
                 source: Some(source),
             });
         }
@@ -180,7 +181,7 @@ impl Search<'_> {
                 Ok(Filter {
                     condition,
                     source,
-                    lanes: Vec::new(),
+                    lists: Vec::new(),
                 })
             }
         }
@@ -190,14 +191,14 @@ impl Search<'_> {
         let from = format!("jobs INDEXED BY jobs_by_{column}");
         let names: Vec<_> = values.into_iter().map(|value| self.bind(value)).collect();
         let condition = format!("jobs.{column} IN ({})", names.join(", "));
-        let lane = |name: &String| Source {
+        let list = |name: &String| Source {
             from: from.clone(),
             condition: format!("jobs.{column} = {name}"),
         };
-        let lanes = if column == "id" || names.len() > LANES {
+        let lists = if column == "id" || names.len() > MERGED_LISTS {
             Vec::new()
         } else {
-            names.iter().map(lane).collect()
+            names.iter().map(list).collect()
         };
         Filter {
             source: Some(Source {
@@ -205,7 +206,7 @@ impl Search<'_> {
                 condition: condition.clone(),
             }),
             condition,
-            lanes,
+            lists,
         }
     }
 
@@ -226,7 +227,7 @@ impl Search<'_> {
                 "EXISTS (SELECT 1 FROM job_tags WHERE tag = {tag} AND created_at = jobs.created_at AND seq = jobs.seq)"
             ),
             source: Some(source.clone()),
-            lanes: vec![source],
+            lists: vec![source],
         })
     }
 
@@ -265,15 +266,15 @@ impl Search<'_> {
             let source = self.filters[at].source.clone();
             return self.gather(source.as_ref());
         }
-        let lanes = self
+        let lists = self
             .filters
             .iter()
-            .position(|filter| !filter.lanes.is_empty())
+            .position(|filter| !filter.lists.is_empty())
             .filter(|_| self.query.order == OrderBy::CreatedAt);
-        match lanes {
+        match lists {
             Some(at) => {
-                let lanes = std::mem::take(&mut self.filters[at].lanes);
-                self.walk(&lanes, Some(at))
+                let lists = std::mem::take(&mut self.filters[at].lists);
+                self.walk(&lists, Some(at))
             }
             None => {
                 let all = Source {
@@ -340,8 +341,8 @@ impl Search<'_> {
         Ok(PagePositions { positions, next })
     }
 
-    /// Goes through sources in the order asked for; `done` is the filter that they fulfil.
-    fn walk(&mut self, lanes: &[Source], done: Option<usize>) -> Result<PagePositions, StoreError> {
+    /// Goes through lists of jobs in the order asked for; `done` is the filter that all of their jobs fit.
+    fn walk(&mut self, lists: &[Source], done: Option<usize>) -> Result<PagePositions, StoreError> {
         let others = self.filters.iter().enumerate();
         let others: Vec<_> = others
             .filter(|(at, _)| Some(*at) != done)
@@ -355,33 +356,33 @@ impl Search<'_> {
         let after = self
             .after()
             .map(|position| (self.bind(position.value), self.bind(position.seq)));
-        let sqls: Vec<_> = lanes
+        let sqls: Vec<_> = lists
             .iter()
-            .map(|lane| self.lane(lane, &hit, after.as_ref()))
+            .map(|list| self.list_statement(list, &hit, after.as_ref()))
             .collect();
         let mut statements = Vec::with_capacity(sqls.len());
         for sql in &sqls {
             statements.push(self.prepare(sql)?);
         }
-        let mut lanes = Vec::with_capacity(sqls.len());
+        let mut lists = Vec::with_capacity(sqls.len());
         for (statement, sql) in statements.iter_mut().zip(&sqls) {
             let mut rows = statement.query(self.parameters(sql))?;
             if let Some(head) = head(&mut rows)? {
-                lanes.push((head, rows));
+                lists.push((head, rows));
             }
         }
         let (limit, began) = (self.limit(), Instant::now());
         let mut positions: Vec<JobPosition> = Vec::new();
         for visit in 1.. {
-            let first = (0..lanes.len()).min_by(|&one, &two| {
-                let order = lanes[one].0.0.compare(&lanes[two].0.0);
+            let first = (0..lists.len()).min_by(|&one, &two| {
+                let order = lists[one].0.0.compare(&lists[two].0.0);
                 match self.query.direction {
                     Direction::Ascending => order,
                     Direction::Descending => order.reverse(),
                 }
             });
             let Some(first) = first else { break };
-            let (ref here, hit) = lanes[first].0;
+            let (ref here, hit) = lists[first].0;
             let here = here.clone();
             if hit && positions.len() == limit {
                 let next = positions.last().cloned();
@@ -397,9 +398,9 @@ impl Search<'_> {
                     next: Some(here),
                 });
             }
-            match head(&mut lanes[first].1)? {
-                Some(head) => lanes[first].0 = head,
-                None => drop(lanes.swap_remove(first)),
+            match head(&mut lists[first].1)? {
+                Some(head) => lists[first].0 = head,
+                None => drop(lists.swap_remove(first)),
             }
         }
         Ok(PagePositions {
@@ -408,10 +409,10 @@ impl Search<'_> {
         })
     }
 
-    /// The statement of one lane. Jobs with the cursor's own value come first, so that both parts are found by the index.
-    fn lane(&self, lane: &Source, hit: &str, after: Option<&(String, String)>) -> String {
+    /// The statement that reads one list. Jobs with the cursor's own value come first, so that both parts are found by the index.
+    fn list_statement(&self, list: &Source, hit: &str, after: Option<&(String, String)>) -> String {
         let order = column(self.query.order);
-        let table = if lane.from.starts_with("job_tags") {
+        let table = if list.from.starts_with("job_tags") {
             "job_tags"
         } else {
             "jobs"
@@ -425,7 +426,7 @@ impl Search<'_> {
         let part = |after: &str| {
             format!(
                 "SELECT {table}.{order} AS value, {table}.seq AS seq, {hit} AS hit FROM {} WHERE {}{bounds}{after}",
-                lane.from, lane.condition
+                list.from, list.condition
             )
         };
         let parts = match after {
@@ -534,7 +535,7 @@ fn position(row: &Row<'_>) -> rusqlite::Result<JobPosition> {
     })
 }
 
-/// A lane's next job, and whether it passes the other filters.
+/// The next job of a list, and whether it passes the other filters.
 fn head(rows: &mut rusqlite::Rows<'_>) -> Result<Option<(JobPosition, bool)>, StoreError> {
     let row = rows.next()?;
     Ok(row

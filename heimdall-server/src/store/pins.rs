@@ -22,7 +22,7 @@ impl Store {
     /// Every pin.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub fn pins(&self) -> Result<Vec<Pin>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT plugin, version, set_by, set_at FROM pins ORDER BY plugin";
@@ -55,7 +55,7 @@ impl Store {
     /// Keeps a pin in the place of the plugin's earlier one.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub async fn set_pin(&self, pin: Pin) -> Result<(), StoreError> {
         self.writer
             .write(move |connection| {
@@ -74,7 +74,7 @@ impl Store {
     /// Forgets a plugin's pin, where there is one.
     ///
     /// # Errors
-    /// The disk refuses.
+    /// The store cannot be read or written.
     pub async fn remove_pin(&self, plugin: String) -> Result<(), StoreError> {
         self.writer
             .write(move |connection| {

@@ -76,7 +76,7 @@ impl Put {
 
 type Objects = HashMap<(Kind, String), Known>;
 
-/// What is seldom written, and needs no name of its own.
+/// A write that is so rare that it has no name of its own among the orders.
 type SeldomWrite = Box<dyn FnOnce(&Connection) -> Result<(), StoreError> + Send>;
 
 enum Order {
@@ -90,15 +90,15 @@ enum Order {
 #[derive(Default)]
 struct Queue {
     urgent: Vec<Order>,
-    /// When the first of `urgent` came.
+    /// When the first order of `urgent` came.
     since: Option<Instant>,
-    /// By job number: what was put lazily, and when. For some time these are the sync jobs under way.
+    /// By job number: the records that may wait for another commit, and since when they wait. They are those of sync jobs under way.
     lazy: BTreeMap<i64, (Instant, Arc<JobRecord>)>,
     closed: bool,
 }
 
 impl Queue {
-    /// When there is something to commit; `None`: nothing is left to wait for.
+    /// When the next commit is due; `None` where nothing waits for one.
     fn due(&self) -> Option<Instant> {
         let urgent = self.since.map(|since| {
             let alone = self.closed || self.lazy.is_empty();
@@ -112,7 +112,7 @@ impl Queue {
         urgent.into_iter().chain(lazy).min()
     }
 
-    /// What is to be committed now.
+    /// Takes what is to be committed now.
     fn take(&mut self, now: Instant) -> Group {
         let closed = self.closed;
         let (lazy, young) = std::mem::take(&mut self.lazy)
@@ -184,7 +184,7 @@ impl Writer {
         }
     }
 
-    /// Takes its place in the order of puts at once, before the answer is awaited.
+    /// Enters the queue at once, before the answer is awaited, so that puts are written in the order of their calls.
     pub(super) fn put(
         &self,
         put: Arc<Put>,
@@ -258,7 +258,7 @@ impl Writer {
         u64::try_from(bytes).unwrap_or(0)
     }
 
-    /// Writes what is seldom written.
+    /// Carries out a rare write.
     pub(super) async fn write(
         &self,
         write: impl FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,

@@ -1,4 +1,4 @@
-//! A result on its way from the host to the output.
+//! A result, passed on from the host to the output.
 //!
 //! A small one comes as the document, and its format is made here, as `run` makes it. A large one is asked for in its format, which the
 //! host makes; where that is one of the command line's own, the document's rows are stored first. Memory is bounded either way.

@@ -1,4 +1,4 @@
-//! A job on its way: found, waited for, asked to stop.
+//! A job of the host: it is found, waited for, and asked to stop.
 
 use std::time::{Duration, Instant};
 

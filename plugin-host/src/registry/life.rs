@@ -116,7 +116,7 @@ impl Core {
         }
     }
 
-    /// Chooses a version by hand.
+    /// Sends new jobs of a plugin to the version that an operator chose; `None`: to the newest again.
     pub(super) fn use_version(
         &self,
         plugin: &str,

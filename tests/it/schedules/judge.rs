@@ -1,4 +1,4 @@
-//! Whether what a job gave is the truth: the clean result, or an error that what struck it explains.
+//! Whether what a job gave is the truth: the clean result, or an error that one of its faults explains.
 
 use std::collections::HashMap;
 
@@ -149,8 +149,8 @@ fn figures_are_right(plan: &Plan, ran: &Ran, n_rows: usize, stats: &Value) -> Re
         // The same page asked for otherwise is no retry.
         return Ok(());
     }
-    let struck = ran.seen.iter().filter(|seen| !seen.codes().is_empty());
-    demand(figure("retries") == Some(struck.count() as u64), || {
+    let faulty = ran.seen.iter().filter(|seen| !seen.codes().is_empty());
+    demand(figure("retries") == Some(faulty.count() as u64), || {
         format!("other retries than faults: {stats}")
     })?;
     let honest = ran.seen.iter().filter(|seen| seen.codes().is_empty());

@@ -21,7 +21,7 @@ pub(super) struct Plan {
     /// Rows as they come, above so many bytes; `None`: a document.
     pub(super) rows_after: Option<u64>,
     pub(super) ending: Ending,
-    weather: Weather,
+    fault_rates: FaultRates,
     /// From that request on (of each segment), one fault for good.
     outage: Option<(usize, Fault)>,
     /// What further fields the job has.
@@ -45,9 +45,9 @@ pub(super) enum DeadlineOf {
     Caller,
 }
 
-/// Of a thousand requests, so many are struck.
+/// How many of a thousand requests meet a fault of each kind.
 #[derive(Debug)]
-struct Weather {
+struct FaultRates {
     passing: u32,
     slow: u32,
     stalls: u32,
@@ -90,11 +90,11 @@ impl Plan {
             // From the first row on, from somewhere in the middle, or never.
             [0, random.u64(1..20_000), 1 << 20][random.usize(..3)]
         });
-        let weather = match random.u32(..10) {
-            0 => Weather::new(0, 0, 0, 0),
-            1..=5 => Weather::new(60, 20, 2, 0),
-            6..=8 => Weather::new(200, 50, 5, 1),
-            _ => Weather::new(400, 100, 10, 5),
+        let fault_rates = match random.u32(..10) {
+            0 => FaultRates::new(0, 0, 0, 0),
+            1..=5 => FaultRates::new(60, 20, 2, 0),
+            6..=8 => FaultRates::new(200, 50, 5, 1),
+            _ => FaultRates::new(400, 100, 10, 5),
         };
         let outage = (random.u32(..10) == 0).then(|| {
             let from = random.usize(..if segmented { 4 } else { PAGES });
@@ -118,7 +118,7 @@ impl Plan {
             segmented,
             rows_after,
             ending,
-            weather,
+            fault_rates,
             outage,
             fields,
         }
@@ -133,12 +133,12 @@ impl Plan {
         {
             return fault;
         }
-        let Weather {
+        let FaultRates {
             passing,
             slow,
             stalls,
             fatal,
-        } = self.weather;
+        } = self.fault_rates;
         let mut roll = random.u32(..1000);
         for (share, faults) in [(passing, &PASSING[..]), (fatal, &FATAL[..])] {
             if roll < share {
@@ -158,7 +158,7 @@ impl Plan {
     }
 }
 
-impl Weather {
+impl FaultRates {
     const fn new(passing: u32, slow: u32, stalls: u32, fatal: u32) -> Self {
         Self {
             passing,

@@ -212,7 +212,7 @@ fn a_table_and_index_in_one_pair_of_quotes_are_told_apart() {
 }
 
 #[test]
-fn parameter_values_are_struck_out_in_every_form_that_a_sentence_may_quote() {
+fn parameter_values_are_removed_in_every_form_that_a_sentence_may_quote() {
     let secrets = ["sec\"ret", "it's", "QkJC", "topkey", "ab", "7"].map(str::to_owned);
     let words = r#"value ab; QkJC; "sec\"ret" 'it''s' topkey=7 at 17:71 table absent"#;
     assert_eq!(
