@@ -15,7 +15,7 @@ use engines::{
     http::{Answer, Server},
     paging::{Paging, Table},
 };
-use harness_tests::{dynamo, job, library};
+use harness_tests::{dynamo, job, library, with_deadline};
 use plugin_api::{Error, ErrorCode};
 use plugin_host::{CallOptions, RowsSink};
 use serde_json::{Value, json};
@@ -160,38 +160,53 @@ fn a_caller_that_wants_no_more_ends_the_job_as_cancelled() {
     assert_eq!(ids, (40..200).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
+/// The first lines of a job whose caller does this with them and then wants more or not; none if the deadline came before them.
+fn ends_in_its_caller(
+    server: &Paging,
+    id: &str,
+    timeout: Option<Duration>,
+    then: ControlFlow<()>,
+    inside: impl Fn() + Send + Sync + 'static,
+) -> Option<Error> {
+    let n_returned = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&n_returned);
+    let options = CallOptions {
+        timeout,
+        rows: sink(move |_| {
+            inside();
+            counted.fetch_add(1, Ordering::SeqCst);
+            then
+        }),
+        ..CallOptions::default()
+    };
+    let error = run(&select(server, id), &options).unwrap_err();
+    let n_returned = n_returned.load(Ordering::SeqCst);
+    assert_eq!(error.partial.rows, 20 * n_returned as u64, "{id}");
+    assert!(n_returned < 2, "{id}: it was called after the end");
+    (n_returned == 1).then_some(error)
+}
+
 #[test]
 fn a_cancel_or_deadline_takes_effect_when_the_callers_function_returns() {
     let _alone = alone();
     let server = Paging::start(table(200)).unwrap();
-    for (id, timeout, goes_on, code) in [
-        ("inside", None, true, ErrorCode::CANCELLED),
-        ("late", Some(200), true, ErrorCode::TIMEOUT),
-        ("late and refused", Some(200), false, ErrorCode::CANCELLED),
+    let error = ends_in_its_caller(&server, "inside", None, ControlFlow::Continue(()), || {
+        assert!(dynamo().cancel_job("inside"));
+    });
+    assert_eq!(error.unwrap().code, ErrorCode::CANCELLED);
+    for (id, then, code) in [
+        ("late", ControlFlow::Continue(()), ErrorCode::TIMEOUT),
+        (
+            "late and refused",
+            ControlFlow::Break(()),
+            ErrorCode::CANCELLED,
+        ),
     ] {
-        let returned = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&returned);
-        let options = CallOptions {
-            timeout: timeout.map(Duration::from_millis),
-            rows: sink(move |_| {
-                match timeout {
-                    None => assert!(dynamo().cancel_job("inside")),
-                    // Beyond the deadline.
-                    Some(deadline) => thread::sleep(Duration::from_millis(2 * deadline)),
-                }
-                counted.fetch_add(1, Ordering::SeqCst);
-                if goes_on {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
-            }),
-            ..CallOptions::default()
-        };
-        let error = run(&select(&server, id), &options).unwrap_err();
-        assert_eq!(returned.load(Ordering::SeqCst), 1, "{id}: it has returned");
+        let error = with_deadline(|deadline| {
+            let beyond = move || thread::sleep(deadline);
+            ends_in_its_caller(&server, id, Some(deadline), then, beyond)
+        });
         assert_eq!(error.code, code, "{id}");
-        assert_eq!(error.partial.rows, 20, "{id}");
     }
 }
 

@@ -14,6 +14,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 
 use plugin_api::Error;
@@ -142,6 +143,19 @@ pub fn without_ports(text: &str) -> String {
 pub fn run(job: &Value) -> Result<Value, Error> {
     let result = dynamo().run_job(job.to_string().as_bytes(), &CallOptions::default())?;
     Ok(serde_json::from_slice(&result).expect("a result is JSON"))
+}
+
+/// What `attempt` gives under the first deadline that is long enough for what a test wants to see before it passes: 0.2 seconds where the
+/// machine is free, longer ones where it is busy and an attempt under a shorter one came to nothing.
+///
+/// # Panics
+/// Where 30 seconds are too short.
+pub fn with_deadline<T>(attempt: impl FnMut(Duration) -> Option<T>) -> T {
+    [200, 1_000, 5_000, 30_000]
+        .map(Duration::from_millis)
+        .into_iter()
+        .find_map(attempt)
+        .expect("30 seconds are long enough for it")
 }
 
 /// Runs a statement against the endpoint at `url`.
