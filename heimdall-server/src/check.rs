@@ -75,13 +75,33 @@ pub fn run(options: &CheckOptions, default_plugin_dir: &Path) -> Result<ExitCode
         log.sink(),
     );
     let plugins = plugins::open(registry, &config.isolation())?;
-    let fine = check(&config, &plugins, options.health, &mut io::stdout().lock());
+    let mut out = UntilClosed(io::stdout().lock());
+    let fine = check(&config, &plugins, options.health, &mut out);
     plugins.close(Duration::from_secs(5));
     Ok(if fine? {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(1)
     })
+}
+
+/// Whoever reads may have read enough, as in `… | head`: what is found still decides on the exit status.
+struct UntilClosed<W>(W);
+
+impl<W: Write> Write for UntilClosed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(bytes.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
+        }
+    }
 }
 
 /// Writes what the configuration would do; false where something in it would not work, or a cluster is unhealthy.

@@ -260,6 +260,10 @@ impl IntoResponse for HostError {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
+            // Another `Accept` would have got the result.
+            StatusCode::NOT_ACCEPTABLE => {
+                headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+            }
             _ => {}
         }
         response

@@ -209,10 +209,10 @@ impl Unavailable {
     pub fn hint(&self) -> String {
         match self {
             Self::NotLoaded { known, .. } if known.is_empty() => {
-                "no plugin is loaded at all: put a library into the plugin directory; GET /api/v1/plugins says what was refused".to_owned()
+                "no plugin is loaded at all: put a library into the plugin directory; the log says what was refused and why".to_owned()
             }
             Self::NotLoaded { known, .. } => format!(
-                "loaded are {}; GET /api/v1/plugins says what was refused",
+                "loaded are {}; the log says what was refused and why",
                 known.join(", ")
             ),
             Self::NoSuchVersion { known, .. } => format!("loaded are {}", known.join(", ")),

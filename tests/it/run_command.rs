@@ -1,7 +1,7 @@
 //! `host-harness run` as a user has it: files in, rows on stdout, everything else on stderr, exit status.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -29,8 +29,8 @@ struct WorkDirectory {
 impl WorkDirectory {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("plugins")).unwrap();
-        std::fs::copy(
+        fs::create_dir(folder.path().join("plugins")).unwrap();
+        fs::copy(
             library("dynamo_plugin"),
             folder.path().join("plugins/libdynamo_plugin.so"),
         )
@@ -42,7 +42,7 @@ impl WorkDirectory {
 
     fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
+        fs::write(&path, text).unwrap();
         path
     }
 
@@ -110,7 +110,7 @@ fn what_a_run_has_tried_is_remembered_in_the_users_cache_and_used_by_the_next() 
         run.env("XDG_CACHE_HOME", &cache).output().unwrap()
     };
     assert!(ask().status.success());
-    let remembered: Vec<PathBuf> = std::fs::read_dir(cache.join("heimdall-host/probes"))
+    let remembered: Vec<PathBuf> = fs::read_dir(cache.join("heimdall-host/probes"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
@@ -118,10 +118,10 @@ fn what_a_run_has_tried_is_remembered_in_the_users_cache_and_used_by_the_next() 
         panic!("one library was tried: {remembered:?}")
     };
     // Under another name the plugin is not found, which shows that the next run believes the file.
-    let report = std::fs::read_to_string(file).unwrap();
-    std::fs::write(file, report.replace("\"dynamo\"", "\"other\"")).unwrap();
+    let report = fs::read_to_string(file).unwrap();
+    fs::write(file, report.replace("\"dynamo\"", "\"other\"")).unwrap();
     assert!(!ask().status.success());
-    std::fs::remove_file(file).unwrap();
+    fs::remove_file(file).unwrap();
     assert!(ask().status.success());
 }
 
@@ -193,8 +193,8 @@ fn a_job_may_come_on_standard_input_and_its_rows_go_to_a_file_whole() {
         .write_all(br#"{"context":{"query":"SELECT id FROM my_table WHERE id = '125'"}}"#)
         .unwrap();
     assert!(child.wait().unwrap().success());
-    assert_eq!(std::fs::read_to_string(&rows).unwrap(), "id\n125\n");
-    let folder = std::fs::read_dir(directory.folder.path()).unwrap().count();
+    assert_eq!(fs::read_to_string(&rows).unwrap(), "id\n125\n");
+    let folder = fs::read_dir(directory.folder.path()).unwrap().count();
     assert_eq!(folder, 2, "plugins and rows.csv, nothing left over");
 }
 
@@ -320,7 +320,7 @@ fn an_output_file_takes_its_format_from_its_ending_and_its_mode_from_the_umask()
         let output = directory.ask(&[query, "-o", name]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         assert!(output.stdout.is_empty() && output.stderr.is_empty());
-        std::fs::read(directory.folder.path().join(name)).unwrap()
+        fs::read(directory.folder.path().join(name)).unwrap()
     };
     assert_eq!(&written("rows.parquet")[..4], b"PAR1");
     assert_eq!(&written("rows.arrow")[..6], b"ARROW1");
@@ -329,7 +329,7 @@ fn an_output_file_takes_its_format_from_its_ending_and_its_mode_from_the_umask()
     assert_eq!(written("rows.jsonl"), b"{\"id\":\"125\"}\n");
     assert_eq!(written("rows.md"), b"| id |\n| --- |\n| 125 |\n");
     assert!(written("rows.dat").starts_with(b"{\"columns\":"));
-    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
     let usual = directory.file("usual", "");
     assert_eq!(
         mode(&directory.folder.path().join("rows.tsv")),
@@ -347,11 +347,11 @@ fn a_link_is_followed_and_the_old_file_stays_until_the_new_one_is_whole() {
     std::os::unix::fs::symlink("old.csv", &link).unwrap();
     let ask = |query: &str| directory.ask(&[query, "-o", "link.csv"]).status.code();
     assert_eq!(ask("SELECT * FROM nowhere"), Some(1));
-    assert_eq!(std::fs::read_to_string(&old).unwrap(), "old\n");
+    assert_eq!(fs::read_to_string(&old).unwrap(), "old\n");
     assert_eq!(ask("SELECT id FROM my_table WHERE id = '125'"), Some(0));
-    assert_eq!(std::fs::read_to_string(&old).unwrap(), "id\n125\n");
+    assert_eq!(fs::read_to_string(&old).unwrap(), "id\n125\n");
     assert!(link.is_symlink());
-    let files = std::fs::read_dir(directory.folder.path()).unwrap().count();
+    let files = fs::read_dir(directory.folder.path()).unwrap().count();
     assert_eq!(
         files, 3,
         "plugins, the file and the link; nothing left over"
@@ -363,8 +363,12 @@ fn what_cannot_be_written_or_read_is_said_and_ends_no_command_with_a_panic() {
     let library = library("dynamo_plugin");
     let library = library.to_str().unwrap();
     let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("host.yaml");
+    fs::write(&config, "clusters: [{name: c}]").unwrap();
+    let config = config.to_str().unwrap();
     let folder = folder.path().to_str().unwrap();
-    let commands: [&[&str]; 5] = [
+    let commands: [&[&str]; 6] = [
+        &["check", "--config", config, "--plugin-dir", folder],
         &["explain", "--plugin-dir", folder],
         &["explain", "INVALID_JOB", "--plugin-dir", folder],
         &["completions", "bash"],
@@ -501,6 +505,16 @@ fn a_failed_job_is_exit_status_1_with_the_error_document_as_the_last_line() {
 }
 
 #[test]
+fn a_time_below_zero_is_the_jobs_error_with_the_value() {
+    let directory = WorkDirectory::new();
+    let output = directory.ask(&["--query", "SELECT * FROM my_table", "-t", "-1"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = error(&output);
+    assert_eq!(error["error"]["code"], "INVALID_JOB", "{error}");
+    assert!(error["error"]["message"].as_str().unwrap().contains("-1"));
+}
+
+#[test]
 fn wrong_usage_and_unreadable_files_are_exit_status_2() {
     let directory = WorkDirectory::new();
     for args in [
@@ -508,6 +522,8 @@ fn wrong_usage_and_unreadable_files_are_exit_status_2() {
         &[],
         &["--query", "SELECT 1", "--param", "not json"],
         &["--query", "SELECT 1", "--limit", "many"],
+        &["--query", "SELECT 1", "--limit", "-1"],
+        &["--query", "SELECT 1", "-t", "1s"],
         &["--query", "SELECT 1", "--format", "xml"],
         &["--query", "SELECT 1", "--config", "no-such-config.yaml"],
         &["--query", "SELECT 1", "--user"],
@@ -584,7 +600,7 @@ fn a_configs_trusted_directories_hold_for_run_as_well() {
     use std::os::unix::fs::PermissionsExt;
     let directory = WorkDirectory::new();
     let plugins = directory.folder.path().join("plugins");
-    std::fs::set_permissions(&plugins, std::fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(&plugins, fs::Permissions::from_mode(0o777)).unwrap();
     let ask = |config: &str| {
         let tags = [
             "--command-tag",

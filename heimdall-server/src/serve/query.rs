@@ -149,7 +149,6 @@ impl Parameters {
             .collect()
     }
 
-    /// The question that a list of jobs answers.
     /// The format that a result is asked for in, where one is named, and whether CSV is to be safe for spreadsheets.
     pub(super) fn format(&self) -> Result<(Option<Format>, bool), HostError> {
         self.known(&["format", "safe"])?;
@@ -165,6 +164,7 @@ impl Parameters {
         Ok((format.transpose()?, safe))
     }
 
+    /// The question that a list of jobs answers.
     pub(super) fn jobs(&self) -> Result<JobQuery, HostError> {
         self.known(&JOB_PARAMETERS)?;
         let columns = [

@@ -159,6 +159,8 @@ async fn what_cannot_be_had_is_refused_before_a_byte_is_sent() {
         let answer = ask(&api, &path, accept).await;
         assert_eq!(answer.code(), (status, code.to_owned()), "{path}");
         assert_eq!(answer.headers[header::CONTENT_TYPE], "application/json");
+        let varies = answer.headers.get(header::VARY);
+        assert_eq!(varies.is_some_and(|name| name == "Accept"), status == 406);
     }
     assert_eq!(
         ask(&api, &format!("{nothing}?format=csv"), None)
