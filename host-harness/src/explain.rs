@@ -63,8 +63,8 @@ pub fn run(args: ExplainArgs) -> Exit {
 }
 
 fn of_code(asked: &str, known: &[ErrorInfo]) -> Result<String, String> {
-    let wanted = asked.to_ascii_uppercase().replace('-', "_");
-    match known.iter().find(|info| info.code == *wanted) {
+    let code = asked.to_ascii_uppercase().replace('-', "_");
+    match known.iter().find(|info| info.code == *code) {
         Some(info) => {
             let again = if info.retryable {
                 "The same job may succeed when sent again."
@@ -77,9 +77,9 @@ fn of_code(asked: &str, known: &[ErrorInfo]) -> Result<String, String> {
             ))
         }
         None => {
-            let nearest = plugin_api::nearest(&wanted, known.iter().map(|info| info.code.as_str()));
+            let nearest = plugin_api::nearest(&code, known.iter().map(|info| info.code.as_str()));
             Err(format!(
-                "there is no error code '{wanted}'; did you mean {}?",
+                "there is no error code '{code}'; did you mean {}?",
                 nearest.unwrap_or("INVALID_JOB")
             ))
         }

@@ -352,8 +352,8 @@ class Cursor:
 
         strict = schema is None if strict is None else strict
         schema = schema if schema is not None else frames.inferred(self._names, list(self._rows))
-        for wanted in schema:
-            frames.converter(wanted.type)
+        for column in schema:
+            frames.converter(column.type)
         return pyarrow.RecordBatchReader.from_batches(schema, frames.batches(schema, self._names, self._pages(), strict))
 
     def to_pandas(self) -> pandas.DataFrame:
@@ -393,21 +393,21 @@ _forked = False
 
 def _opened(path: str | os.PathLike[str] | None) -> Library:
     packaged = Path(__file__).with_name("libdynamo_plugin.so")
-    wanted = str(Path(path or os.environ.get(LIBRARY_VARIABLE) or packaged).resolve())
+    library = str(Path(path or os.environ.get(LIBRARY_VARIABLE) or packaged).resolve())
     if _forked:
         raise InterfaceError(
             "this process was forked from one that had the library open",
             'start processes with multiprocessing.get_context("spawn"), or connect only after the fork',
         )
     with _lock:
-        if wanted not in _libraries:
-            if not Path(wanted).is_file():
+        if library not in _libraries:
+            if not Path(library).is_file():
                 raise InterfaceError(
-                    f"there is no plugin library at {wanted}",
+                    f"there is no plugin library at {library}",
                     f"install the built wheel, or name libdynamo_plugin.so with connect(library=…) or {LIBRARY_VARIABLE}",
                 )
-            _libraries[wanted] = _open(wanted)
-        return _libraries[wanted]
+            _libraries[library] = _open(library)
+        return _libraries[library]
 
 
 def _open(path: str) -> Library:
