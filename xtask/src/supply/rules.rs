@@ -31,7 +31,6 @@ struct Exception {
     #[serde(rename = "crate")]
     name: String,
     allow: Vec<String>,
-    reason: String,
 }
 
 #[derive(Deserialize)]
@@ -97,15 +96,9 @@ impl Rules {
             skip_tree,
         } = &self.bans;
         let named = deny.iter().chain(skip).chain(skip_tree);
-        let reasons = named.map(|named| (&named.spec, &named.reason)).chain(
-            self.licenses
-                .exceptions
-                .iter()
-                .map(|exception| (&exception.name, &exception.reason)),
-        );
-        reasons
-            .filter(|(_, reason)| reason.trim().is_empty())
-            .map(|(name, _)| format!("deny.toml gives no reason for {name}"))
+        named
+            .filter(|named| named.reason.trim().is_empty())
+            .map(|named| format!("deny.toml gives no reason for {}", named.spec))
             .collect()
     }
 
@@ -183,7 +176,7 @@ mod tests {
     const RULES: &str = r#"
         [licenses]
         allow = ["MIT", "Apache-2.0"]
-        exceptions = [{ crate = "odd", allow = ["MPL-2.0"], reason = "a test" }]
+        exceptions = [{ crate = "odd", allow = ["MPL-2.0"] }]
         [bans]
         deny = [{ crate = "openssl-sys", reason = "TLS is rustls" }]
         skip = [{ crate = "twice@1.0.0", reason = "a test" }]
