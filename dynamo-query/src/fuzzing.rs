@@ -1,8 +1,21 @@
 //! What the fuzz targets call (`fuzz/`): any text or bytes go in, and a broken promise is a panic. Compiled for them and for tests, which
-//! give them what lies near the corpus.
+//! give them what lies near the corpus. An engine that answers is theirs (`fuzz/engine.rs`): `ask` sends it a request's body.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+mod sdk;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use aws_sdk_dynamodb::{
+    operation::{
+        execute_statement::{ExecuteStatement, ExecuteStatementInput},
+        scan::{Scan, ScanInput},
+    },
+    primitives::Blob,
+    types::AttributeValue,
+};
+use aws_smithy_types::base64;
 use dynamo_decode::{Stats, Table};
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     job::Job,
@@ -27,8 +40,9 @@ pub fn job(text: &str) {
     }
 }
 
-/// What the guard lets pass is what it checked: parsed again it is the same statement, line for line as long as the user's.
-pub fn guard(text: &str) {
+/// What the guard lets pass is what it checked: parsed again it is the same statement, line for line as long as the user's. It goes to
+/// `ask`, which sees to it that it writes nothing.
+pub fn guard(text: &str, ask: impl Fn(&[u8])) {
     match Instruction::parse(text) {
         Ok(instruction) => {
             let statement = instruction.statement();
@@ -38,6 +52,7 @@ pub fn guard(text: &str) {
                 let fits = statement.check_parameters(given).is_ok();
                 assert_eq!(fits, given == statement.placeholders);
             }
+            ask(&request(statement));
         }
         Err(error) => {
             assert!(
@@ -49,6 +64,28 @@ pub fn guard(text: &str) {
     }
 }
 
+/// The statement as the SDK sends it.
+fn request(statement: &Statement) -> Vec<u8> {
+    let input = ExecuteStatementInput::builder()
+        .statement(&statement.text)
+        .set_parameters(Some(parameters(statement)).filter(|list| !list.is_empty()))
+        .build();
+    sdk::body_of(&ExecuteStatement::new(), input.expect("it has a statement"))
+}
+
+/// One value for each `?`, of a type that the engine's items have.
+fn parameters(statement: &Statement) -> Vec<AttributeValue> {
+    let values = [
+        AttributeValue::N("1".to_owned()),
+        AttributeValue::S("a".to_owned()),
+        AttributeValue::Bool(true),
+        AttributeValue::B(Blob::new([1])),
+        AttributeValue::Null(true),
+    ];
+    let values = values.into_iter().cycle();
+    values.take(statement.placeholders).collect()
+}
+
 fn line_lengths(text: &str) -> Vec<usize> {
     text.split(['\n', '\r'])
         .map(|line| line.chars().count())
@@ -56,23 +93,104 @@ fn line_lengths(text: &str) -> Vec<usize> {
 }
 
 /// Where a statement can be read as a Scan, its expressions are made of our own words: nothing of the user's text is in them, and every
-/// placeholder stands for something.
-pub fn filter(text: &str) {
+/// placeholder stands for something. Where `ask` (operation, body) answers both the statement and the Scan, both give the same rows.
+pub fn filter(text: &str, ask: impl Fn(&str, &[u8]) -> Option<Vec<u8>>) {
     let Ok(statement) = Statement::parse(text) else {
         return;
     };
     let analysis = Analysis::of(&statement);
-    let parameters: Vec<AttributeValue> = (0..statement.placeholders)
-        .map(|n| AttributeValue::N(n.to_string()))
-        .collect();
-    let Ok(request) = ScanRequest::translate(&statement, &analysis, &parameters) else {
+    let Ok(scan) = ScanRequest::translate(&statement, &analysis, &parameters(&statement)) else {
         return;
     };
+    are_our_words(&scan);
+    let Some(statement_answer) = ask("ExecuteStatement", &request(&statement)) else {
+        return;
+    };
+    let Some(scan_answer) = ask("Scan", &scan_request(&scan)) else {
+        return;
+    };
+    let mut of_statement = Table::new(statement.columns.clone(), None, 1 << 20);
+    feed(&mut of_statement, &statement_answer);
+    let mut page = Table::for_pages(scan.columns.as_deref(), 1 << 20);
+    feed(&mut page, &scan_answer);
+    let mut of_scan = Table::new(statement.columns.clone(), None, 1 << 20);
+    of_scan.append(&mut page).expect("it is small");
+    let (of_statement, of_scan) = (rows(of_statement), rows(of_scan));
+    assert_eq!(of_statement, of_scan, "of the statement and of {scan:?}");
+}
+
+fn scan_request(scan: &ScanRequest) -> Vec<u8> {
+    let scan = scan.clone();
+    let input = ScanInput::builder()
+        .table_name(scan.table_name)
+        .set_index_name(scan.index_name)
+        .set_filter_expression(scan.filter_expression)
+        .set_projection_expression(scan.projection_expression)
+        .set_expression_attribute_names(scan.expression_attribute_names)
+        .set_expression_attribute_values(scan.expression_attribute_values)
+        .build();
+    sdk::body_of(&Scan::new(), input.expect("it has a table"))
+}
+
+fn feed(table: &mut Table, answer: &[u8]) {
+    table.begin_attempt();
+    let fed = table.feed(answer).and_then(|()| table.end_attempt());
+    fed.expect("an engine's answer can be read");
+}
+
+/// Every row by its columns' names, in an order that the engine has no part in.
+fn rows(mut table: Table) -> Vec<BTreeMap<String, Value>> {
+    table.commit_page();
+    let document = table.finish(&Stats::default()).expect("it is small");
+    let document: Document<'_> = serde_json::from_slice(&document).expect("a result is JSON");
+    let mut rows: Vec<_> = document.rows().map(row_by_name).collect();
+    rows.sort_by_cached_key(|row| format!("{row:?}"));
+    rows
+}
+
+fn row_by_name<'a>(
+    cells: impl Iterator<Item = (&'a str, &'a RawValue)>,
+) -> BTreeMap<String, Value> {
+    cells
+        .map(|(name, cell)| {
+            let cell = serde_json::from_str(cell.get()).expect("a cell is JSON");
+            (name.to_owned(), cell)
+        })
+        .collect()
+}
+
+/// A result document: cells as they are written, digits and escapes included.
+#[derive(serde::Deserialize)]
+struct Document<'a> {
+    columns: Vec<Column>,
+    #[serde(borrow)]
+    data: Vec<Vec<&'a RawValue>>,
+}
+
+#[derive(serde::Deserialize)]
+struct Column {
+    name: String,
+}
+
+impl Document<'_> {
+    /// Each row as its columns' names and its cells.
+    fn rows(&self) -> impl Iterator<Item = impl Iterator<Item = (&str, &RawValue)>> {
+        self.data.iter().map(|row| {
+            assert_eq!(row.len(), self.columns.len());
+            let names = self.columns.iter().map(|column| column.name.as_str());
+            names.zip(row.iter().copied())
+        })
+    }
+}
+
+fn are_our_words(request: &ScanRequest) {
     let expressions = [&request.filter_expression, &request.projection_expression];
     let expressions: Vec<&String> = expressions.into_iter().flatten().collect();
-    let names = request.expression_attribute_names.unwrap_or_default();
-    let values = request.expression_attribute_values.unwrap_or_default();
-    for key in names.keys().chain(values.keys()) {
+    let names = request.expression_attribute_names.as_ref();
+    let names: HashSet<&String> = names.into_iter().flat_map(HashMap::keys).collect();
+    let values = request.expression_attribute_values.as_ref();
+    let values: HashSet<&String> = values.into_iter().flat_map(HashMap::keys).collect();
+    for key in names.iter().chain(&values) {
         assert!(
             expressions.iter().any(|text| text.contains(key.as_str())),
             "{key} stands nowhere in {expressions:?}"
@@ -82,8 +200,8 @@ pub fn filter(text: &str) {
         text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '#' | ':' | '_')))
     }) {
         let is_known = match word.as_bytes().first() {
-            Some(b'#') => names.contains_key(word),
-            Some(b':') => values.contains_key(word),
+            Some(b'#') => names.contains(&word.to_owned()),
+            Some(b':') => values.contains(&word.to_owned()),
             _ => OUR_WORDS.contains(&word) || word.bytes().all(|byte| byte.is_ascii_digit()),
         };
         assert!(is_known, "{word:?} in {expressions:?} is none of ours");
@@ -106,49 +224,110 @@ const OUR_WORDS: [&str; 12] = [
     "size",
 ];
 
-/// An answer's body, whole and in pieces, gives the same from the predicting decoder and from the plain one. The first byte says how
-/// large pieces are and what is selected.
+/// An answer's body, whole and in pieces, gives the same from the predicting decoder and from the plain one; and where the SDK reads it as
+/// well, every cell and what surrounds the items are the SDK's. The first byte says how large pieces are and what is selected.
 pub fn page(bytes: &[u8]) {
     let Some((&choice, body)) = bytes.split_first() else {
         return;
     };
     let select = (choice & 1 == 1).then(|| ["id", "a", "b"].map(str::to_owned).to_vec());
-    let limit = (choice & 2 == 2).then_some(2);
-    let table = || Table::new(select.clone(), limit, 1 << 20);
+    let limit = (choice & 2 == 2).then_some(2_u8);
+    let table = || Table::new(select.clone(), limit.map(u64::from), 1 << 20);
     let plain = decoded(table().without_prediction(), body, usize::MAX);
     for piece in [usize::MAX, 1 + usize::from(choice >> 2)] {
         let predicted = decoded(table(), body, piece);
         assert_eq!(predicted, plain, "{:?}", String::from_utf8_lossy(body));
     }
-    if let Some(document) = plain {
-        // Cells as they are written: digits are copied, also those of a number that no float can hold.
-        #[derive(serde::Deserialize)]
-        struct Written<'a> {
-            columns: Vec<serde::de::IgnoredAny>,
-            #[serde(borrow)]
-            data: Vec<Vec<&'a serde_json::value::RawValue>>,
-        }
-        let document: Written<'_> = serde_json::from_slice(&document).expect("a result is JSON");
-        for row in document.data {
-            assert_eq!(row.len(), document.columns.len());
+    if let Some(decoded) = &plain {
+        is_as_the_sdk_reads_it(body, decoded, limit);
+    }
+}
+
+/// What the decoder makes of an answer.
+#[derive(Debug, PartialEq)]
+struct Decoded {
+    document: Vec<u8>,
+    /// What the SDK is given to read.
+    rest: Vec<u8>,
+}
+
+/// That of a page that came twice: once as the attempt that failed, once whole.
+fn decoded(mut table: Table, body: &[u8], piece: usize) -> Option<Decoded> {
+    let mut feed = |body: &[u8]| {
+        table.begin_attempt();
+        body.chunks(piece.min(body.len().max(1)))
+            .try_for_each(|frame| table.feed(frame))
+            .and_then(|()| table.end_attempt())
+    };
+    let _ = feed(&body[..body.len() / 2]);
+    let rest = feed(body).ok()?;
+    table.commit_page();
+    let document = table.finish(&Stats::default()).ok()?;
+    Some(Decoded { document, rest })
+}
+
+fn is_as_the_sdk_reads_it(body: &[u8], decoded: &Decoded, limit: Option<u8>) {
+    let document: Document<'_> =
+        serde_json::from_slice(&decoded.document).expect("a result is JSON");
+    let rows: Vec<BTreeMap<&str, &RawValue>> = document.rows().map(Iterator::collect).collect();
+    let Some(mut whole) = sdk::answer(body) else {
+        return;
+    };
+    let items = whole.items.take().unwrap_or_default();
+    let rest =
+        sdk::answer(&decoded.rest).expect("what surrounds the items can be read without them");
+    assert_eq!(rest, whole);
+    let n_rows = limit.map_or(items.len(), |limit| items.len().min(limit.into()));
+    assert_eq!(rows.len(), n_rows);
+    for (row, item) in rows.iter().zip(&items) {
+        assert!(item.keys().all(|name| row.contains_key(name.as_str())));
+        for (name, cell) in row {
+            let is_same = match item.get(*name) {
+                Some(value) => is_written(value, cell),
+                None => cell.get() == "null",
+            };
+            assert!(is_same, "{name:?}: {cell} is not {:?}", item.get(*name));
         }
     }
 }
 
-/// The document of a job whose page came twice: once as the attempt that failed, once whole.
-fn decoded(mut table: Table, body: &[u8], piece: usize) -> Option<Vec<u8>> {
-    for whole in [false, true] {
-        table.begin_attempt();
-        let body = if whole { body } else { &body[..body.len() / 2] };
-        let fed = body
-            .chunks(piece.min(body.len().max(1)))
-            .try_for_each(|frame| table.feed(frame));
-        if whole {
-            fed.and_then(|()| table.end_attempt()).ok()?;
-        }
+/// Whether a cell is this value.
+fn is_written(value: &AttributeValue, cell: &RawValue) -> bool {
+    fn read<'a, T: serde::Deserialize<'a>>(cell: &'a RawValue) -> T {
+        serde_json::from_str(cell.get()).expect("a cell of the value's type")
     }
-    table.commit_page();
-    table.finish(&Stats::default()).ok()
+    let bytes = |text: &str| Blob::new(base64::decode(text).expect("what the SDK has read"));
+    match value {
+        AttributeValue::S(text) => *text == read::<String>(cell),
+        AttributeValue::N(digits) => digits == cell.get(),
+        AttributeValue::Bool(value) => *value == read::<bool>(cell),
+        AttributeValue::Null(_) => cell.get() == "null",
+        AttributeValue::B(blob) => *blob == bytes(&read::<String>(cell)),
+        AttributeValue::Ss(texts) => *texts == read::<Vec<String>>(cell),
+        AttributeValue::Ns(all) => all
+            .iter()
+            .eq(read::<Vec<&RawValue>>(cell).iter().map(|cell| cell.get())),
+        AttributeValue::Bs(blobs) => blobs
+            .iter()
+            .cloned()
+            .eq(read::<Vec<String>>(cell).iter().map(|text| bytes(text))),
+        AttributeValue::L(members) => {
+            let cells: Vec<&RawValue> = read(cell);
+            cells.len() == members.len()
+                && members
+                    .iter()
+                    .zip(cells)
+                    .all(|(member, cell)| is_written(member, cell))
+        }
+        AttributeValue::M(members) => {
+            let cells: HashMap<String, &RawValue> = read(cell);
+            cells.len() == members.len()
+                && members.iter().all(|(name, member)| {
+                    cells.get(name).is_some_and(|cell| is_written(member, cell))
+                })
+        }
+        other => panic!("{other:?} is of no type that DynamoDB has"),
+    }
 }
 
 /// A text is no token or it is a position; a position becomes a token that is read as the same position, and another statement's is refused.
@@ -157,15 +336,21 @@ pub fn next_token(bytes: &[u8]) {
 }
 
 #[cfg(test)]
+#[path = "../../fuzz/engine.rs"]
+mod engine;
+
+#[cfg(test)]
 #[path = "../../fuzz/mutate.rs"]
 mod mutate;
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     /// A target of texts, from bytes.
-    fn text(run: fn(&str)) -> impl Fn(&[u8]) {
+    fn text(run: impl Fn(&str)) -> impl Fn(&[u8]) {
         move |bytes| run(&String::from_utf8_lossy(bytes))
     }
 
@@ -176,8 +361,19 @@ mod tests {
 
     #[test]
     fn statements_near_the_corpus_keep_their_promise() {
-        mutate::rounds("guard", text(guard));
-        mutate::rounds("filter", text(filter));
+        mutate::rounds("guard", text(|text| guard(text, engine::writes_nothing)));
+        // An engine that refused everything would show nothing.
+        let (asked, answered) = (Cell::new(0), Cell::new(0));
+        let ask = |operation: &str, body: &[u8]| {
+            let answer = engine::ask(operation, body);
+            asked.set(asked.get() + 1);
+            answered.set(answered.get() + u32::from(answer.is_some()));
+            answer
+        };
+        mutate::rounds("filter", text(|text| filter(text, ask)));
+        let (asked, answered) = (asked.get(), answered.get());
+        println!("filter: {answered} of {asked} requests were answered");
+        assert!(answered * 2 > asked);
     }
 
     #[test]

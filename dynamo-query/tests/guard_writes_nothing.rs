@@ -8,102 +8,19 @@
 )]
 mod corpus;
 
-use std::collections::HashMap;
+#[path = "../../fuzz/engine.rs"]
+#[expect(dead_code, reason = "shared with the fuzz targets, which send bodies")]
+mod engine;
 
 use dynamo_query::statement::Statement;
 use dynoxide::{
-    Database,
-    actions::{
-        create_table::CreateTableRequest, execute_statement::ExecuteStatementRequest,
-        list_tables::ListTablesRequest, put_item::PutItemRequest, scan::ScanRequest,
-    },
-    types::{
-        AttributeDefinition, AttributeValue, GlobalSecondaryIndex, Item, KeySchemaElement, KeyType,
-        Projection, ProjectionType, ScalarAttributeType,
-    },
+    Database, actions::execute_statement::ExecuteStatementRequest, types::AttributeValue,
 };
 
-use self::corpus::{Outcome, cases};
-
-/// Names that a table of the tests' own may have; a name with a hyphen needs quotes in a statement.
-const TABLES: [&str; 3] = ["books", "my_table", "my-table"];
-
-fn hash_key(name: &str) -> Vec<KeySchemaElement> {
-    vec![KeySchemaElement {
-        attribute_name: name.to_owned(),
-        key_type: KeyType::HASH,
-    }]
-}
-
-fn string_attribute(name: &str) -> AttributeDefinition {
-    AttributeDefinition {
-        attribute_name: name.to_owned(),
-        attribute_type: ScalarAttributeType::S,
-    }
-}
-
-/// Every table with an index `by-category` and two items.
-fn tables() -> Database {
-    let database = Database::memory().expect("a database in memory opens");
-    for table in TABLES {
-        database
-            .create_table(CreateTableRequest {
-                table_name: table.to_owned(),
-                key_schema: hash_key("id"),
-                attribute_definitions: vec![string_attribute("id"), string_attribute("category")],
-                global_secondary_indexes: Some(vec![GlobalSecondaryIndex {
-                    index_name: "by-category".to_owned(),
-                    key_schema: hash_key("category"),
-                    projection: Projection {
-                        projection_type: Some(ProjectionType::ALL),
-                        ..Projection::default()
-                    },
-                    ..GlobalSecondaryIndex::default()
-                }]),
-                billing_mode: Some("PAY_PER_REQUEST".to_owned()),
-                ..CreateTableRequest::default()
-            })
-            .expect("the table is new");
-        for id in ["1", "2"] {
-            let text = |text: &str| AttributeValue::S(text.to_owned());
-            database
-                .put_item(PutItemRequest {
-                    table_name: table.to_owned(),
-                    item: HashMap::from([
-                        ("id".to_owned(), text(id)),
-                        ("category".to_owned(), text("a")),
-                        ("title".to_owned(), text("The 'book'")),
-                        ("price".to_owned(), AttributeValue::N("5".to_owned())),
-                    ]),
-                    ..PutItemRequest::default()
-                })
-                .expect("the item is valid");
-        }
-    }
-    database
-}
-
-/// Everything that there is: the tables' names and all items.
-fn contents(database: &Database) -> (Vec<String>, Vec<Vec<Item>>) {
-    let names = database
-        .list_tables(ListTablesRequest::default())
-        .expect("tables can be listed")
-        .table_names;
-    let items = names
-        .iter()
-        .map(|table| {
-            database
-                .scan(ScanRequest {
-                    table_name: table.clone(),
-                    ..ScanRequest::default()
-                })
-                .expect("the table was listed")
-                .items
-                .expect("a scan gives items")
-        })
-        .collect();
-    (names, items)
-}
+use self::{
+    corpus::{Outcome, cases},
+    engine::{contents, tables},
+};
 
 /// Runs a statement as the plugin would; whether the engine took it.
 fn run(database: &Database, statement: &str, placeholders: usize) -> bool {

@@ -1,3 +1,9 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|text: &str| dynamo_query::fuzzing::guard(text));
+#[path = "../engine.rs"]
+mod engine;
+
+libfuzzer_sys::fuzz_target!(|text: &str| dynamo_query::fuzzing::guard(
+    text,
+    engine::writes_nothing
+));

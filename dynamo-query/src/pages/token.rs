@@ -102,7 +102,7 @@ impl Binding {
     }
 }
 
-/// For `cargo fuzz`: see [`crate::fuzzing::next_token`].
+/// For the fuzz target: see [`crate::fuzzing::next_token`].
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(bytes: &[u8]) {
     let (ours, others) = (Binding([7; DIGEST_BYTES]), Binding([8; DIGEST_BYTES]));

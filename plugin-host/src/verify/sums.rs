@@ -151,7 +151,7 @@ fn parse(text: &str) -> HashMap<String, Digest> {
         .collect()
 }
 
-/// For `cargo fuzz`: a list lists what its lines say, and no signature but the key owner's is taken for one.
+/// For the fuzz target: a list lists what its lines say, and no signature but the key owner's is taken for one.
 #[cfg(any(test, fuzzing))]
 pub fn fuzz(text: &str) {
     const KEY: &str = "RWREnb7wqc2YX6zYUfUwkOm9h2bH+VzBT5d0JvukZ2E3U6lPxZo87SXm";

@@ -1,6 +1,6 @@
 //! The parts of torture that are runs of a tool: model checker, random histories, Miri, ThreadSanitizer, fuzzers.
 
-use std::{env, process::Command};
+use std::{env, fs, process::Command};
 
 use crate::workspace::{cargo, root, run, target, without_account};
 
@@ -65,7 +65,7 @@ pub(super) const TOOLS: &[Tool] = &[
     },
     Tool {
         name: "fuzz",
-        what: "each target of fuzz/ for half an hour (cargo-fuzz; FUZZ_TARGETS=\"job guard\" for some)",
+        what: "each target of fuzz/ for half an hour (libFuzzer; FUZZ_TARGETS=\"job guard\" for some)",
         run: fuzz,
     },
 ];
@@ -97,45 +97,80 @@ fn nightly(args: &[&str]) -> Command {
     command
 }
 
-/// Without AddressSanitizer, which doubles the build and looks for faults that safe Rust has not: all `unsafe` of the product lies behind
-/// the C interface, and Miri runs its tests.
-fn cargo_fuzz(what: &str) -> Command {
-    let mut command = nightly(&["fuzz", what, "--dev", "--sanitizer", "none"]);
-    command.env("CARGO_TARGET_DIR", target().join("fuzz"));
-    command
-}
+/// What is built with coverage: our crates, and those that read an input for them. All others are built without, above all the AWS SDK, which
+/// would take most of an hour.
+const COVERED: &[&str] = &[
+    "dynamo-decode",
+    "dynamo-query",
+    "heimdall-server",
+    "hyper",
+    "plugin-api",
+    "plugin-host",
+    "results",
+    "saphyr",
+    "saphyr-parser",
+];
 
-/// Begins with the corpus of the repository, and keeps what it finds beside it, in `target/`.
+/// As `cargo fuzz` builds, without AddressSanitizer: it looks for faults that safe Rust has not; all `unsafe` of the product lies behind
+/// the C interface, and Miri runs its tests.
+const COVERAGE: &str = r#"[
+    "--cfg=fuzzing",
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+]"#;
+
+/// Begins with the corpus of the repository; what it finds is kept in `target/`.
 fn fuzz(minutes: u64) -> anyhow::Result<()> {
     let chosen = env::var("FUZZ_TARGETS").unwrap_or_default();
-    let mut targets: Vec<String> = chosen.split_whitespace().map(str::to_owned).collect();
-    if targets.is_empty() {
-        for entry in std::fs::read_dir(root().join("fuzz/targets"))? {
+    let mut names: Vec<String> = chosen.split_whitespace().map(str::to_owned).collect();
+    if names.is_empty() {
+        for entry in fs::read_dir(root().join("fuzz/targets"))? {
             let path = entry?.path();
-            targets.extend(
+            names.extend(
                 path.file_stem()
                     .map(|name| name.to_string_lossy().into_owned()),
             );
         }
-        targets.sort();
+        names.sort();
     }
-    run(&mut cargo_fuzz("build"))?;
-    for name in targets {
+    build_fuzz_targets()?;
+    for name in names {
         eprintln!("torture: fuzz: {name} for {minutes} minutes");
-        let found = target().join("fuzz-corpus").join(&name);
-        std::fs::create_dir_all(&found)?;
-        let seconds = format!("-max_total_time={}", minutes * 60);
-        run(cargo_fuzz("run")
-            .arg(&name)
-            .arg(found)
-            .arg(root().join("fuzz/corpus").join(&name))
-            .args([
-                "--",
-                &seconds,
-                "-timeout=20",
-                "-rss_limit_mb=2048",
-                "-print_final_stats=1",
-            ]))?;
+        run(&mut fuzz_target(&name, minutes)?)?;
     }
     Ok(())
+}
+
+fn build_fuzz_targets() -> anyhow::Result<()> {
+    let manifest = "fuzz/Cargo.toml";
+    let mut build = nightly(&["-Zprofile-rustflags", "build", "--manifest-path", manifest]);
+    for name in COVERED {
+        let flags = COVERAGE.replace('\n', "");
+        build
+            .arg("--config")
+            .arg(format!("profile.dev.package.{name}.rustflags={flags}"));
+    }
+    run(build.env("CARGO_TARGET_DIR", target().join("fuzz")))
+}
+
+fn fuzz_target(name: &str, minutes: u64) -> anyhow::Result<Command> {
+    let found = target().join("fuzz-corpus").join(name);
+    fs::create_dir_all(&found)?;
+    // No seconds would be no end.
+    let seconds = (minutes * 60).max(1);
+    let mut fuzzer = Command::new(target().join("fuzz/debug").join(name));
+    fuzzer
+        .arg(&found)
+        .arg(root().join("fuzz/corpus").join(name))
+        .arg(format!("-artifact_prefix={}-", found.display()))
+        .arg(format!("-max_total_time={seconds}"))
+        .args(["-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"]);
+    if matches!(name, "guard" | "filter") {
+        let words = root().join("fuzz/statements.dict");
+        fuzzer.arg(format!("-dict={}", words.display()));
+    }
+    Ok(fuzzer)
 }
