@@ -64,13 +64,14 @@ enum Part {
     Latency,
     Large,
     Host,
+    Store,
     Isolation,
     Start,
     Instructions,
 }
 
 impl Part {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Costs,
         Self::Sizes,
         Self::Pages,
@@ -79,6 +80,7 @@ impl Part {
         Self::Latency,
         Self::Large,
         Self::Host,
+        Self::Store,
         Self::Isolation,
         Self::Start,
         Self::Instructions,
@@ -95,6 +97,7 @@ impl Part {
             Self::Latency => "latency",
             Self::Large => "large",
             Self::Host => "host",
+            Self::Store => "store",
             Self::Isolation => "isolation",
             Self::Start => "start",
             Self::Instructions => "instructions",
@@ -128,6 +131,7 @@ pub(crate) fn bench(args: &[String]) -> anyhow::Result<()> {
             Part::Latency => latency()?,
             Part::Large => large::large(options.megabytes)?,
             Part::Host => host(&options)?,
+            Part::Store => table("--store", &mut unpinned("host-store"))?,
             Part::Isolation => isolation(options.rounds)?,
             Part::Start => start::start()?,
             Part::Instructions => match instructions::instructions()? {
@@ -246,7 +250,7 @@ fn options(args: &[String]) -> anyhow::Result<Options> {
             other => match Part::ALL.into_iter().find(named) {
                 Some(part) => options.parts.push(part),
                 None => bail!(
-                    "bench knows --costs, --sizes, --pages, --jobs, --segments, --latency, --large, --host, --isolation, --start, --instructions and --all, --rounds N, --mb N, --seconds N and --write, not '{other}'"
+                    "bench knows --costs, --sizes, --pages, --jobs, --segments, --latency, --large, --host, --store, --isolation, --start, --instructions and --all, --rounds N, --mb N, --seconds N and --write, not '{other}'"
                 ),
             },
         }
