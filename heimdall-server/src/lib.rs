@@ -19,6 +19,7 @@ pub mod metrics;
 #[path = "../../fuzz/mutate.rs"]
 mod mutate;
 pub mod plugins;
+mod priority;
 pub mod recover;
 pub mod route;
 pub mod serve;

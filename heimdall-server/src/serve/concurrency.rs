@@ -1,15 +1,16 @@
 //! Work beside jobs, of which only so much runs at once, so that it cannot take the threads and cores that jobs need.
 //!
 //! In: lists, other questions to the store, and large bodies to be read. Out: their outcomes, each kind so many at a time; or `BUSY`
-//! where too many wait already.
+//! where too many wait already. Lists, which take milliseconds of a processor each, are made by threads that give way to all others.
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
-    dispatch::blocking,
+    dispatch::{blocking, store_failed},
     error::{Code, HostError},
+    priority::give_way,
     store::StoreError,
 };
 
@@ -21,6 +22,8 @@ const QUESTIONS: usize = 32;
 /// One kind of work.
 struct Kind {
     what: &'static str,
+    /// Whether threads that run jobs go first.
+    gives_way: bool,
     /// Permits for what waits or runs.
     queue: Semaphore,
     running: Arc<Semaphore>,
@@ -30,6 +33,7 @@ impl Kind {
     fn new(what: &'static str, at_once: usize) -> Self {
         Self {
             what,
+            gives_way: false,
             queue: Semaphore::new(at_once + MOST_WAITING),
             running: Arc::new(Semaphore::new(at_once)),
         }
@@ -40,17 +44,43 @@ impl Kind {
         work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, HostError> {
         let Ok(_waits) = self.queue.try_acquire() else {
-            let message = format!("{MOST_WAITING} {} wait already", self.what);
-            return Err(HostError::new(Code::Busy, message).hint("try again in a moment"));
+            return Err(busy(format!("{MOST_WAITING} {} wait already", self.what)));
         };
         let permit = Arc::clone(&self.running).acquire_owned().await;
         // The permit is held by the work itself, which goes on where its client goes away.
-        blocking(move || {
+        let work = move || {
             let outcome = work();
             drop(permit);
             outcome
+        };
+        if self.gives_way {
+            on_a_thread_that_gives_way(work).await
+        } else {
+            blocking(work).await
+        }
+    }
+}
+
+fn busy(message: String) -> HostError {
+    HostError::new(Code::Busy, message).hint("try again in a moment")
+}
+
+/// Runs work on a thread of its own, since a thread that has given way once does so to its end.
+async fn on_a_thread_that_gives_way<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, HostError> {
+    let (done, outcome) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("lists".to_owned());
+    thread
+        .spawn(move || {
+            give_way();
+            // Nobody waits where the client has gone away.
+            let _ = done.send(work());
         })
-        .await
+        .map_err(|error| busy(format!("the system starts no thread: {error}")))?;
+    match outcome.await {
+        Ok(outcome) => outcome.map_err(|error| store_failed(&error)),
+        Err(_) => Err(HostError::internal("the making of a list panicked")),
     }
 }
 
@@ -66,7 +96,10 @@ impl ConcurrencyLimits {
     pub(super) fn new(cores: usize) -> Self {
         let half = (cores / 2).max(1);
         Self {
-            lists: Kind::new("lists of jobs", half),
+            lists: Kind {
+                gives_way: true,
+                ..Kind::new("lists of jobs", half)
+            },
             questions: Kind::new("questions about jobs", QUESTIONS),
             bodies: Kind::new("large bodies", half),
         }
