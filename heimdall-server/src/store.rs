@@ -106,10 +106,9 @@ impl Store {
                 .prepare_cached("SELECT 1 FROM jobs WHERE seq = ? AND result_bytes IS NOT NULL")?;
             Ok(statement.exists([seq])?)
         })?;
-        let stored: Option<i64> =
-            connection.query_row("SELECT sum(result_bytes) FROM jobs", [], |row| row.get(0))?;
+        let snapshot = rows::snapshot(&database)?;
         Ok(Self {
-            writer: writer::Writer::start(connection, stored.unwrap_or(0)),
+            writer: writer::Writer::start(connection, snapshot),
             database,
             files,
             readers: Mutex::new(Vec::new()),

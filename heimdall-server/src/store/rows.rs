@@ -35,6 +35,13 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// A connection that shows the store as it is now, whatever is written later.
+pub(super) fn snapshot(path: &Path) -> Result<Connection, StoreError> {
+    let connection = open_for_reading(path)?;
+    connection.execute_batch("BEGIN; SELECT id FROM store LIMIT 1")?;
+    Ok(connection)
+}
+
 pub(super) fn write(
     connection: &Connection,
     job: &JobRecord,

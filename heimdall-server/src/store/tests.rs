@@ -99,6 +99,30 @@ fn text(result: Option<StoredResult>) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn what_results_take_is_counted_once_whatever_is_put_and_removed_beside_the_count() {
+    let directory = test_directory();
+    let first = {
+        let store = open(&directory);
+        let (first, _) = with_large_result(&store, b'x').await;
+        with_large_result(&store, b'y').await;
+        assert_eq!(store.result_bytes(), 200_000);
+        first
+    };
+    let store = open(&directory);
+    with_large_result(&store, b'z').await;
+    store.delete(vec![(first.seq, true)]).await.unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while store.result_bytes() != 200_000 {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{}",
+            store.result_bytes()
+        );
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn what_was_put_is_there_after_the_store_is_opened_again() {
     let directory = test_directory();
     let store = open(&directory);

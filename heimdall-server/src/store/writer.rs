@@ -1,4 +1,4 @@
-//! The one thread that writes: everything that waits is committed together.
+//! The one thread that writes: everything that waits is committed together. Another one counts, once, what the results take.
 //!
 //! In: puts, deletions, statuses, each with a way to answer. Out: an answer once the commit is on disk. While one commit waits for
 //! the disk the next group gathers, and a commit waits a moment for the jobs that are about to end; so a busy host pays one `fsync`
@@ -24,6 +24,7 @@ use crate::{
     catalog::{Kind, Known},
     config::Status,
     job::JobRecord,
+    priority::give_way,
 };
 
 /// How long the record of a running job may wait for a commit that its end would make needless.
@@ -130,7 +131,7 @@ impl Queue {
 struct Shared {
     queue: Mutex<Queue>,
     work: Condvar,
-    /// Bytes of the results that are kept.
+    /// Bytes of the results that are kept: what commits have added since the start, and what was there before, once it is counted.
     result_bytes: AtomicI64,
 }
 
@@ -140,10 +141,10 @@ impl Shared {
     }
 }
 
-/// The writer thread and the way to it. Dropping it commits what waits and joins the thread.
+/// The writer's threads and the way to them. Dropping it commits what waits and joins them.
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// A connection whose commits are on disk when they return.
@@ -161,12 +162,21 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
 }
 
 impl Writer {
-    pub(super) fn start(mut connection: Connection, result_bytes: i64) -> Self {
+    /// Starts the threads: the one that writes, and one that counts what `snapshot`, which shows the store as it is now, holds.
+    pub(super) fn start(mut connection: Connection, snapshot: Connection) -> Self {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             work: Condvar::new(),
-            result_bytes: AtomicI64::new(result_bytes),
+            result_bytes: AtomicI64::new(0),
         });
+        let counted = Arc::clone(&shared);
+        let counter = std::thread::Builder::new()
+            .name("job-store-bytes".to_owned())
+            .spawn(move || {
+                give_way();
+                count_result_bytes(&snapshot, &counted);
+            })
+            .expect("a process that cannot start one thread cannot run jobs");
         let work = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("job-store".to_owned())
@@ -180,7 +190,7 @@ impl Writer {
             .expect("a process that cannot start one thread cannot run jobs");
         Self {
             shared,
-            thread: Mutex::new(Some(thread)),
+            threads: Mutex::new(vec![counter, thread]),
         }
     }
 
@@ -252,7 +262,7 @@ impl Writer {
 }
 
 impl Writer {
-    /// Bytes of the results that are kept.
+    /// Bytes of the results that are kept, as far as they have been counted.
     pub(super) fn result_bytes(&self) -> u64 {
         let bytes = self.shared.result_bytes.load(Ordering::Relaxed);
         u64::try_from(bytes).unwrap_or(0)
@@ -266,16 +276,12 @@ impl Writer {
         self.order(|ack| Order::Write(Box::new(write), ack)).await
     }
 
-    /// Commits what waits and ends the thread.
+    /// Commits what waits and ends the threads.
     pub(super) fn close(&self) {
         self.shared.queue().closed = true;
         self.shared.work.notify_one();
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take();
-        if let Some(thread) = thread {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
             // A writer that panicked has dropped its acks, which told every waiter already.
             let _ = thread.join();
         }
@@ -285,6 +291,32 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// Adds the bytes of the results that were there at the start. Among millions of jobs this takes seconds, so that nobody waits for it, and
+/// it ends early where the store closes.
+fn count_result_bytes(snapshot: &Connection, shared: &Shared) {
+    const SOME_JOBS: &str = "SELECT coalesce(sum(result_bytes), 0), max(seq) FROM
+        (SELECT seq, result_bytes FROM jobs WHERE seq > ? ORDER BY seq LIMIT 20000)";
+    let (mut bytes, mut last) = (0_i64, Some(i64::MIN));
+    while let Some(seq) = last
+        && !shared.queue().closed
+    {
+        let some: rusqlite::Result<(i64, Option<i64>)> = snapshot
+            .prepare_cached(SOME_JOBS)
+            .and_then(|mut some| some.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?))));
+        match some {
+            Ok((more, end)) => {
+                bytes += more;
+                last = end;
+            }
+            // The disk does not answer for a while.
+            Err(_) => std::thread::sleep(LAZY),
+        }
+    }
+    if last.is_none() {
+        shared.result_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
