@@ -29,8 +29,10 @@ const MERGED_LISTS: usize = 64;
 const DISTINCT: usize = 1_000;
 /// The most jobs that are looked at for one page.
 const VISITS: usize = 5_000;
-/// How long a page may take for which thousands of jobs are looked at.
-const LONGEST: Duration = Duration::from_millis(250);
+/// How long jobs are looked at for one page: with the rest of its work a page then takes less than 50 ms also where the disk is slow.
+const LONGEST: Duration = Duration::from_millis(25);
+/// How many jobs are looked at between two looks at the clock.
+const BETWEEN_LOOKS: usize = 64;
 /// The most bytes of records on one page; its first job is there however large it is.
 const PAGE_BYTES: usize = 4 << 20;
 
@@ -391,7 +393,7 @@ impl Search<'_> {
             if hit {
                 positions.push(here.clone());
             }
-            let late = visit % 1_000 == 0 && began.elapsed() > LONGEST;
+            let late = visit % BETWEEN_LOOKS == 0 && began.elapsed() > LONGEST;
             if visit >= VISITS || late {
                 return Ok(PagePositions {
                     positions,
