@@ -388,12 +388,6 @@ fn no_callback_comes_after_its_time() {
     assert_eq!(LINES.load(Ordering::SeqCst), 2, "the library is closed");
 }
 
-/// A slot of the test's own that lives as long as a library's.
-fn static_slot() -> (&'static Slot<Actor>, Arc<Stage>) {
-    let (slot, stage) = slot();
-    (Box::leak(Box::new(slot)), stage)
-}
-
 /// Where the answers of started jobs arrive.
 type Answers = mpsc::Receiver<Result<Vec<u8>, ErrorCode>>;
 
@@ -408,7 +402,8 @@ fn start(slot: &'static Slot<Actor>, job: &str) -> (Result<(), ErrorCode>, Answe
 
 #[test]
 fn a_started_job_tells_its_end_exactly_once() {
-    let (slot, stage) = static_slot();
+    static SLOT: Slot<Actor> = Slot::new();
+    let (slot, stage) = (&SLOT, fresh_stage());
     for (job, end) in [
         ("{}", Ok(b"done".to_vec())),
         ("at once", Ok(b"done".to_vec())),
@@ -433,7 +428,8 @@ fn a_started_job_tells_its_end_exactly_once() {
 
 #[test]
 fn a_started_job_is_cancelled_by_its_id_and_close_waits_until_its_end_is_told() {
-    let (slot, _stage) = static_slot();
+    static SLOT: Slot<Actor> = Slot::new();
+    let (slot, _stage) = (&SLOT, fresh_stage());
     let (end, told) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel();
     let job = r#"{"id":"a","context":"wait"}"#.to_owned();
