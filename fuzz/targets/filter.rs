@@ -4,4 +4,12 @@
 #[expect(dead_code, reason = "shared with the target `guard`")]
 mod engine;
 
-libfuzzer_sys::fuzz_target!(|text: &str| dynamo_query::fuzzing::filter(text, engine::ask));
+use libfuzzer_sys::Corpus;
+
+libfuzzer_sys::fuzz_target!(|text: &str| -> Corpus {
+    if dynamo_query::fuzzing::filter(text, engine::ask) {
+        Corpus::Keep
+    } else {
+        Corpus::Reject
+    }
+});
