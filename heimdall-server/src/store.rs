@@ -198,12 +198,7 @@ impl Store {
     /// The store cannot be read or written.
     pub fn unfinished(&self) -> Result<Vec<Recorded>, StoreError> {
         self.read(|connection| {
-            // A number that is no status is above or below all of them, and so is a text.
-            let sql = format!(
-                "SELECT {} FROM jobs WHERE status IN (1, 2, 3, 7) OR status < 1 OR status > 8 ORDER BY seq",
-                rows::COLUMNS
-            );
-            let mut statement = connection.prepare_cached(&sql)?;
+            let mut statement = connection.prepare_cached(&unfinished_sql())?;
             let mut found = statement.query([])?;
             let mut jobs = Vec::new();
             while let Some(row) = found.next()? {
@@ -426,6 +421,15 @@ impl Store {
         }
         answer
     }
+}
+
+/// Reads the jobs that have not ended. A number that is no status is above or below all of them, and so is a text. The sign keeps SQLite from
+/// walking through all jobs in their order, to spare itself the sorting of the few that it finds by the index.
+fn unfinished_sql() -> String {
+    format!(
+        "SELECT {} FROM jobs WHERE status IN (1, 2, 3, 7) OR status < 1 OR status > 8 ORDER BY +seq",
+        rows::COLUMNS
+    )
 }
 
 fn lock(directory: &Path) -> Result<File, StoreError> {

@@ -98,6 +98,25 @@ fn text(result: Option<StoredResult>) -> Vec<u8> {
     }
 }
 
+#[test]
+fn unfinished_jobs_are_found_without_a_look_at_the_others() {
+    let directory = test_directory();
+    let plan = open(&directory).read(|connection| {
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", unfinished_sql()))?;
+        let steps = plan.query_map([], |row| row.get::<_, String>("detail"))?;
+        Ok(steps.collect::<Result<Vec<_>, _>>()?)
+    });
+    let plan = plan.unwrap();
+    assert!(
+        plan.iter().any(|step| step.contains("jobs_by_status")),
+        "{plan:?}"
+    );
+    assert!(
+        !plan.iter().any(|step| step.starts_with("SCAN")),
+        "{plan:?}"
+    );
+}
+
 #[tokio::test]
 async fn what_results_take_is_counted_once_whatever_is_put_and_removed_beside_the_count() {
     let directory = test_directory();
