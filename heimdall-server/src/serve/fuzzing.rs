@@ -1,5 +1,5 @@
-//! What the fuzz target `http` calls (`fuzz/`): any bytes as a request to a whole host in this process. An answer of ours is no 500, and a refusal is an error
-//! document.
+//! What the fuzz target `http` calls (`fuzz/`): any bytes as a request to a whole host in this process. An answer of ours is no 500,
+//! and a refusal is an error document.
 
 use std::sync::OnceLock;
 

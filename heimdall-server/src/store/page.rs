@@ -29,7 +29,7 @@ const MERGED_LISTS: usize = 64;
 const DISTINCT: usize = 1_000;
 /// The most jobs that are looked at for one page.
 const VISITS: usize = 5_000;
-/// How long jobs are looked at for one page: with the rest of its work a page then takes less than 50 ms also where the disk is slow.
+/// How long jobs are looked at for one page, so that with the rest of its work it takes about 50 ms at most where the indexes are in memory.
 const LONGEST: Duration = Duration::from_millis(25);
 /// How many jobs are looked at between two looks at the clock.
 const BETWEEN_LOOKS: usize = 64;
