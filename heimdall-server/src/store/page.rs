@@ -27,6 +27,8 @@ const FEW: i64 = 5_000;
 const MERGED_LISTS: usize = 64;
 /// The most different values of a column that are compared with a filter.
 const DISTINCT: usize = 1_000;
+/// How long they are looked for; each may be on a page of the disk that is not in memory.
+const LONGEST_FOR_VALUES: Duration = Duration::from_millis(10);
 /// The most jobs that are looked at for one page.
 const VISITS: usize = 5_000;
 /// How long jobs are looked at for one page, so that with the rest of its work it takes about 50 ms at most where the indexes are in memory.
@@ -60,8 +62,11 @@ struct Filter {
 /// Rows in the order of an index.
 #[derive(Clone)]
 struct Source {
+    /// What is read in that order; it has all columns of the condition.
     from: String,
     condition: String,
+    /// What leads from there to the jobs' own columns.
+    join: &'static str,
 }
 
 /// A job's position: the value that it is ordered by, and its number.
@@ -141,6 +146,7 @@ impl Search<'_> {
             let source = Source {
                 from: "jobs INDEXED BY jobs_by_created_at".to_owned(),
                 condition: conditions.join(" AND "),
+                join: "",
             };
             self.filters.push(Filter {
                 condition: source.condition.clone(),
@@ -177,7 +183,9 @@ impl Search<'_> {
                     }
                     Some(Source {
                         from: format!("jobs INDEXED BY jobs_by_{column}"),
-                        condition: format!("{range} AND {condition}"),
+                        // Without the pattern: those that it does not fit would all be looked at until enough are counted.
+                        condition: range,
+                        join: "",
                     })
                 };
                 Ok(Filter {
@@ -196,6 +204,7 @@ impl Search<'_> {
         let list = |name: &String| Source {
             from: from.clone(),
             condition: format!("jobs.{column} = {name}"),
+            join: "",
         };
         let lists = if column == "id" || names.len() > MERGED_LISTS {
             Vec::new()
@@ -206,6 +215,7 @@ impl Search<'_> {
             source: Some(Source {
                 from: from.clone(),
                 condition: condition.clone(),
+                join: "",
             }),
             condition,
             lists,
@@ -221,8 +231,9 @@ impl Search<'_> {
         }
         let tag = self.bind(tag.to_owned());
         let source = Source {
-            from: "job_tags CROSS JOIN jobs ON jobs.seq = job_tags.seq".to_owned(),
+            from: "job_tags".to_owned(),
             condition: format!("job_tags.tag = {tag}"),
+            join: " CROSS JOIN jobs ON jobs.seq = job_tags.seq",
         };
         Ok(Filter {
             condition: format!(
@@ -233,7 +244,7 @@ impl Search<'_> {
         })
     }
 
-    /// The values of a column that fit a filter; `None` where there are too many values to look at them all.
+    /// The values of a column that fit a filter; `None` where there are too many values, or it takes too long, to look at them all.
     fn values_that_fit(
         &self,
         column: &str,
@@ -249,7 +260,11 @@ impl Search<'_> {
         let mut later = self.prepare(&next(">"))?;
         let mut fitting = Vec::new();
         let mut value: Option<String> = one(&mut first, prefix)?;
+        let began = Instant::now();
         for _ in 0..DISTINCT {
+            if began.elapsed() > LONGEST_FOR_VALUES {
+                break;
+            }
             match value.take().filter(|value| value.starts_with(prefix)) {
                 None => return Ok(Some(fitting)),
                 Some(found) => {
@@ -282,6 +297,7 @@ impl Search<'_> {
                 let all = Source {
                     from: format!("jobs INDEXED BY jobs_by_{}", column(self.query.order)),
                     condition: "1".to_owned(),
+                    join: "",
                 };
                 self.walk(&[all], None)
             }
@@ -329,8 +345,9 @@ impl Search<'_> {
         }
         let limit = self.limit();
         let sql = format!(
-            "SELECT jobs.{order}, jobs.seq FROM {} WHERE {} ORDER BY 1 {word}, 2 {word} LIMIT {}",
+            "SELECT jobs.{order}, jobs.seq FROM {}{} WHERE {} ORDER BY 1 {word}, 2 {word} LIMIT {}",
             source.from,
+            source.join,
             conditions.join(" AND "),
             limit + 1
         );
@@ -414,10 +431,10 @@ impl Search<'_> {
     /// The statement that reads one list. Jobs with the cursor's own value come first, so that both parts are found by the index.
     fn list_statement(&self, list: &Source, hit: &str, after: Option<&(String, String)>) -> String {
         let order = column(self.query.order);
-        let table = if list.from.starts_with("job_tags") {
-            "job_tags"
-        } else {
+        let table = if list.join.is_empty() {
             "jobs"
+        } else {
+            "job_tags"
         };
         let (word, beyond) = words(self.query.direction);
         let bounds = self.bounds.iter();
@@ -427,8 +444,8 @@ impl Search<'_> {
             .collect();
         let part = |after: &str| {
             format!(
-                "SELECT {table}.{order} AS value, {table}.seq AS seq, {hit} AS hit FROM {} WHERE {}{bounds}{after}",
-                list.from, list.condition
+                "SELECT {table}.{order} AS value, {table}.seq AS seq, {hit} AS hit FROM {}{} WHERE {}{bounds}{after}",
+                list.from, list.join, list.condition
             )
         };
         let parts = match after {

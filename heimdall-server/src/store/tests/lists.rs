@@ -290,3 +290,32 @@ async fn nothing_that_a_client_wrote_is_in_a_statements_text() {
     let hostile: Vec<_> = texts.iter().filter(|text| text.contains("zq")).collect();
     assert!(hostile.is_empty(), "{hostile:#?}");
 }
+
+/// What is counted ends at a number only if everything that is looked at counts.
+#[tokio::test]
+async fn jobs_are_counted_in_the_order_of_an_index_and_nothing_else_is_looked_at_for_it() {
+    let directory = test_directory();
+    let store = open(&directory);
+    filled(&store).await;
+    super::super::page::TEXTS.take();
+    let wild = |column, pattern| JobQuery {
+        patterns: vec![(column, Pattern::new(pattern).unwrap())],
+        ..JobQuery::default()
+    };
+    let tagged = JobQuery {
+        tags: vec!["team:a".to_owned()],
+        ..JobQuery::default()
+    };
+    for query in [wild("id", "0%f"), wild("name", "job-%1"), tagged] {
+        store.jobs(&query).unwrap();
+    }
+    let texts = super::super::page::TEXTS.take();
+    let counts: Vec<_> = texts
+        .iter()
+        .filter(|text| text.contains("count(*)"))
+        .collect();
+    assert_eq!(counts.len(), 3, "{texts:#?}");
+    for text in counts {
+        assert!(!text.contains("GLOB") && !text.contains("JOIN"), "{text}");
+    }
+}
