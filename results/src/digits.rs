@@ -28,6 +28,10 @@ pub(crate) const MOST_DIGITS: u32 = 38;
 impl Digits {
     /// Counts another number in; anything else than a number changes nothing.
     pub(crate) fn add(&mut self, number: &str) {
+        // Texts, which may be long, are not looked through.
+        if !number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+            return;
+        }
         if let Some(number) = Number::parse(number) {
             self.integer = self.integer.max(saturated(number.integer_digits()));
             self.fraction = self.fraction.max(saturated(number.fraction_digits()));

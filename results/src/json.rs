@@ -33,16 +33,16 @@ pub(crate) fn write(
 
     write!(out, "{next}\"data\"{colon}")?;
     let mut list = List::new(open, between, close);
+    let mut row = Vec::new();
     source.for_each_row(|cells| {
         list.item(out)?;
-        out.write_all(b"[")?;
-        for (at, cell) in cells.iter().enumerate() {
-            if at > 0 {
-                out.write_all(b",")?;
-            }
-            out.write_all(cell.as_bytes())?;
+        row.clear();
+        for cell in cells {
+            row.push(if row.is_empty() { b'[' } else { b',' });
+            row.extend_from_slice(cell.as_bytes());
         }
-        Ok(out.write_all(b"]")?)
+        row.extend_from_slice(if row.is_empty() { b"[]" } else { b"]" });
+        Ok(out.write_all(&row)?)
     })?;
     list.end(out)?;
 

@@ -41,6 +41,7 @@ mod cell;
 mod column;
 mod digits;
 mod document;
+mod elements;
 mod error;
 mod format;
 #[cfg(any(test, fuzzing))]

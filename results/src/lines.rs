@@ -2,17 +2,36 @@
 //!
 //! `{"columns":["id"]}` adds columns to the right, `["123",12.99]` is a row with a cell for each column known by then.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use std::{ops::Range, str};
 
-use crate::WriteError;
+use serde::{Deserialize, de::IgnoredAny};
+
+use crate::{WriteError, elements::Elements};
 
 /// One line, read.
 pub(crate) enum Line<'a> {
     /// Names of further columns.
     Columns(Vec<String>),
-    /// A row's cells, as JSON.
-    Row(Vec<&'a RawValue>),
+    /// A row.
+    Row(Row<'a>),
+}
+
+/// A row's cells, as JSON.
+pub(crate) struct Row<'a> {
+    line: &'a str,
+    cells: &'a [Range<usize>],
+}
+
+impl<'a> Row<'a> {
+    pub(crate) fn cells(&self) -> impl Iterator<Item = &'a str> {
+        let line = self.line;
+        self.cells.iter().map(move |cell| &line[cell.clone()])
+    }
+
+    /// A cell by its column's position among the lines' columns.
+    pub(crate) fn cell(&self, column: usize) -> Option<&'a str> {
+        Some(&self.line[self.cells.get(column)?.clone()])
+    }
 }
 
 /// Knows how many columns there are by now, and so whether a line is allowed to come next.
@@ -20,6 +39,8 @@ pub(crate) enum Line<'a> {
 pub(crate) struct Reader {
     columns: usize,
     has_begun: bool,
+    /// Where the cells of the last row stand in its line; kept for its memory.
+    cells: Vec<Range<usize>>,
 }
 
 impl Reader {
@@ -27,7 +48,7 @@ impl Reader {
     ///
     /// # Errors
     /// It is neither of the two, comes before any columns, or has not one cell for each column.
-    pub(crate) fn read<'a>(&mut self, line: &'a [u8]) -> Result<Line<'a>, WriteError> {
+    pub(crate) fn read<'a>(&'a mut self, line: &'a [u8]) -> Result<Line<'a>, WriteError> {
         #[derive(Deserialize)]
         struct Columns {
             columns: Vec<String>,
@@ -39,19 +60,28 @@ impl Reader {
             self.columns += columns.len();
             return Ok(Line::Columns(columns));
         }
-        let row: Vec<&RawValue> =
-            serde_json::from_slice(line).map_err(|error| WriteError::json("a row", &error))?;
+        let line = str::from_utf8(line).map_err(|_| WriteError::malformed("a row is not UTF-8"))?;
+        serde_json::from_str::<IgnoredAny>(line)
+            .map_err(|error| WriteError::json("a row", &error))?;
+        if !line.starts_with('[') {
+            return Err(WriteError::malformed("a row is no list"));
+        }
+        self.cells.clear();
+        self.cells.extend(Elements::of(line));
         if !self.has_begun {
             return Err(WriteError::malformed("a row comes before any columns"));
         }
-        if row.len() != self.columns {
+        if self.cells.len() != self.columns {
             return Err(WriteError::malformed(format_args!(
                 "a row has {} cells for {} columns",
-                row.len(),
+                self.cells.len(),
                 self.columns
             )));
         }
-        Ok(Line::Row(row))
+        Ok(Line::Row(Row {
+            line,
+            cells: &self.cells,
+        }))
     }
 }
 

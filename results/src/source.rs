@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 
 use crate::{
     Answer, Column, Digits, Notes, WriteError,
-    lines::{self, Line},
+    elements::Elements,
+    lines::{self, Line, Row},
 };
 
 /// A result that can be read, row by row and as often as needed.
@@ -114,8 +115,8 @@ impl<'a> Source<'a> {
                 notes,
             } => {
                 let mut rows = 0;
-                rows_of_lines(file, answer, |cells| {
-                    let cell = |&at: &usize| cells.get(at).map_or("null", |cell| cell.get());
+                rows_of_lines(file, answer, |stored| {
+                    let cell = |&at: &usize| stored.cell(at).unwrap_or("null");
                     let ordered: Vec<&str> = answer.order.iter().map(cell).collect();
                     rows += 1;
                     row(&ordered)
@@ -163,26 +164,19 @@ fn rows_of_document(
     columns: usize,
     mut row: impl FnMut(&[&str]) -> Result<(), WriteError>,
 ) -> Result<(), WriteError> {
-    // Past the bracket, and later past each row and the comma behind it.
-    let mut rest = data[1..].trim_start();
-    while !rest.starts_with(']') && !rest.is_empty() {
-        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Vec<&RawValue>>();
-        let cells = values
-            .next()
-            .transpose()
-            .map_err(|error| WriteError::json("a row", &error))?
-            .unwrap_or_default();
+    for position in Elements::of(data) {
+        let text = &data[position];
+        if !text.starts_with('[') {
+            return Err(WriteError::malformed("a row is no list"));
+        }
+        let cells: Vec<&str> = Elements::of(text).map(|cell| &text[cell]).collect();
         if cells.len() != columns {
             return Err(WriteError::malformed(format_args!(
                 "a row has {} cells for {columns} columns",
                 cells.len()
             )));
         }
-        let end = values.byte_offset();
-        let cells: Vec<&str> = cells.into_iter().map(RawValue::get).collect();
         row(&cells)?;
-        rest = rest[end..].trim_start();
-        rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
     }
     Ok(())
 }
@@ -190,7 +184,7 @@ fn rows_of_document(
 fn rows_of_lines(
     file: &File,
     answer: &Answer,
-    mut row: impl FnMut(&[&RawValue]) -> Result<(), WriteError>,
+    mut row: impl FnMut(&Row<'_>) -> Result<(), WriteError>,
 ) -> Result<(), WriteError> {
     let mut lines = BufReader::with_capacity(1 << 18, FromStart { file, position: 0 });
     let mut reader = lines::Reader::default();
@@ -205,7 +199,7 @@ fn rows_of_lines(
             };
         }
         match reader.read(&line)? {
-            Line::Row(cells) => row(&cells)?,
+            Line::Row(stored) => row(&stored)?,
             Line::Columns(added) => {
                 if !added.iter().all(|name| names.next() == Some(name)) {
                     return Err(WriteError::malformed(

@@ -62,10 +62,10 @@ impl Spool {
                     let columns = self.notes.digits.len() + names.len();
                     self.notes.digits.resize(columns, Digits::default());
                 }
-                Line::Row(cells) => {
+                Line::Row(row) => {
                     self.notes.rows += 1;
-                    for (digits, cell) in self.notes.digits.iter_mut().zip(cells) {
-                        digits.add(cell.get());
+                    for (digits, cell) in self.notes.digits.iter_mut().zip(row.cells()) {
+                        digits.add(cell);
                     }
                 }
             }

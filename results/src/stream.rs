@@ -71,8 +71,8 @@ impl<W: Write> Stream<W> {
         for line in lines::split(lines)? {
             match self.reader.read(line)? {
                 Line::Columns(added) => self.add_columns(added)?,
-                Line::Row(cells) => {
-                    let cells = self.positions.iter().map(|&at| cells[at].get());
+                Line::Row(row) => {
+                    let cells = self.positions.iter().filter_map(|&at| row.cell(at));
                     match &self.rows {
                         RowFormat::Ndjson(names) => names.write_row(cells, &mut self.out)?,
                         RowFormat::Separated { format, .. } => {
