@@ -4,10 +4,11 @@
 //! the first job.
 #![forbid(unsafe_code)]
 
+mod starts;
 mod threads;
 
 use std::{
-    pin::Pin,
+    future::Future,
     sync::{Arc, mpsc},
     time::Duration,
 };
@@ -24,9 +25,6 @@ struct Dynamo {
     queries: Arc<Queries>,
     threads: Threads,
 }
-
-/// In a box, because it is large and would be moved several times.
-type JobFuture = Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send>>;
 
 impl Plugin for Dynamo {
     const NAME: &'static str = "dynamo";
@@ -48,20 +46,18 @@ impl Plugin for Dynamo {
     fn start_job(&self, job: String, ctx: JobCtx, done: Done) -> Result<(), NotStarted> {
         let started = self
             .job(job, ctx)
-            .and_then(|job| Ok((job, self.threads.runtime()?)));
-        let (job, runtime) = match started {
+            .and_then(|job| Ok((job, self.threads.jobs()?)));
+        let (job, jobs) = match started {
             Ok(started) => started,
             Err(error) => return Err(done.refuse(error)),
         };
-        runtime.spawn(async move { done.finish(catch_panics(job).await) });
+        jobs.push(async move { done.finish(catch_panics(job).await) });
         Ok(())
     }
 
     fn check_health(&self, cluster: &str, ctx: &JobCtx) -> Result<Vec<u8>, Error> {
         let (queries, cluster, ctx) = (Arc::clone(&self.queries), cluster.to_owned(), ctx.clone());
-        self.wait_for(Box::pin(async move {
-            queries.check_health(&cluster, &ctx).await
-        }))
+        self.wait_for(async move { Box::pin(queries.check_health(&cluster, &ctx)).await })
     }
 
     fn close(self, within: Duration) -> Result<(), Error> {
@@ -77,21 +73,29 @@ impl Plugin for Dynamo {
 }
 
 impl Dynamo {
-    fn job(&self, job: String, ctx: JobCtx) -> Result<JobFuture, Error> {
+    fn job(
+        &self,
+        job: String,
+        ctx: JobCtx,
+    ) -> Result<impl Future<Output = Result<Vec<u8>, Error>> + use<>, Error> {
         let rows = ctx
             .rows_after_bytes()
             .map(|_| self.threads.for_rows())
             .transpose()?;
         let queries = Arc::clone(&self.queries);
-        Ok(Box::pin(async move {
-            queries.run_job(&job, &ctx, rows.as_ref()).await
-        }))
+        Ok(async move {
+            // In a box, because it is large, would be moved several times, and is not needed before the job begins.
+            Box::pin(queries.run_job(&job, &ctx, rows.as_ref())).await
+        })
     }
 
     /// Runs a job on the plugin's threads and waits for it here.
-    fn wait_for(&self, job: JobFuture) -> Result<Vec<u8>, Error> {
+    fn wait_for(
+        &self,
+        job: impl Future<Output = Result<Vec<u8>, Error>> + Send + 'static,
+    ) -> Result<Vec<u8>, Error> {
         let (answer, answered) = mpsc::sync_channel(1);
-        self.threads.runtime()?.spawn(async move {
+        self.threads.jobs()?.push(async move {
             let _ = answer.send(catch_panics(job).await);
         });
         answered.recv().unwrap_or_else(|_| {

@@ -16,6 +16,8 @@ use once_cell::sync::OnceCell;
 use plugin_api::{Error, ErrorCode, quiet_panics_on_this_thread};
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use crate::starts::Starts;
+
 /// How long `close` waits at least for threads that are still in the system's name lookup, which cannot be interrupted.
 const JOIN: Duration = Duration::from_secs(30);
 /// Threads for name lookups; and as many, apart from them, for callers that take rows, who may keep one for as long as they like.
@@ -24,7 +26,7 @@ const BLOCKING: usize = 16;
 /// The threads of an open plugin.
 #[derive(Default)]
 pub(crate) struct Threads {
-    jobs: OnceCell<Runtime>,
+    jobs: OnceCell<(Runtime, Starts)>,
     /// Runs nothing but blocking calls.
     rows: OnceCell<Runtime>,
     count: Arc<AtomicUsize>,
@@ -32,10 +34,13 @@ pub(crate) struct Threads {
 
 impl Threads {
     /// Where jobs run.
-    pub(crate) fn runtime(&self) -> Result<&Runtime, Error> {
-        self.jobs.get_or_try_init(|| {
-            self.build(Builder::new_multi_thread().enable_all(), "dynamo-plugin")
-        })
+    pub(crate) fn jobs(&self) -> Result<&Starts, Error> {
+        let jobs = self.jobs.get_or_try_init(|| {
+            let runtime = self.build(Builder::new_multi_thread().enable_all(), "dynamo-plugin")?;
+            let starts = Starts::on(&runtime);
+            Ok((runtime, starts))
+        });
+        jobs.map(|(_, starts)| starts)
     }
 
     /// Where callers get rows: its blocking threads.
@@ -49,10 +54,9 @@ impl Threads {
     /// Ends all threads; how many have not ended in time.
     pub(crate) fn join(self, within: Duration) -> usize {
         let within = within.clamp(JOIN, Duration::from_secs(3600));
-        for runtime in [self.jobs, self.rows] {
-            if let Some(runtime) = runtime.into_inner() {
-                runtime.shutdown_timeout(within);
-            }
+        let jobs = self.jobs.into_inner().map(|(runtime, _)| runtime);
+        for runtime in [jobs, self.rows.into_inner()].into_iter().flatten() {
+            runtime.shutdown_timeout(within);
         }
         self.count.load(Ordering::Acquire)
     }
