@@ -1,7 +1,8 @@
 //! The environment variables that matter to AWS, read once.
 //!
 //! Every copy of Rust's std locks the environment for itself only: a host that calls `setenv` while a library reads crashes. So
-//! it is read where the host expects it, at `plugin_open`, and never again.
+//! it is read where the host expects it, at `plugin_open`. The SDK alone goes on to ask for three variables before each request, for which
+//! it has no switch (`docs/ABI.md`, Environment).
 
 use std::{collections::BTreeMap, fmt};
 
