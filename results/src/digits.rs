@@ -28,9 +28,16 @@ pub(crate) const MOST_DIGITS: u32 = 38;
 impl Digits {
     /// Counts another number in; anything else than a number changes nothing.
     pub(crate) fn add(&mut self, number: &str) {
-        // Texts, which may be long, are not looked through.
-        if !number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-            return;
+        match number.as_bytes() {
+            // Most numbers are short integers, and need not be taken apart.
+            [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit) => {
+                let digits = u32::try_from(number.len()).unwrap_or(u32::MAX);
+                self.integer = self.integer.max(digits);
+                return;
+            }
+            [b'-' | b'0'..=b'9', ..] => {}
+            // Texts, which may be long, are not looked through.
+            _ => return,
         }
         if let Some(number) = Number::parse(number) {
             self.integer = self.integer.max(saturated(number.integer_digits()));

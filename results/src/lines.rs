@@ -4,6 +4,7 @@
 
 use std::{ops::Range, str};
 
+use memchr::memchr_iter;
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{WriteError, elements::Elements};
@@ -39,11 +40,21 @@ impl<'a> Row<'a> {
 pub(crate) struct Reader {
     columns: usize,
     has_begun: bool,
+    /// Whether rows are known to be JSON, because they were read before.
+    is_again: bool,
     /// Where the cells of the last row stand in its line; kept for its memory.
     cells: Vec<Range<usize>>,
 }
 
 impl Reader {
+    /// A reader of lines that another one has read when they were stored.
+    pub(crate) fn again() -> Self {
+        Self {
+            is_again: true,
+            ..Self::default()
+        }
+    }
+
     /// Reads the next line, with or without its newline.
     ///
     /// # Errors
@@ -61,8 +72,10 @@ impl Reader {
             return Ok(Line::Columns(columns));
         }
         let line = str::from_utf8(line).map_err(|_| WriteError::malformed("a row is not UTF-8"))?;
-        serde_json::from_str::<IgnoredAny>(line)
-            .map_err(|error| WriteError::json("a row", &error))?;
+        if !self.is_again {
+            serde_json::from_str::<IgnoredAny>(line)
+                .map_err(|error| WriteError::json("a row", &error))?;
+        }
         if !line.starts_with('[') {
             return Err(WriteError::malformed("a row is no list"));
         }
@@ -91,7 +104,11 @@ impl Reader {
 /// The last one is not whole.
 pub(crate) fn split(lines: &[u8]) -> Result<impl Iterator<Item = &[u8]>, WriteError> {
     match lines.last() {
-        None | Some(b'\n') => Ok(lines.split_inclusive(|&byte| byte == b'\n')),
+        None | Some(b'\n') => {
+            let mut begin = 0;
+            Ok(memchr_iter(b'\n', lines)
+                .map(move |end| &lines[std::mem::replace(&mut begin, end + 1)..=end]))
+        }
         Some(_) => Err(WriteError::malformed("a line has no end")),
     }
 }

@@ -187,7 +187,7 @@ fn rows_of_lines(
     mut row: impl FnMut(&Row<'_>) -> Result<(), WriteError>,
 ) -> Result<(), WriteError> {
     let mut lines = BufReader::with_capacity(1 << 18, FromStart { file, position: 0 });
-    let mut reader = lines::Reader::default();
+    let mut reader = lines::Reader::again();
     let mut names = answer.columns.iter().map(|column| &column.name);
     let mut line = Vec::new();
     loop {
