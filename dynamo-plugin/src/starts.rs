@@ -13,10 +13,14 @@ use std::{
 use tokio::{
     runtime::Runtime,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::yield_now,
+    time::timeout,
 };
 
 /// How many jobs begin before others go on. A worker of tokio's looks for tasks that have yielded after 61 others, and a small job is four.
 const AT_ONCE: usize = 16;
+/// After so long another worker begins jobs, where the one that should is kept by a long step of one job, as the end of a large result is.
+const LONGEST_STEP: Duration = Duration::from_millis(5);
 /// Who has waited for so long begins at once, so that a job's deadline, which it looks at itself, is not missed by more.
 const LONGEST: Duration = Duration::from_millis(150);
 
@@ -55,7 +59,8 @@ async fn begin(mut waiting: UnboundedReceiver<Waiting>) {
         }
         if begun == AT_ONCE {
             begun = 0;
-            tokio::task::yield_now().await;
+            // Either is as good.
+            let _ = timeout(LONGEST_STEP, yield_now()).await;
         }
     }
 }
@@ -81,6 +86,7 @@ mod tests {
     fn most_under_way(since: Instant) -> usize {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
+            .enable_time()
             .build()
             .unwrap();
         let starts = Starts::on(&runtime);
@@ -143,5 +149,26 @@ mod tests {
         let long_ago = Instant::now().checked_sub(LONGEST);
         let most = most_under_way(long_ago.expect("the machine has run for longer"));
         assert!(most > JOBS / 10, "{most} of {JOBS}");
+    }
+
+    #[test]
+    fn a_job_that_keeps_a_worker_keeps_no_other_from_beginning() {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_time()
+            .build()
+            .unwrap();
+        let starts = Starts::on(&runtime);
+        let (ended, all_others_ended) = mpsc::channel();
+        let (end, has_ended) = mpsc::channel();
+        starts.push(async move {
+            (1..JOBS).for_each(|_| all_others_ended.recv().unwrap());
+            end.send(()).unwrap();
+        });
+        for _ in 1..JOBS {
+            let ended = ended.clone();
+            starts.push(async move { ended.send(()).unwrap() });
+        }
+        has_ended.recv().unwrap();
     }
 }
