@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-/// How many jobs begin before others go on. A worker of tokio's looks for tasks that have yielded after 61 others, and a small job is four.
+/// How many jobs a worker begins before others go on. It looks for tasks that have yielded after 61 others, and a small job is four.
 const AT_ONCE: usize = 16;
 /// After so long another worker begins jobs, where the one that should is kept by a long step of one job, as the end of a large result is.
 const LONGEST_STEP: Duration = Duration::from_millis(5);
@@ -36,7 +36,8 @@ impl Starts {
     /// Jobs that run on `runtime`.
     pub(crate) fn on(runtime: &Runtime) -> Self {
         let (sender, waiting) = unbounded_channel();
-        runtime.spawn(begin(waiting));
+        let at_once = AT_ONCE * runtime.metrics().num_workers();
+        runtime.spawn(begin(waiting, at_once));
         Self(sender)
     }
 
@@ -50,14 +51,14 @@ impl Starts {
     }
 }
 
-async fn begin(mut waiting: UnboundedReceiver<Waiting>) {
+async fn begin(mut waiting: UnboundedReceiver<Waiting>, at_once: usize) {
     let mut begun = 0;
     while let Some(Waiting { job, since }) = waiting.recv().await {
         tokio::spawn(job);
         if since.elapsed() < LONGEST {
             begun += 1;
         }
-        if begun == AT_ONCE {
+        if begun == at_once {
             begun = 0;
             // Either is as good.
             let _ = timeout(LONGEST_STEP, yield_now()).await;
