@@ -300,6 +300,7 @@ fn count_result_bytes(snapshot: &Connection, shared: &Shared) {
     const SOME_JOBS: &str = "SELECT coalesce(sum(result_bytes), 0), max(seq) FROM
         (SELECT seq, result_bytes FROM jobs WHERE seq > ? ORDER BY seq LIMIT 20000)";
     let (mut bytes, mut last) = (0_i64, Some(i64::MIN));
+    let mut pause = LAZY;
     while let Some(seq) = last
         && !shared.queue().closed
     {
@@ -311,8 +312,11 @@ fn count_result_bytes(snapshot: &Connection, shared: &Shared) {
                 bytes += more;
                 last = end;
             }
-            // The disk does not answer for a while.
-            Err(_) => std::thread::sleep(LAZY),
+            // The disk does not answer for a while, or the store is damaged, which ends no host but is not asked for often.
+            Err(_) => {
+                std::thread::sleep(pause);
+                pause = (2 * pause).min(Duration::from_secs(1));
+            }
         }
     }
     if last.is_none() {
