@@ -35,8 +35,6 @@ fn main() -> anyhow::Result<()> {
         "typed-buffer" => typed_buffer::run(url)?,
         "typed-value" => typed_value::run(url)?,
         "many-plugin" => many::through_plugin(library()?, url)?,
-        "many-started" => many::started(library()?, url)?,
-        "many-sdk" => many::through_sdk(url)?,
         "many-sdk-threads" => many::through_sdk_for_threads(url)?,
         "idle-sdk" => many::idle_sdk(url)?,
         "idle-plugin" => many::idle(library()?, url)?,
@@ -47,6 +45,8 @@ fn main() -> anyhow::Result<()> {
         "load" => plugin::load(library()?)?,
         other => match numbered(other) {
             Some(("segments", n_segments)) => plugin::in_segments(library()?, url, n_segments)?,
+            Some(("many-started", at_once)) => many::started(library()?, url, at_once)?,
+            Some(("many-sdk", at_once)) => many::through_sdk(url, at_once)?,
             Some(("small-plugin", n_jobs)) => small::through_plugin(library()?, url, n_jobs)?,
             Some(("small-sdk", n_requests)) => small::through_sdk(url, n_requests)?,
             _ => bail!("no client '{other}'"),

@@ -27,10 +27,10 @@ use crate::{
     plugin::{job, open},
 };
 
-/// So many at once…
-const CALLERS: usize = 1000;
-/// …and so many one after another by each.
-const JOBS_EACH: u64 = 30;
+/// So many threads call at once.
+const CALLERS: u32 = 1000;
+/// So many jobs are run, by all together.
+const JOBS: u32 = 30_000;
 const CALLER_STACK: usize = 128 << 10;
 
 /// Each caller runs its jobs through the library; what a job costs.
@@ -41,8 +41,8 @@ pub(crate) fn through_plugin(library: &Path, url: &str) -> anyhow::Result<Value>
     of_all_callers(call)
 }
 
-/// As many jobs under way without a caller's thread: the end of each starts the next.
-pub(crate) fn started(library: &Path, url: &str) -> anyhow::Result<Value> {
+/// So many jobs at a time without a caller's thread: the end of each starts the next.
+pub(crate) fn started(library: &Path, url: &str, at_once: u32) -> anyhow::Result<Value> {
     let library = open(library)?;
     call(&library, url)()?;
     let (ended, all_ended) = mpsc::channel();
@@ -51,11 +51,11 @@ pub(crate) fn started(library: &Path, url: &str) -> anyhow::Result<Value> {
         job: job(url),
         ended,
     });
-    measured(|| {
-        for _ in 0..CALLERS {
-            chain.start(JOBS_EACH);
+    measured(at_once, |each| {
+        for _ in 0..at_once {
+            chain.start(each);
         }
-        for _ in 0..CALLERS {
+        for _ in 0..at_once {
             all_ended.recv()??;
         }
         Ok(())
@@ -70,7 +70,7 @@ struct Chain {
 }
 
 impl Chain {
-    fn start(self: &Arc<Self>, left: u64) {
+    fn start(self: &Arc<Self>, left: u32) {
         if left == 0 {
             return self.end(Ok(()));
         }
@@ -91,19 +91,19 @@ impl Chain {
     }
 }
 
-/// Each task sends its requests with one client of the SDK and has the typed items.
-pub(crate) fn through_sdk(url: &str) -> anyhow::Result<Value> {
+/// Each of so many tasks sends its requests with one client of the SDK and has the typed items.
+pub(crate) fn through_sdk(url: &str, at_once: u32) -> anyhow::Result<Value> {
     let (runtime, client) = sdk(url)?;
-    measured(|| {
+    measured(at_once, |each| {
         runtime.block_on(async {
-            let requests = async |client: Client| {
-                for _ in 0..JOBS_EACH {
+            let requests = async |client: Client, each: u32| {
+                for _ in 0..each {
                     request(&client, None).send().await?;
                 }
                 anyhow::Ok(())
             };
-            let tasks: Vec<_> = (0..CALLERS)
-                .map(|_| tokio::spawn(requests(client.clone())))
+            let tasks: Vec<_> = (0..at_once)
+                .map(|_| tokio::spawn(requests(client.clone(), each)))
                 .collect();
             for task in tasks {
                 task.await??;
@@ -128,9 +128,9 @@ pub(crate) fn through_sdk_for_threads(url: &str) -> anyhow::Result<Value> {
 /// What it costs when every caller makes its calls in a thread of its own.
 fn of_all_callers(call: impl Fn() -> anyhow::Result<()> + Sync) -> anyhow::Result<Value> {
     let failed = AtomicU64::new(0);
-    let cost = measured(|| {
-        at_once(&|| {
-            for _ in 0..JOBS_EACH {
+    let cost = measured(CALLERS, |each| {
+        in_threads(&|| {
+            for _ in 0..each {
                 failed.fetch_add(u64::from(call().is_err()), Ordering::Relaxed);
             }
         })
@@ -151,7 +151,8 @@ pub(crate) fn idle(library: &Path, url: &str) -> anyhow::Result<Value> {
     let library = open(library)?;
     let call = call(&library, url);
     call()?;
-    let (ready, begin) = (Barrier::new(CALLERS + 1), Barrier::new(CALLERS + 1));
+    let all = usize::try_from(CALLERS)? + 1;
+    let (ready, begin) = (Barrier::new(all), Barrier::new(all));
     let (failed, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let idle = thread::scope(|scope| {
         for _ in 0..CALLERS {
@@ -199,7 +200,7 @@ fn while_waiting(before: u64, done: &AtomicU64) -> anyhow::Result<Value> {
         threads = threads.max(status("Threads")?);
         thread::sleep(Duration::from_millis(20));
     }
-    Ok(json!({"kib_each": (during - before) / u64::try_from(CALLERS)?, "threads": threads}))
+    Ok(json!({"kib_each": (during - before) / u64::from(CALLERS), "threads": threads}))
 }
 
 fn call<'l>(library: &'l Library, url: &str) -> impl Fn() -> anyhow::Result<()> + Sync + 'l {
@@ -212,7 +213,7 @@ fn call<'l>(library: &'l Library, url: &str) -> impl Fn() -> anyhow::Result<()> 
     }
 }
 
-fn at_once(work: &(impl Fn() + Sync)) -> anyhow::Result<()> {
+fn in_threads(work: &(impl Fn() + Sync)) -> anyhow::Result<()> {
     thread::scope(|scope| {
         for _ in 0..CALLERS {
             thread::Builder::new()
@@ -223,12 +224,13 @@ fn at_once(work: &(impl Fn() + Sync)) -> anyhow::Result<()> {
     })
 }
 
-fn measured(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Value> {
+/// What it costs to run all jobs, so many at a time; `work` is given how many come one after another.
+fn measured(at_once: u32, work: impl FnOnce(u32) -> anyhow::Result<()>) -> anyhow::Result<Value> {
+    let each = JOBS / at_once.max(1);
     let (cpu, wall) = (cpu_seconds(), Instant::now());
-    work()?;
+    work(each)?;
     let (cpu, wall) = (cpu_seconds() - cpu, wall.elapsed());
-    let jobs = u64::try_from(CALLERS)? * JOBS_EACH;
-    Ok(json!({"jobs": jobs, "cpu_s": cpu, "wall_s": wall.as_secs_f64()}))
+    Ok(json!({"jobs": at_once * each, "cpu_s": cpu, "wall_s": wall.as_secs_f64()}))
 }
 
 fn none_failed(failed: &AtomicU64) -> anyhow::Result<()> {
