@@ -248,14 +248,22 @@ fn beside(host: &Serving, what: &str, filters: &[&str]) {
                 }
             });
         }
-        let latencies = run(host, "sync", 16, Duration::from_secs(seconds));
-        is_over.store(true, Ordering::Relaxed);
-        latencies
+        let _over = Over(&is_over);
+        run(host, "sync", 16, Duration::from_secs(seconds))
     });
     latencies.sort_unstable();
     let a_second = latencies.len() as f64 / seconds as f64;
     println!("| sync jobs a second, {what} | {a_second:.0} | |");
     println!("| their p99, ms | {:.1} | |", at(&latencies, 0.99));
+}
+
+/// Says that it is over when it is dropped, also by a caller that fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Resident memory in MB.
