@@ -1,4 +1,4 @@
-//! An embedded engine with a few tables, one for each thread. Fuzz targets and tests of dynamo-query include this file.
+//! An embedded engine with a few tables, one for each thread. Two fuzz targets and a test of dynamo-query include this file.
 
 use std::collections::HashMap;
 

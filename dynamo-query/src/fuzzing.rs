@@ -1,5 +1,5 @@
-//! What the fuzz targets call (`fuzz/`): any text or bytes go in, and a broken promise is a panic. Compiled for them and for tests, which
-//! give them what lies near the corpus. An engine that answers is theirs (`fuzz/engine.rs`): `ask` sends it a request's body.
+//! What the fuzz targets call (`fuzz/`), and nothing else: any text or bytes go in, and a broken promise is a panic. An engine that answers
+//! is theirs (`fuzz/engine.rs`): `ask` sends it a request's body.
 
 mod sdk;
 
@@ -335,52 +335,4 @@ fn is_written(value: &AttributeValue, cell: &RawValue) -> bool {
 /// A text is no token or it is a position; a position becomes a token that is read as the same position, and another statement's is refused.
 pub fn next_token(bytes: &[u8]) {
     crate::pages::fuzz_token(bytes);
-}
-
-#[cfg(test)]
-#[path = "../../fuzz/engine.rs"]
-mod engine;
-
-#[cfg(test)]
-#[path = "../../fuzz/mutate.rs"]
-mod mutate;
-
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-
-    /// A target of texts, from bytes.
-    fn text(run: impl Fn(&str)) -> impl Fn(&[u8]) {
-        move |bytes| run(&String::from_utf8_lossy(bytes))
-    }
-
-    #[test]
-    fn job_documents_near_the_corpus_keep_their_promise() {
-        mutate::rounds("job", text(job));
-    }
-
-    #[test]
-    fn statements_near_the_corpus_keep_their_promise() {
-        mutate::rounds("guard", text(|text| guard(text, engine::writes_nothing)));
-        let compared = Cell::new(0);
-        mutate::rounds(
-            "filter",
-            text(|text| compared.set(compared.get() + u32::from(filter(text, engine::ask)))),
-        );
-        println!("filter: {} answered both ways", compared.get());
-        // An engine that refused everything would show nothing.
-        assert!(compared.get() > 0);
-    }
-
-    #[test]
-    fn answers_near_the_corpus_keep_their_promise() {
-        mutate::rounds("page", page);
-    }
-
-    #[test]
-    fn tokens_near_the_corpus_keep_their_promise() {
-        mutate::rounds("next_token", next_token);
-    }
 }

@@ -15,7 +15,7 @@ pub mod codes;
 mod describe;
 mod explain;
 mod failure;
-#[cfg(any(test, fuzzing))]
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod interceptor;

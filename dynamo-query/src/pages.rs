@@ -22,7 +22,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use dynamo_decode::{Stats, Table};
 use plugin_api::{Error, ErrorCode, JobCtx, Level, Partial};
 
-#[cfg(any(test, fuzzing))]
+#[cfg(feature = "fuzzing")]
 pub(crate) use self::token::fuzz as fuzz_token;
 use self::{
     figures::{BudgetExceeded, Cost, Figures},

@@ -1,15 +1,8 @@
-#![no_main]
+//! See [`dynamo_query::fuzzing::filter`].
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 #[path = "../engine.rs"]
 #[expect(dead_code, reason = "shared with the target `guard`")]
 mod engine;
 
-use libfuzzer_sys::Corpus;
-
-libfuzzer_sys::fuzz_target!(|text: &str| -> Corpus {
-    if dynamo_query::fuzzing::filter(text, engine::ask) {
-        Corpus::Keep
-    } else {
-        Corpus::Reject
-    }
-});
+fuzz::target!(|text: &str| dynamo_query::fuzzing::filter(text, engine::ask));

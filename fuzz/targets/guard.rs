@@ -1,9 +1,7 @@
-#![no_main]
+//! See [`dynamo_query::fuzzing::guard`].
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
 #[path = "../engine.rs"]
 mod engine;
 
-libfuzzer_sys::fuzz_target!(|text: &str| dynamo_query::fuzzing::guard(
-    text,
-    engine::writes_nothing
-));
+fuzz::target!(|text: &str| dynamo_query::fuzzing::guard(text, engine::writes_nothing));

@@ -1,3 +1,4 @@
-#![no_main]
+//! See [`heimdall_server::serve::fuzzing::request`].
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| heimdall_server::serve::fuzzing::request(bytes));
+fuzz::target!(|bytes: &[u8]| heimdall_server::serve::fuzzing::request(bytes));

@@ -1,3 +1,4 @@
-#![no_main]
+//! See [`dynamo_query::fuzzing::job`].
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-libfuzzer_sys::fuzz_target!(|text: &str| dynamo_query::fuzzing::job(text));
+fuzz::target!(|text: &str| dynamo_query::fuzzing::job(text));

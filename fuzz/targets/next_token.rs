@@ -1,3 +1,4 @@
-#![no_main]
+//! See [`dynamo_query::fuzzing::next_token`].
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| dynamo_query::fuzzing::next_token(bytes));
+fuzz::target!(|bytes: &[u8]| dynamo_query::fuzzing::next_token(bytes));

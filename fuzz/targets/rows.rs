@@ -1,3 +1,4 @@
-#![no_main]
+//! See [`results::fuzzing::rows`].
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| results::fuzzing::rows(bytes));
+fuzz::target!(|bytes: &[u8]| results::fuzzing::rows(bytes));

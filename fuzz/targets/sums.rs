@@ -1,3 +1,4 @@
-#![no_main]
+//! See [`plugin_host::verify::fuzzing::sums`].
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-libfuzzer_sys::fuzz_target!(|text: &str| plugin_host::verify::fuzzing::sums(text));
+fuzz::target!(|text: &str| plugin_host::verify::fuzzing::sums(text));

@@ -1,3 +1,4 @@
-#![no_main]
+//! See [`heimdall_server::config::fuzzing::yaml`].
+#![cfg_attr(feature = "libfuzzer", no_main)]
 
-libfuzzer_sys::fuzz_target!(|text: &str| heimdall_server::config::fuzzing::yaml(text));
+fuzz::target!(|text: &str| heimdall_server::config::fuzzing::yaml(text));

@@ -15,17 +15,14 @@ pub mod janitor;
 pub mod job;
 pub mod log;
 pub mod metrics;
-#[cfg(test)]
-#[path = "../../fuzz/mutate.rs"]
-mod mutate;
 pub mod plugins;
 mod priority;
 pub mod recover;
 pub mod route;
 pub mod serve;
 pub mod store;
-#[cfg(any(test, fuzzing))]
-#[cfg_attr(fuzzing, allow(dead_code, reason = "the tests use all of it"))]
+#[cfg(any(test, feature = "fuzzing"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "the tests use all of it"))]
 #[allow(clippy::unwrap_used, reason = "only tests and fuzz targets use it")]
 mod testing;
 pub mod trace;

@@ -11,7 +11,7 @@ mod concurrency;
 mod connections;
 mod fallback;
 mod format;
-#[cfg(any(test, fuzzing))]
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod jobs;

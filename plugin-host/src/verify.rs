@@ -9,7 +9,7 @@
 
 mod copies;
 pub(crate) mod elf;
-#[cfg(any(test, fuzzing))]
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod signature;

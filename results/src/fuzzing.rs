@@ -1,4 +1,4 @@
-//! What the fuzz target `rows` calls (`fuzz/`). Compiled for it and for tests.
+//! What the fuzz target `rows` calls (`fuzz/`), and nothing else.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
@@ -118,18 +118,4 @@ fn as_lines(bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         stats: document.stats,
     };
     Some((serde_json::to_vec(&answer).ok()?, lines))
-}
-
-#[cfg(test)]
-#[path = "../../fuzz/mutate.rs"]
-mod mutate;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn results_near_the_corpus_keep_their_promise() {
-        mutate::rounds("rows", rows);
-    }
 }

@@ -44,7 +44,7 @@ mod document;
 mod elements;
 mod error;
 mod format;
-#[cfg(any(test, fuzzing))]
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod ipc;

@@ -112,6 +112,18 @@ fn sql_is_written_in_the_folder_of_the_store_only() {
 }
 
 #[test]
+fn what_the_fuzz_targets_call_is_switched_on_by_no_crate_of_the_product() {
+    for name in PRODUCT {
+        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+        let mut mentions = manifest.lines().filter(|line| {
+            let code = line.split('#').next().unwrap_or_default();
+            code.contains("fuzzing")
+        });
+        assert!(mentions.all(|line| line == "fuzzing = []"), "{name}");
+    }
+}
+
+#[test]
 fn the_environment_is_read_in_one_place() {
     let plugin = [
         "plugin-api",

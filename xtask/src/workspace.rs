@@ -34,11 +34,12 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     cargo
 }
 
-/// What `cargo metadata` says of the packages of this platform, as JSON.
+/// What `cargo metadata` says of the packages of this platform, as JSON; features are all on, so that libFuzzer is among them.
 pub(crate) fn metadata() -> anyhow::Result<Vec<u8>> {
     let output = cargo(&[
         "metadata",
         "--locked",
+        "--all-features",
         "--format-version",
         "1",
         "--filter-platform",

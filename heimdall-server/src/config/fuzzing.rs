@@ -1,4 +1,4 @@
-//! What the fuzz target `yaml` calls (`fuzz/`). Compiled for it and for tests.
+//! What the fuzz target `yaml` calls (`fuzz/`), and nothing else.
 
 use std::path::Path;
 
@@ -30,15 +30,5 @@ pub fn yaml(text: &str) {
             }
         }
         Err(other) => panic!("a text is no matter of files: {other}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn configurations_near_the_corpus_keep_their_promise() {
-        crate::mutate::rounds("yaml", |bytes| yaml(&String::from_utf8_lossy(bytes)));
     }
 }

@@ -84,13 +84,3 @@ fn api() -> &'static (Runtime, Router) {
         (runtime, router)
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_near_the_corpus_keep_their_promise() {
-        crate::mutate::rounds("http", request);
-    }
-}

@@ -387,7 +387,7 @@ fn concurrency() -> ConcurrencyLimits {
     ConcurrencyLimits::new(std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(super) async fn app_of(host: &crate::testing::Host) -> Shared {
     let authenticator = Authenticator::new(&host.config.auth, &host.config.server)
         .expect("the test's tokens are readable");

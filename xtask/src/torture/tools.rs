@@ -114,7 +114,6 @@ const COVERED: &[&str] = &[
 /// As `cargo fuzz` builds, without AddressSanitizer: it looks for faults that safe Rust has not; all `unsafe` of the product lies behind
 /// the C interface, and Miri runs its tests.
 const COVERAGE: &str = r#"[
-    "--cfg=fuzzing",
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
@@ -145,13 +144,23 @@ fn fuzz(minutes: u64) -> anyhow::Result<()> {
 }
 
 fn build_fuzz_targets() -> anyhow::Result<()> {
-    let manifest = "fuzz/Cargo.toml";
-    let mut build = nightly(&["-Zprofile-rustflags", "build", "--manifest-path", manifest]);
+    let mut build = nightly(&[
+        "-Zprofile-rustflags",
+        "build",
+        "--locked",
+        "--package",
+        "fuzz",
+        "--features",
+        "libfuzzer",
+        "--examples",
+        "--profile",
+        "fuzz",
+    ]);
     for name in COVERED {
         let flags = COVERAGE.replace('\n', "");
         build
             .arg("--config")
-            .arg(format!("profile.dev.package.{name}.rustflags={flags}"));
+            .arg(format!("profile.fuzz.package.{name}.rustflags={flags}"));
     }
     run(build.env("CARGO_TARGET_DIR", target().join("fuzz")))
 }
@@ -161,7 +170,7 @@ fn fuzz_target(name: &str, minutes: u64) -> anyhow::Result<Command> {
     fs::create_dir_all(&found)?;
     // No seconds would be no end.
     let seconds = (minutes * 60).max(1);
-    let mut fuzzer = Command::new(target().join("fuzz/debug").join(name));
+    let mut fuzzer = Command::new(target().join("fuzz/fuzz/examples").join(name));
     fuzzer
         .arg(&found)
         .arg(root().join("fuzz/corpus").join(name))

@@ -1,20 +1,21 @@
-//! Inputs near those of a corpus, for the short form of the fuzz targets: no coverage, no nightly compiler, the same from the same seed.
-//!
-//! Included by path where a crate's tests run its targets.
+//! Inputs near those of a corpus: no coverage, no nightly compiler, the same from the same seed.
 
 use std::{env, fs, path::Path};
 
-/// Gives every input of `fuzz/corpus/NAME` to `run`, and then `FUZZ_ROUNDS` (2,000) inputs made of them.
-pub(crate) fn rounds(name: &str, run: impl Fn(&[u8])) {
+/// Gives every input of the target's corpus to `run`, and then `FUZZ_ROUNDS` (2,000) inputs made of them.
+///
+/// # Panics
+/// Where `run` does; and where a fuzzer would go on from none of the inputs, since such a target shows nothing.
+pub fn near_the_corpus(name: &str, run: impl Fn(&[u8]) -> bool) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../fuzz/corpus")
+        .join("corpus")
         .join(name);
     let files = fs::read_dir(&folder).expect("every target has a corpus");
     let mut corpus: Vec<Vec<u8>> = files
         .map(|file| fs::read(file.expect("a file").path()).expect("a readable file"))
         .collect();
     corpus.sort();
-    corpus.iter().for_each(|input| run(input));
+    let mut kept = corpus.iter().filter(|input| run(input)).count();
     let number = |variable, default| {
         env::var(variable).map_or(default, |text| text.parse().expect("a number"))
     };
@@ -23,13 +24,14 @@ pub(crate) fn rounds(name: &str, run: impl Fn(&[u8])) {
         let input = Mutator(seed).input(&corpus);
         // The name and the seed find the input again.
         let told_on_panic = InputOnPanic { name, seed };
-        run(&input);
+        kept += usize::from(run(&input));
         std::mem::drop(told_on_panic);
     }
     println!(
-        "{name}: {} inputs of the corpus and {rounds} made of them",
+        "{name}: {} inputs of the corpus and {rounds} made of them; {kept} of all are such that a fuzzer would go on from them",
         corpus.len()
     );
+    assert!(kept > 0, "{name} shows nothing");
 }
 
 /// Says which input it was where a target panics.
