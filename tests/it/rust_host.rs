@@ -10,11 +10,19 @@ use crate::{
     hosts::{Bench, root, succeeds},
 };
 
-/// The example's program. `cargo build --workspace` leaves examples out; the same packages are named so that nothing is built twice.
+/// The example's program. `cargo build --workspace` leaves examples out; the same packages and their libraries are named so that nothing
+/// is built twice: without cbindgen, which is one of the tests' libraries, cargo would compile what derive macros are made of otherwise.
 fn program() -> PathBuf {
     succeeds(
         Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--workspace", "--example", "swap"])
+            .args([
+                "build",
+                "--quiet",
+                "--workspace",
+                "--lib",
+                "--example",
+                "swap",
+            ])
             .current_dir(root()),
     );
     built().join("examples/swap")
