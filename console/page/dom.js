@@ -35,15 +35,18 @@ export function table(columns, items, empty) {
     el("tbody", { role: "rowgroup" }, items.map((item) => el("tr", { role: "row" }, columns.map(cell(item)))))));
 }
 
-/** An error with its code, text and hint. Where the text ends in a line of the statement with a caret, a long line is scrolled to the caret. */
+/**
+ * An error with its code, text and hint. Where the text ends in a line of the statement with a caret, a long line is scrolled to the caret,
+ * at whatever width the page gets.
+ */
 export function problem(error) {
   const lines = error.message.split("\n"), at = lines.findIndex((line) => /^ *\^+$/.test(line));
   const words = at > 1 ? lines.slice(0, at - 1).join("\n") : "";
   const text = el("pre", { tabIndex: at > 0 ? 0 : undefined }, words ? lines.slice(at - 1).join("\n") : error.message);
-  if (at > 0) requestAnimationFrame(() => {
+  if (at > 0) new ResizeObserver(() => {
     const longest = Math.max(...text.textContent.split("\n").map((line) => line.length));
     text.scrollLeft = text.scrollWidth * lines[at].indexOf("^") / longest - text.clientWidth / 2;
-  });
+  }).observe(text);
   return el("section", { class: "problem", role: "alert" }, el("h2", {}, error.code || "The request failed"),
     words && el("p", {}, words), text, error.hint && el("p", {}, el("b", {}, "What to do: "), error.hint));
 }

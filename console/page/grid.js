@@ -4,6 +4,8 @@ import { Digits, Entries, parse, pretty } from "./json.js";
 import { detail, el } from "./dom.js";
 
 const ROW = 28, HEAD = 44, MOST_ROWS = 1_000_000, LETTER = 8;
+/** Columns of these types stand to the right, title and nulls included. */
+const NUMBERS = ["long", "float", "decimal"];
 
 /** What a cell shows: its text and the class that tells null, an empty text and a nested value apart. */
 export function shown(value) {
@@ -15,6 +17,7 @@ export function shown(value) {
   return [typeof value === "string" ? value : String(value), ""];
 }
 
+const classes = (...names) => names.filter(Boolean).join(" ");
 const short = (value) => pretty(value).replace(/\s*\n\s*/g, " ").slice(0, 120);
 
 /** Makes the grid over `rows`, each the text of an array with a cell for each of `columns`. */
@@ -25,6 +28,7 @@ export function grid(columns, rows) {
     const longest = Math.max(column.name.length + 2, column.type.length, ...sample.map((row) => shown(row[at])[0].length));
     return Math.min(Math.max(longest * LETTER + 18, 64), 340);
   });
+  const sides = columns.map((column) => NUMBERS.includes(column.type) ? "right" : "");
   const lefts = [0];
   for (const width of widths) lefts.push(lefts[lefts.length - 1] + width);
   const all = lefts[columns.length];
@@ -58,7 +62,7 @@ export function grid(columns, rows) {
     let to = from;
     while (to < columns.length && lefts[to] < left + box.clientWidth) to++;
     head.replaceChildren(...columns.slice(from, to).map((column, i) =>
-      positioned(el("div", { class: "cell", role: "columnheader", title: column.name }, column.name, el("small", {}, column.type)), from + i)));
+      positioned(el("div", { class: classes("cell", sides[from + i]), role: "columnheader", title: column.name }, column.name, el("small", {}, column.type)), from + i)));
     drawn.forEach((row) => row.remove());
     drawn = [];
     for (let row = first; row < last; row++) {
@@ -68,7 +72,7 @@ export function grid(columns, rows) {
       for (let at = from; at < to; at++) {
         const [text, kind] = shown(cells[at]);
         const here = row === active[0] && at === active[1];
-        const cell = el("div", { class: `cell ${kind}${here ? " active" : ""}`, role: "gridcell", title: text.slice(0, 500), id: here ? "active-cell" : undefined }, text.slice(0, 500));
+        const cell = el("div", { class: classes("cell", kind, sides[at], here && "active"), role: "gridcell", title: text.slice(0, 500), id: here ? "active-cell" : undefined }, text.slice(0, 500));
         cell.addEventListener("click", () => { active = [row, at]; if (kind === "nested") open(row, at); draw(); });
         cell.addEventListener("dblclick", () => open(row, at));
         line.append(positioned(cell, at));

@@ -1,8 +1,9 @@
 // The list of jobs, and one job.
 
-import { get, post } from "./api.js";
+import { get, post, send } from "./api.js";
 import { bytes, count, el, notice, problem, state, table, time } from "./dom.js";
-import { failure, lines, record, showResult } from "./result.js";
+import { Entries, parse, pretty } from "./json.js";
+import { failure, lines, showResult } from "./result.js";
 
 const LIMIT = 50;
 const view = { status: "", name: "", username: "", command: "", order_by: "created_at", direction: "desc" };
@@ -60,18 +61,26 @@ export async function jobs(main) {
 
 const RUNNING = ["NEW", "ACCEPTED", "RUNNING", "CANCELING"];
 
+/** A job's record, and what its context holds beside the statement, with the digits of its numbers. */
+async function recordAndFields(id) {
+  const text = await (await send(`/api/v1/job/${encodeURIComponent(id)}`)).text();
+  const context = new Map(parse(text).entries).get("context");
+  const fields = context instanceof Entries ? context.entries.filter(([name]) => name !== "query") : [];
+  return [JSON.parse(text), fields];
+}
+
 export async function job(main, id, alive) {
   const head = el("div", {}), output = el("div", {}), log = el("pre", { tabIndex: 0 });
   main.replaceChildren(el("p", {}, el("a", { href: "#jobs" }, "All jobs")), el("h1", {}, "Job"), head, output, el("details", {}, el("summary", {}, "Log lines"), log));
   const cancel = () => post(`/api/v1/job/${encodeURIComponent(id)}/cancel`, {}).catch((error) => notice(error.message, true));
   for (;;) {
-    const known = await record(id);
+    const [known, fields] = await recordAndFields(id);
     const running = RUNNING.includes(known.status);
     const row = (title, value, kind) => value !== undefined && value !== null && value !== "" && [el("dt", {}, title), el("dd", { class: kind }, value)];
-    const { query, ...context } = known.context ?? {};
+    const query = known.context?.query;
     head.replaceChildren(el("div", { class: "actions" }, state(known.status), running && el("button", { type: "button", onclick: cancel }, "Cancel")),
       el("dl", {}, [row("id", known.id, "mono"), row("name", known.name), row("user", known.user), row("statement", query && el("pre", {}, query)),
-        row("other fields", Object.keys(context).length ? el("pre", {}, JSON.stringify(context, null, 2)) : ""),
+        row("other fields", fields.length ? el("pre", {}, pretty(new Entries(fields))) : ""),
         row("command", known.command_name ?? known.command?.name), row("cluster", known.cluster_name ?? known.cluster?.name),
         row("plugin", [known.plugin, known.plugin_version].filter(Boolean).join(" ")),
         row("progress", known.progress && [count(known.progress.rows, "row"), count(known.progress.pages, "page"), bytes(known.progress.wire_bytes)].join(", ")),

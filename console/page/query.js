@@ -61,11 +61,15 @@ function progress(job, container, cancel) {
     el("a", { href: `#job/${encodeURIComponent(job.id)}` }, "Open the job")));
 }
 
+/** What EXPLAIN found, a line for each property; a table that is read itself has no index, whatever else may be unknown. */
 function plan(answer) {
   const rows = answer.result?.data ?? [];
-  const words = (value) => value === null ? "not known" : Array.isArray(value) ? (value.length ? value.join("; ") : "none") : String(value);
+  const words = (property, value) => value === null ? (property === "index" ? "none" : "not known")
+    : value === true ? "yes" : value === false ? "no"
+    : Array.isArray(value) ? (value.length ? value.map((one) => el("div", {}, String(one))) : "none") : String(value);
   return el("section", { "aria-label": "What would be read" }, el("h2", {}, "What would be read"),
-    el("dl", {}, rows.flatMap(([property, value]) => [el("dt", {}, property.replaceAll("_", " ")), el("dd", { class: property === "statement" ? "mono" : "" }, words(value))])));
+    el("dl", {}, rows.flatMap(([property, value]) =>
+      [el("dt", {}, property.replaceAll("_", " ")), el("dd", { class: property === "statement" ? "mono" : "" }, words(property, value))])));
 }
 
 export async function query(main) {
@@ -81,7 +85,7 @@ export async function query(main) {
     el("label", {}, "PartiQL statement", el("textarea", { name: "statement", spellcheck: false, value: draft.statement, placeholder: "SELECT * FROM my_table WHERE category = 'books'" })),
     el("div", { class: "fields" },
       el("label", {}, "Parameters (JSON)", el("input", { name: "parameters", class: "mono", value: draft.parameters, placeholder: '["books", 12.5]' })),
-      el("label", {}, "Most rows", el("input", { name: "limit", inputMode: "numeric", pattern: "[0-9]*", value: draft.limit, placeholder: "the command's default" })),
+      el("label", {}, "Most rows", el("input", { name: "limit", inputMode: "numeric", pattern: "[0-9]*", value: draft.limit, placeholder: "default" })),
       el("label", {}, "Command", choice(commands, "command")),
       el("label", {}, "Cluster", choice(clusters, "cluster"))),
     el("div", { class: "actions" }, run, explain, el("span", { class: "quiet" }, "Ctrl+Enter runs the statement")));
@@ -122,6 +126,9 @@ export async function query(main) {
         await showResult(id, output);
       }
     } catch (error) {
+      // A sync job that failed is answered as an error with its id.
+      const job = error.id && await record(error.id).catch(() => null);
+      if (job) progress(job, status, false);
       output.replaceChildren(problem(error));
     } finally {
       run.disabled = explain.disabled = false;

@@ -78,6 +78,9 @@ impl Drop for Driver {
 /// What the page shows, as text.
 const TEXT: &str = "document.getElementById('main').innerText";
 
+/// Follows the link from a statement's outcome to the page of its job.
+const OPEN_THE_JOB: &str = "[...document.querySelectorAll('main a')].find((a) => a.textContent === 'Open the job').click()";
+
 impl Page {
     /// The host's page, shown.
     async fn of(host: &Serving) -> Self {
@@ -242,8 +245,14 @@ async fn people_query_read_errors_and_look_around_in_a_real_browser() {
 
     page.ask("SELECT * FROM my_table WHERE id = '123'", "Explain")
         .await;
-    page.shows("What would be read").await;
-    page.shows("Query").await;
+    for words in [
+        "What would be read",
+        "Query",
+        "index\nnone",
+        "segments possible\nno\n",
+    ] {
+        page.shows(words).await;
+    }
 
     // An error has its code, the line with a caret, and a hint: at once, and on the page of its job.
     page.ask("SELECT * FRM my_table", "Run").await;
@@ -251,10 +260,20 @@ async fn people_query_read_errors_and_look_around_in_a_real_browser() {
         page.shows(words).await;
     }
     page.shows("Open the job").await;
-    page.js("[...document.querySelectorAll('main a')].find((a) => a.textContent === 'Open the job').click()", "").await;
+    page.js(OPEN_THE_JOB, "").await;
     for words in ["FAILED", "INVALID_QUERY", "^", "What to do", "alice"] {
         page.shows(words).await;
     }
+
+    // What else a job was asked with keeps its digits on the job's page.
+    page.section("query").await;
+    page.js("const p = document.querySelector('[name=parameters]'); p.value = arguments[0]; p.dispatchEvent(new Event('input', {bubbles: true}))", "[12345678901234567890123456789012345678]").await;
+    page.ask("SELECT id FROM every_type WHERE digits = ?", "Run")
+        .await;
+    page.shows("1 row").await;
+    page.js(OPEN_THE_JOB, "").await;
+    page.shows("other fields").await;
+    page.shows("12345678901234567890123456789012345678").await;
 
     page.section("jobs").await;
     page.shows("SELECT * FROM every_type").await;
@@ -291,7 +310,7 @@ async fn what_a_table_holds_is_shown_as_it_is_and_never_becomes_markup() {
     assert_eq!(
         cells,
         json!([
-            "cell number active|12345678901234567890123456789012345678",
+            "cell number right active|12345678901234567890123456789012345678",
             "cell blank|\"\"",
             "cell|<img src=x onerror=alert(1)>",
             "cell nested|{ 1 }  { \"a\": [ 1, \"<b>x</b>\" ] }",

@@ -4,7 +4,7 @@ use std::{env, fs, path::PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{Page, can_browse, engine, open};
+use super::{OPEN_THE_JOB, Page, can_browse, engine, open};
 
 /// Which folder pictures go to, where any are wanted.
 fn folder() -> Option<PathBuf> {
@@ -12,6 +12,12 @@ fn folder() -> Option<PathBuf> {
     fs::create_dir_all(&folder).unwrap();
     Some(folder)
 }
+
+/// Whether an error's text that is wider than its place is scrolled to its caret, a sign as wide as every other.
+const CARET_IS_IN_SIGHT: &str = "(text) => { \
+    const lines = text.textContent.split('\\n'), longest = Math.max(...lines.map((line) => line.length)); \
+    const x = text.scrollWidth * lines.at(-1).indexOf('^') / longest; \
+    return text.scrollLeft > 0 && text.scrollLeft < x && x < text.scrollLeft + text.clientWidth }";
 
 /// Shows the page at each width in each scheme: nothing is wider than the screen, text stands out from its background.
 async fn check_screen(page: &Page, name: &str) {
@@ -86,7 +92,22 @@ async fn every_section_fits_screens_from_360_to_2560_pixels_in_light_and_dark() 
         "SELECT id, price FROM my_table\nWHERE category = 'books' AND price > 12.99 ORDER BY";
     page.ask(error, "Run").await;
     page.shows("INVALID_QUERY").await;
+    page.shows("Open the job").await;
     check_screen(&page, "error").await;
+    page.size(360).await;
+    page.wait(&format!(
+        "({CARET_IS_IN_SIGHT})(document.querySelector('.problem pre'))"
+    ))
+    .await;
+    page.js(OPEN_THE_JOB, "").await;
+    page.wait("location.hash.startsWith('#job/') && document.querySelector('main dl')")
+        .await;
+    check_screen(&page, "job").await;
+    page.section("query").await;
+    page.ask("SELECT * FROM my_table WHERE id = '123'", "Explain")
+        .await;
+    page.shows("What would be read").await;
+    check_screen(&page, "explain").await;
     for (section, words) in [
         ("jobs", "FAILED"),
         ("commands", "dynamo"),
