@@ -120,9 +120,11 @@ impl Statement {
             (self.placeholder(given).map(|token| token.start), hint)
         } else {
             let left = given - expected;
-            let hint = format!(
-                "no ? follows the position given for the last {left} of the values; {GIVE_PARAMETERS}"
-            );
+            let last = match left {
+                1 => "the last value".to_owned(),
+                _ => format!("the last {left} values"),
+            };
+            let hint = format!("no ? follows the position given for {last}; {GIVE_PARAMETERS}");
             let last = expected
                 .checked_sub(1)
                 .and_then(|last| self.placeholder(last));
@@ -131,7 +133,10 @@ impl Statement {
         let (line, column) = position::of(&self.text, at.unwrap_or(self.text.trim_end().len()));
         Err(Error::new(
             ErrorCode::INVALID_JOB,
-            format!("the statement has {expected} ?, but parameters has {given} values"),
+            format!(
+                "the statement has {expected} ?, but 'parameters' has {given} value{}",
+                if given == 1 { "" } else { "s" }
+            ),
         )
         .field("context.parameters")
         .hint(hint)
@@ -284,6 +289,27 @@ mod tests {
     }
 
     #[test]
+    fn a_misspelt_from_is_pointed_at_where_it_stands_in_froms_place() {
+        for (query, column, word) in [
+            ("SELECT id FORM books", 11, Some("FORM")),
+            ("SELECT * FRM \"books\" WHERE id = '1'", 10, Some("FRM")),
+            ("SELECT tags[0] fom books", 16, Some("fom")),
+            ("SELECT id, form", 16, None),
+            ("SELECT form", 12, None),
+            ("SELECT a.form, b", 17, None),
+        ] {
+            let error = Statement::parse(query).unwrap_err();
+            assert_eq!(error.column, Some(column), "{query}");
+            let told = error.message.lines().next().unwrap();
+            let expected = match word {
+                Some(word) => format!("FROM is missing, and '{word}' stands in its place"),
+                None => "FROM is missing".to_owned(),
+            };
+            assert_eq!(told, expected);
+        }
+    }
+
+    #[test]
     fn a_parameter_count_that_does_not_fit_is_told_with_its_position() {
         for (query, given, position) in [
             ("SELECT * FROM t WHERE a = ? AND\n b = ?", 0, (1, 27)),
@@ -308,6 +334,14 @@ mod tests {
         }
         let statement = Statement::parse("SELECT * FROM t WHERE a = ?").unwrap();
         assert!(statement.check_parameters(1).is_ok());
+        for (given, told) in [(0, "0 values"), (2, "2 values")] {
+            let error = statement.check_parameters(given).unwrap_err();
+            let expected = format!("the statement has 1 ?, but 'parameters' has {told}");
+            assert_eq!(error.message, expected);
+        }
+        let without = Statement::parse("SELECT * FROM t").unwrap();
+        let error = without.check_parameters(1).unwrap_err();
+        assert!(error.message.ends_with("has 1 value"), "{}", error.message);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! In: the tokens of one statement that holds no write. Out: what the clauses tell, or the first thing that DynamoDB is
 //! certain to refuse. Not a grammar: what stands between the clauses' words is left to `operands` and to DynamoDB.
 
+use plugin_api::near;
+
 use super::{
     Problem,
     lexer::{Kind, Token},
@@ -121,12 +123,35 @@ fn find_from(query: &str, tokens: &[Token], end: usize) -> Result<usize, Problem
             _ => {}
         }
     }
-    from.ok_or_else(|| {
-        Problem::new(
+    from.ok_or_else(|| match misspelt_from(query, tokens) {
+        Some(word) => Problem::new(
+            word.start,
+            format!(
+                "FROM is missing, and '{}' stands in its place",
+                word.text(query)
+            ),
+            "write FROM before the table's name",
+        ),
+        None => Problem::new(
             end,
             "FROM is missing",
             "name the table: SELECT … FROM \"table\"",
-        )
+        ),
+    })
+}
+
+/// A word that is nearly FROM, where FROM may stand: between what ends an entry of the SELECT list and a name.
+fn misspelt_from<'t>(query: &str, tokens: &'t [Token]) -> Option<&'t Token> {
+    let is_name = |token: &Token| matches!(token.kind, Kind::Word | Kind::Name);
+    let ends_an_entry = |token: &Token| {
+        is_name(token) && !token.is_word(query, "SELECT")
+            || matches!(token.kind, Kind::Symbol(b'*' | b']'))
+    };
+    tokens.windows(3).find_map(|around| {
+        let word = &around[1];
+        let is_near = word.kind == Kind::Word
+            && near(&word.text(query).to_ascii_uppercase(), ["FROM"]).is_some();
+        (ends_an_entry(&around[0]) && is_near && is_name(&around[2])).then_some(word)
     })
 }
 
