@@ -13,7 +13,7 @@ use crate::{
 
 /// Runs jobs through plugins that are loaded at run time.
 #[derive(Debug, Parser)]
-#[command(name = "host-harness", version = VERSION.as_str(), arg_required_else_help = true, max_term_width = 120)]
+#[command(name = "host-harness", version = VERSION.as_str(), arg_required_else_help = true, max_term_width = 120, after_help = help::HOST)]
 pub struct Cli {
     #[command(subcommand)]
     command: HostCommand,

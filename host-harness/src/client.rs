@@ -22,7 +22,7 @@ use crate::{
 #[must_use]
 pub fn submit(args: &SubmitArgs) -> Exit {
     let report = Report::new(&args.messages);
-    let given = Given::of(&args.fields, &args.criteria);
+    let given = Given::of(&args.source, &args.fields, &args.criteria);
     finished(&report, &given, submit::run(args, &report))
 }
 

@@ -1,5 +1,15 @@
 //! What stands at the end of every `--help`: examples and exit statuses.
 
+pub(crate) const HOST: &str = "\
+Examples:
+  host-harness run 'SELECT * FROM my_table' -n 10
+  host-harness serve --config host.yaml
+  host-harness submit 'SELECT * FROM my_table' --command-tag type:dynamodb --cluster-tag data:prod
+  host-harness explain NOT_READ_ONLY
+
+Exit status: 0 done; 1 the job failed, or a check did; 2 wrong usage, an unreadable file or config; 130 interrupted. Each command's \
+--help has its own.";
+
 pub(crate) const RUN: &str = "\
 Examples:
   host-harness run \"SELECT * FROM my_table WHERE category = 'books'\" -n 10
@@ -9,10 +19,10 @@ Examples:
   host-harness run 'SELECT * FROM my_table' --config host.yaml --command-tag type:dynamodb --cluster-tag data:prod
   echo 'SELECT * FROM my_table' | host-harness run - --total-segments 8 -F ndjson | jq .id
 
-Formats: table, vertical, json, ndjson, csv, tsv, markdown, parquet, arrow. Endings of --output that choose one: .json .ndjson .jsonl
+Formats: table, vertical, json, ndjson, csv, tsv, markdown, parquet, arrow. Endings of --output that choose one: .json .ndjson .jsonl \
 .csv .tsv .md .parquet .arrows (stream) .arrow .feather (file).
 
-Exit status: 0 done; 1 the job failed; 2 wrong usage, an unreadable file or config, an output that cannot be written;
+Exit status: 0 done; 1 the job failed; 2 wrong usage, an unreadable file or config, an output that cannot be written; \
 130 interrupted, after the job was cancelled.";
 
 pub(crate) const SUBMIT: &str = "\
@@ -22,10 +32,10 @@ Examples:
   id=$(host-harness submit -f big.sql --command-tag type:dynamodb --cluster-tag data:prod --no-wait)
   host-harness job \"$id\" --wait --result -F csv
 
-Ctrl-C cancels the job on the host; a second one leaves at once. A command with is_sync answers only when its job has ended, also with
+Ctrl-C cancels the job on the host; a second one leaves at once. A command with is_sync answers only when its job has ended, also with \
 --no-wait. Formats are those of `run`. HTTPS uses the system's certificates, and HTTPS_PROXY where it is set; HTTP uses no proxy.
 
-Exit status: 0 done; 1 the job failed, or the host refused it or cannot be reached; 2 wrong usage, an unreadable file, an output that
+Exit status: 0 done; 1 the job failed, or the host refused it or cannot be reached; 2 wrong usage, an unreadable file, an output that \
 cannot be written; 130 interrupted, after the job was cancelled.";
 
 pub(crate) const JOBS: &str = "\
@@ -44,7 +54,7 @@ Examples:
   host-harness job \"$id\" --wait --result -o rows.parquet
   host-harness job \"$id\" --log
 
-Exit status: 0 done; 1 with --result or --wait: the job failed; the host refused or cannot be reached; 2 wrong usage, an output that
+Exit status: 0 done; 1 with --result or --wait: the job failed; the host refused or cannot be reached; 2 wrong usage, an output that \
 cannot be written; 130 interrupted, and the job goes on.";
 
 pub(crate) const CANCEL: &str = "\

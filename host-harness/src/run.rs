@@ -44,7 +44,7 @@ use crate::{
 #[must_use]
 pub fn run(args: &RunArgs) -> Exit {
     let report = Report::new(&args.job.messages);
-    let given = Given::of(&args.job.fields, &args.job.criteria);
+    let given = Given::of(&args.source, &args.job.fields, &args.job.criteria);
     report.ended(run_job(args, &report), &given)
 }
 

@@ -6,6 +6,9 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::{Options, Source, WriteError, cell, visible};
 
+/// How long the line above a row is where there is room for it.
+const MOST_TITLE: usize = 40;
+
 /// Writes each row under a line with its number.
 pub(crate) fn write(
     source: &Source<'_>,
@@ -23,11 +26,12 @@ pub(crate) fn write(
     } else {
         ["", ""]
     };
+    let title_width = options.width.unwrap_or(MOST_TITLE).min(MOST_TITLE);
     let mut number: u64 = 0;
     source.for_each_row(|cells| {
         number += 1;
         let title = format!("-[ row {number} ]");
-        writeln!(out, "{bold}{title:-<40}{plain}")?;
+        writeln!(out, "{bold}{title:-<title_width$}{plain}")?;
         for (name, cell) in names.iter().zip(cells) {
             let padding = " ".repeat(widest - name.width());
             let line = format!("{name}{padding}  {}", cell::shown(cell)?);

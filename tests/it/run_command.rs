@@ -272,6 +272,78 @@ fn options_win_over_a_job_files_fields_and_errors_speak_of_them() {
 }
 
 #[test]
+fn errors_of_a_bare_statement_speak_of_options_and_say_where() {
+    let directory = WorkDirectory::new();
+    for (args, told) in [
+        (
+            &["SELECT id FROM my_table LIMIT 5"][..],
+            "hint: set --limit: it is the most rows in the result\n",
+        ),
+        (
+            &["SELECT id FROM my_table WHERE id = ?"],
+            "error[INVALID_JOB]: the statement has 1 ?, but --param has 0 values (line 1, column 36)\n",
+        ),
+        (
+            &["SELECT id FROM my_table WHERE id = ?", "-p", "1", "-p", "2"],
+            "hint: no ? follows the position given for the last value; give one value per ?, in order\n",
+        ),
+    ] {
+        let mut all = args.to_vec();
+        all.extend(["--error-format", "text"]);
+        let output = directory.ask(&all);
+        assert_eq!(output.status.code(), Some(1));
+        let said = text(&output.stderr);
+        assert!(said.contains(told), "{said}");
+    }
+    // A job file's fields are called as the file has them.
+    let job = directory.file(
+        "job.json",
+        r#"{"context":{"query":"SELECT id FROM my_table LIMIT 5"}}"#,
+    );
+    let output = directory.ask(&[job.to_str().unwrap(), "--error-format", "text"]);
+    let said = text(&output.stderr);
+    assert!(said.contains("the job's `limit` field"), "{said}");
+}
+
+#[test]
+fn a_file_may_begin_with_a_byte_order_mark() {
+    let directory = WorkDirectory::new();
+    let statement = "\u{feff}SELECT id FROM my_table WHERE id = '123'\r\n";
+    let sql = directory.file("bom.sql", statement);
+    let job = r#"{"context":{"query":"SELECT id FROM my_table WHERE id = '123'"}}"#;
+    let job = directory.file("bom.json", &format!("\u{feff}{job}"));
+    for args in [
+        &["-f", sql.to_str().unwrap()][..],
+        &[sql.to_str().unwrap()],
+        &[job.to_str().unwrap()],
+    ] {
+        let mut all = args.to_vec();
+        all.extend(["-F", "csv"]);
+        let output = directory.ask(&all);
+        let said = text(&output.stderr);
+        assert_eq!(text(&output.stdout), "id\n123\n", "{args:?}: {said}");
+    }
+    let output = ask_with(&directory, &["-", "-F", "csv"], statement);
+    assert_eq!(text(&output.stdout), "id\n123\n");
+}
+
+#[test]
+fn a_file_behind_standard_outputs_name_is_written_on_not_replaced() {
+    let directory = WorkDirectory::new();
+    let path = directory.file("all.csv", "before\n");
+    let statement = "SELECT id FROM my_table WHERE id = '123'";
+    for name in ["/dev/stdout", "/dev/fd/1", "-"] {
+        let file = File::options().append(true).open(&path).unwrap();
+        let url = directory.engine.url();
+        let mut command = directory.command(&["--endpoint-url", &url, "--region", "us-east-1"]);
+        command.args([statement, "-o", name, "-F", "csv"]);
+        assert!(command.stdout(file).status().unwrap().success());
+    }
+    let written = fs::read_to_string(&path).unwrap();
+    assert_eq!(written, format!("before\n{}", "id\n123\n".repeat(3)));
+}
+
+#[test]
 fn an_error_is_told_once() {
     let directory = WorkDirectory::new();
     let failing = "SELECT id FORM my_table";
@@ -435,6 +507,11 @@ fn every_help_has_examples_and_exit_statuses_and_completions_and_man_pages_know_
         let page = pages.join(format!("host-harness-{command}.1"));
         assert!(page.is_file(), "{}", page.display());
     }
+    let help = host_says(&["--help"]);
+    assert!(
+        help.contains("Example") && help.contains("Exit status: 0"),
+        "{help}"
+    );
     for shell in ["zsh", "fish"] {
         assert!(host_says(&["completions", shell]).contains("total-segments"));
     }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum, builder::PossibleValuesParser};
 use results::Format;
 
+use super::statement::is_statement;
+
 /// What `run` takes.
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -18,11 +20,7 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SourceArgs {
     /// A statement (its first word after comments is SELECT or EXPLAIN), else a file with a job as JSON or a statement; `-`: standard input
-    #[arg(
-        value_name = "STATEMENT|FILE",
-        required_unless_present_any = ["query", "file"],
-        conflicts_with_all = ["query", "file"]
-    )]
+    #[arg(value_name = "STATEMENT|FILE", conflicts_with_all = ["query", "file"])]
     pub(crate) source: Option<String>,
     /// A file with a statement; `-`: standard input
     #[arg(short = 'f', long, value_name = "FILE", conflicts_with = "query")]
@@ -30,6 +28,18 @@ pub(crate) struct SourceArgs {
     /// A statement, whatever its first word is
     #[arg(long, value_name = "STATEMENT", allow_hyphen_values = true)]
     pub(crate) query: Option<String>,
+}
+
+impl SourceArgs {
+    /// Whether a bare statement was given, as far as the arguments tell: all that is said beside it is said by options.
+    pub(crate) fn is_statement(&self) -> bool {
+        self.query.is_some()
+            || self.file.is_some()
+            || self
+                .source
+                .as_deref()
+                .is_some_and(|given| is_statement(given) || given.ends_with(".sql"))
+    }
 }
 
 impl RunArgs {
@@ -72,7 +82,7 @@ pub(crate) struct FieldArgs {
     )]
     pub(crate) params: Vec<String>,
     /// The most rows; 0: all
-    #[arg(short = 'n', long, value_name = "ROWS", allow_negative_numbers = true)]
+    #[arg(short = 'n', long, value_name = "ROWS", value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) limit: Option<u64>,
     /// Read strongly consistently, at twice the cost
     #[arg(long)]
@@ -81,13 +91,13 @@ pub(crate) struct FieldArgs {
     #[arg(short = 't', long, value_name = "SECONDS", value_parser = json_number, allow_negative_numbers = true)]
     pub(crate) timeout: Option<String>,
     /// The largest result; the job fails rather than build a larger one
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) max_result_bytes: Option<u64>,
     /// The most pages that are read
-    #[arg(long, value_name = "PAGES")]
+    #[arg(long, value_name = "PAGES", value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) max_pages: Option<u64>,
     /// No page is asked for once so many capacity units are consumed
-    #[arg(long, value_name = "UNITS", value_parser = json_number)]
+    #[arg(long, value_name = "UNITS", value_parser = json_number, allow_negative_numbers = true)]
     pub(crate) max_consumed_capacity_units: Option<String>,
     /// What happens where one of these two is used up [default: fail]
     #[arg(long, value_name = "WHAT", value_parser = PossibleValuesParser::new(["fail", "truncate"]))]
@@ -96,10 +106,10 @@ pub(crate) struct FieldArgs {
     #[arg(long, value_name = "TOKEN")]
     pub(crate) next_token: Option<String>,
     /// Read a whole table in so many segments at once [default: 1]
-    #[arg(long, value_name = "SEGMENTS")]
+    #[arg(long, value_name = "SEGMENTS", value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) total_segments: Option<u64>,
     /// Read only this one of them, counted from 0
-    #[arg(long, value_name = "SEGMENT")]
+    #[arg(long, value_name = "SEGMENT", value_parser = whole_number, allow_negative_numbers = true)]
     pub(crate) segment: Option<u64>,
 }
 
@@ -208,6 +218,12 @@ fn format_parser() -> impl clap::builder::TypedValueParser<Value = Format> {
     use clap::builder::TypedValueParser;
     PossibleValuesParser::new(Format::NAMED.map(Format::name))
         .map(|name| Format::named(&name).expect("only these names are accepted"))
+}
+
+/// A count of something. Which counts make sense is for the plugin to say.
+fn whole_number(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "not a whole number from 0 on".to_owned())
 }
 
 /// A number as JSON writes it; its digits reach the plugin unchanged.

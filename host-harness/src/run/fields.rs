@@ -4,7 +4,7 @@ use plugin_api::Error;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
-    args::{CriteriaArgs, FieldArgs},
+    args::{CriteriaArgs, FieldArgs, SourceArgs},
     error::RunError,
 };
 
@@ -15,53 +15,73 @@ pub(super) struct Field {
     pub(super) option: &'static str,
 }
 
+/// Every field that an option sets.
+const FIELDS: [Field; 11] = [
+    field("parameters", "--param"),
+    field("limit", "--limit"),
+    field("max_result_bytes", "--max-result-bytes"),
+    field("max_pages", "--max-pages"),
+    field("total_segments", "--total-segments"),
+    field("segment", "--segment"),
+    field("timeout_seconds", "--timeout"),
+    field(
+        "max_consumed_capacity_units",
+        "--max-consumed-capacity-units",
+    ),
+    field("on_budget", "--on-budget"),
+    field("next_token", "--next-token"),
+    field("consistent_read", "--consistent-read"),
+];
+
+const fn field(name: &'static str, option: &'static str) -> Field {
+    Field { name, option }
+}
+
 type SetField = (Field, Box<RawValue>);
 
 /// The fields that were given as options, as JSON.
 pub(super) fn of(args: &FieldArgs) -> Result<Vec<SetField>, RunError> {
     let mut fields = Vec::new();
-    let mut add = |name, option, value| fields.push((Field { name, option }, value));
+    let mut add = |name, value| {
+        let field = FIELDS.into_iter().find(|field| field.name == name);
+        fields.push((field.expect("every field has its option"), value));
+    };
     if !args.params.is_empty() {
-        add("parameters", "--param", parameters(&args.params)?);
+        add("parameters", parameters(&args.params)?);
     }
-    for (name, option, value) in [
-        ("limit", "--limit", args.limit),
-        (
-            "max_result_bytes",
-            "--max-result-bytes",
-            args.max_result_bytes,
-        ),
-        ("max_pages", "--max-pages", args.max_pages),
-        ("total_segments", "--total-segments", args.total_segments),
-        ("segment", "--segment", args.segment),
+    for (name, value) in [
+        ("limit", args.limit),
+        ("max_result_bytes", args.max_result_bytes),
+        ("max_pages", args.max_pages),
+        ("total_segments", args.total_segments),
+        ("segment", args.segment),
     ] {
         if let Some(value) = value {
-            add(name, option, raw(&value));
+            add(name, raw(&value));
         }
     }
-    for (name, option, number) in [
-        ("timeout_seconds", "--timeout", &args.timeout),
+    for (name, number) in [
+        ("timeout_seconds", &args.timeout),
         (
             "max_consumed_capacity_units",
-            "--max-consumed-capacity-units",
             &args.max_consumed_capacity_units,
         ),
     ] {
         if let Some(number) = number {
             let value = RawValue::from_string(number.clone());
-            add(name, option, value.expect("the option is a number in JSON"));
+            add(name, value.expect("the option is a number in JSON"));
         }
     }
-    for (name, option, text) in [
-        ("on_budget", "--on-budget", &args.on_budget),
-        ("next_token", "--next-token", &args.next_token),
+    for (name, text) in [
+        ("on_budget", &args.on_budget),
+        ("next_token", &args.next_token),
     ] {
         if let Some(text) = text {
-            add(name, option, raw(text));
+            add(name, raw(text));
         }
     }
     if args.consistent_read {
-        add("consistent_read", "--consistent-read", raw(&true));
+        add("consistent_read", raw(&true));
     }
     Ok(fields)
 }
@@ -83,26 +103,27 @@ fn parameters(params: &[String]) -> Result<Box<RawValue>, RunError> {
     Ok(raw(&values))
 }
 
-/// The fields that were given as options, so that messages speak of these.
+/// The fields that messages call by their options: those that were given as such, and all where the job is a bare statement.
 #[derive(Debug, Default)]
 pub(crate) struct Given(Vec<Field>);
 
 impl Given {
-    /// What these options set.
-    pub(crate) fn of(args: &FieldArgs, criteria: &CriteriaArgs) -> Self {
-        let fields = of(args).unwrap_or_default();
+    /// What these options set, or might have set.
+    pub(crate) fn of(source: &SourceArgs, args: &FieldArgs, criteria: &CriteriaArgs) -> Self {
+        let is_statement = source.is_statement();
         let criteria = criteria
             .fields()
             .into_iter()
-            .filter(|(_, _, tags)| !tags.is_empty())
-            .map(|(name, option, _)| Field { name, option });
-        Self(
-            fields
-                .into_iter()
-                .map(|(field, _)| field)
-                .chain(criteria)
-                .collect(),
-        )
+            .filter(|(_, _, tags)| is_statement || !tags.is_empty())
+            .map(|(name, option, _)| field(name, option));
+        let fields = match is_statement {
+            true => FIELDS.to_vec(),
+            false => {
+                let set = of(args).unwrap_or_default();
+                set.into_iter().map(|(field, _)| field).collect()
+            }
+        };
+        Self(fields.into_iter().chain(criteria).collect())
     }
 
     /// The text in the words of the command line.
@@ -121,9 +142,11 @@ impl Given {
     }
 }
 
-/// `context.limit` and `'limit'` become `--limit`; a bare word only where nobody would take it for English.
+/// `context.limit`, `'limit'` and "the job's `limit` field" become `--limit`; a bare word only where nobody would take it for English.
 fn renamed(text: &str, Field { name, option }: Field) -> String {
     let mut text = text
+        .replace(&format!("the job's `{name}` field"), option)
+        .replace(&format!("the job's `{name}`"), option)
         .replace(&format!("'context.{name}'"), option)
         .replace(&format!("context.{name}"), option)
         .replace(&format!("'{name}'"), option);
@@ -152,18 +175,9 @@ mod tests {
 
     #[test]
     fn fields_are_called_as_the_options_that_set_them() {
-        let limit = Field {
-            name: "limit",
-            option: "--limit",
-        };
-        let pages = Field {
-            name: "max_pages",
-            option: "--max-pages",
-        };
-        let criteria = Field {
-            name: "command_criteria",
-            option: "--command-tag",
-        };
+        let limit = field("limit", "--limit");
+        let pages = field("max_pages", "--max-pages");
+        let criteria = field("command_criteria", "--command-tag");
         for (text, field, expected) in [
             (
                 "context.limit must be an integer",
@@ -171,6 +185,11 @@ mod tests {
                 "--limit must be an integer",
             ),
             ("raise 'limit'", limit, "raise --limit"),
+            (
+                "set the job's `limit` field: it is the most rows",
+                limit,
+                "set --limit: it is the most rows",
+            ),
             (
                 "no command carries the tag 'x' of command_criteria",
                 criteria,

@@ -26,7 +26,12 @@ pub(super) fn read(args: &SourceArgs) -> Result<Input, RunError> {
         })?;
         return Ok(Input::Statement(text));
     }
-    let given = args.source.as_deref().unwrap_or("-");
+    let Some(given) = args.source.as_deref() else {
+        return Err(RunError::Usage(
+            "nothing to run: give a statement, a file, or - for standard input; --help has examples"
+                .to_owned(),
+        ));
+    };
     if is_statement(given) {
         return Ok(Input::Statement(given.to_owned()));
     }
@@ -37,7 +42,16 @@ pub(super) fn read(args: &SourceArgs) -> Result<Input, RunError> {
     }
 }
 
+/// The file without the byte order mark that some editors put at its beginning.
 fn read_file(what: &str, path: &Path) -> Result<Vec<u8>, RunError> {
+    let mut bytes = bytes_of(what, path)?;
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        bytes.drain(..'\u{feff}'.len_utf8());
+    }
+    Ok(bytes)
+}
+
+fn bytes_of(what: &str, path: &Path) -> Result<Vec<u8>, RunError> {
     if path == Path::new("-") {
         let mut bytes = Vec::new();
         return match io::stdin().read_to_end(&mut bytes) {

@@ -15,6 +15,9 @@ use tempfile::{NamedTempFile, TempPath};
 use super::args::OutputArgs;
 use crate::terminal::Terminal;
 
+/// Names of standard output. Behind a device's name there may be a file, which others write to as well and which must not be replaced.
+const STDOUT: [&str; 3] = ["-", "/dev/stdout", "/dev/fd/1"];
+
 /// Where and how the rows are written.
 pub(crate) struct Output {
     pub(crate) format: Format,
@@ -48,7 +51,7 @@ impl Output {
         let path = args
             .output
             .as_deref()
-            .filter(|path| *path != Path::new("-"));
+            .filter(|path| !STDOUT.iter().any(|name| *path == Path::new(name)));
         let terminal = Terminal::stdout();
         let is_terminal = path.is_none() && terminal.is_terminal;
         let chosen = chosen_format(args.format, path);

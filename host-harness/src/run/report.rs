@@ -14,6 +14,7 @@ use plugin_api::{Error, Level};
 use plugin_host::{LogSink, Progress};
 use results::{visible, visible_json, visible_lines};
 use serde_json::json;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::{
     args::{ErrorFormat, MessageArgs},
@@ -196,9 +197,16 @@ impl Report {
     /// A job's error, in the words of the options that were used.
     fn failed(&self, error: &Error, given: &Given) -> Exit {
         let error = given.error_in_options(error);
+        let message = match (error.line, error.column) {
+            // A message that may not hold the statement has no caret.
+            (Some(line), Some(column)) if !error.message.contains('\n') => {
+                format!("{} (line {line}, column {column})", error.message)
+            }
+            _ => error.message.clone(),
+        };
         self.error(
             error.code.as_str(),
-            &error.message,
+            &message,
             error.hint.as_deref(),
             &error.to_json(),
         );
@@ -237,8 +245,10 @@ impl Report {
         // What follows the first line is the statement with a caret, which must not be wrapped.
         let (first, rest) = message.split_once('\n').unwrap_or((message, ""));
         self.labelled(&format!("error[{code}]:"), RED, first);
-        if !rest.is_empty() {
-            self.line(&visible_lines(rest));
+        match (rest.split_once('\n'), self.terminal.width) {
+            (Some((line, caret)), Some(width)) => self.line(&around_caret(line, caret, width)),
+            _ if rest.is_empty() => {}
+            _ => self.line(&visible_lines(rest)),
         }
         if let Some(hint) = hint {
             self.labelled("hint:", BOLD, hint);
@@ -292,6 +302,32 @@ impl Report {
     }
 }
 
+/// A line of the statement and the line with its caret; cut to what is near the caret where the line is wider than the terminal.
+fn around_caret(line: &str, caret: &str, width: usize) -> String {
+    let line = visible(line.into());
+    if line.width() <= width {
+        return format!("{line}\n{caret}");
+    }
+    let at = caret.width().saturating_sub(1);
+    let from = at.saturating_sub(width * 2 / 3);
+    // A column at each end is for the sign that there is more.
+    let to = from + width.saturating_sub(2);
+    let mut column = 0;
+    let (mut shown, mut shown_from) = (String::new(), None);
+    for c in line.chars() {
+        let end = column + c.width().unwrap_or(0);
+        if column >= from && end <= to {
+            shown_from.get_or_insert(column);
+            shown.push(c);
+        }
+        column = end;
+    }
+    let before = if from > 0 { "…" } else { "" };
+    let after = if column > to { "…" } else { "" };
+    let blanks = before.width() + at.saturating_sub(shown_from.unwrap_or(from));
+    format!("{before}{shown}{after}\n{:blanks$}^", "")
+}
+
 const RED: &str = "1;31";
 const YELLOW: &str = "33";
 const BOLD: &str = "1";
@@ -305,4 +341,36 @@ fn note<'m>(target: &str, message: &'m str) -> Option<&'m str> {
         .and_then(|rest| rest.split_once(' '))
         .map_or(message, |(_, text)| text);
     is_note.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_wider_than_the_terminal_is_cut_around_its_caret() {
+        let line = "SELECT id FROM books WHERE category = 'books' LIMIT 5";
+        for (word, width, shown) in [
+            ("LIMIT", 80, format!("{line}\n{:46}^", "")),
+            (
+                "LIMIT",
+                30,
+                format!("… category = 'books' LIMIT 5\n{:21}^", ""),
+            ),
+            (
+                "FROM",
+                30,
+                format!("SELECT id FROM books WHERE c…\n{:10}^", ""),
+            ),
+            ("category", 20, format!("… books WHERE categ…\n{:14}^", "")),
+        ] {
+            let caret = format!("{:1$}^", "", line.find(word).unwrap());
+            let cut = around_caret(line, &caret, width);
+            assert!(cut.lines().all(|line| line.width() <= width), "{cut}");
+            assert_eq!(cut, shown, "at {width}");
+        }
+        // Signs that take two columns each: the caret stays below the one it means.
+        let wide = around_caret("日本語日本語日本語 = LIMIT", "                     ^", 20);
+        assert_eq!(wide, "…本語日本語 = LIMIT\n              ^");
+    }
 }
