@@ -131,7 +131,7 @@ fn lay_out(dist: &Path, profile: Profile, key: Option<&Path>) -> anyhow::Result<
             sign(folder, key)?;
         }
     }
-    Ok(())
+    archive::set_modes(dist, &dist.join("host-harness"))
 }
 
 /// Signs the list of a folder, as `plugin_public_key` of a host asks for it. minisign asks for the key's password.

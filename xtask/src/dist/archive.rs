@@ -135,20 +135,20 @@ fn lay_out(dist: &Path, tree: &Path) -> anyhow::Result<()> {
     ] {
         copy_tree(&dist.join(from), &tree.join(to))?;
     }
-    set_modes(tree)
+    set_modes(tree, &tree.join("usr/bin/host-harness"))
 }
 
-/// Programs may be run, everything else is read.
-fn set_modes(folder: &Path) -> anyhow::Result<()> {
+/// Everybody may run the program and read everything else, whatever the modes of the files that were copied.
+pub(super) fn set_modes(folder: &Path, program: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let runs = path.is_dir() || path.ends_with("usr/bin/host-harness");
+        let runs = path.is_dir() || path == program;
         fs::set_permissions(
             &path,
             fs::Permissions::from_mode(if runs { 0o755 } else { 0o644 }),
         )?;
         if path.is_dir() {
-            set_modes(&path)?;
+            set_modes(&path, program)?;
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
-//! Whether a laid out folder is what was promised: symbols, glibc, and a host that takes the library.
+//! Whether a laid out folder is what was promised: symbols, glibc, a host that takes the library, and files that everybody may read.
 
-use std::{collections::BTreeSet, path::Path, process::Command};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use anyhow::{Context, ensure};
 
@@ -13,8 +13,9 @@ mod symbols;
 
 use self::symbols::{EXPORTED, NEWEST_GLIBC};
 
-/// Whether what lies there is what was promised: the library's symbols, its glibc, and that the host runs a job on it.
+/// Whether what lies there is what was promised: the files' modes, the library's symbols, its glibc, and that the host takes it.
 pub(super) fn check(dist: &Path) -> anyhow::Result<()> {
+    everybody_may_read(dist)?;
     let library = dist.join("plugins/libdynamo_plugin.so");
     let symbols = nm(&library, "--defined-only")?;
     let exported: BTreeSet<&str> = symbols
@@ -33,6 +34,24 @@ pub(super) fn check(dist: &Path) -> anyhow::Result<()> {
     run(Command::new(dist.join("host-harness"))
         .arg("probe")
         .arg(&library))
+}
+
+/// Whoever installs from the folder need not be the user who built it.
+fn everybody_may_read(folder: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let mode = fs::metadata(&path)?.permissions().mode();
+        let needed = if path.is_dir() { 0o555 } else { 0o444 };
+        ensure!(
+            mode & needed == needed,
+            "not everybody may read {}",
+            path.display()
+        );
+        if path.is_dir() {
+            everybody_may_read(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The oldest glibc that has every symbol that this file asks for.
