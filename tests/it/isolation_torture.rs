@@ -3,7 +3,7 @@
 //! `cargo xtask torture --only isolation` runs the long forms: 1,000 jobs and 500 swaps.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     path::Path,
     process::Command,
@@ -169,6 +169,13 @@ fn one(seed: u64) -> BTreeMap<String, usize> {
     outcomes
 }
 
+/// The files that this process has mapped.
+fn mapped_files() -> BTreeSet<String> {
+    let maps = maps(std::process::id());
+    let path = |line: &str| Some(line.get(line.find('/')?..)?.to_owned());
+    maps.lines().filter_map(path).collect()
+}
+
 /// Keys, handles and threads are the process's, so this test wants a process of its own.
 #[test]
 fn a_swap_starts_a_worker_of_the_new_version_and_ends_the_old_one_without_a_trace() {
@@ -188,6 +195,7 @@ fn a_swap_starts_a_worker_of_the_new_version_and_ends_the_old_one_without_a_trac
     let keys = plugin_host::free_thread_keys(900);
     let mappings = || maps(std::process::id()).lines().count();
     let before = mappings();
+    let files_mapped = mapped_files();
     let first = stage.registry.list()[0].worker.unwrap().pid;
     let last = 100 + number::<u32>("ISOLATION_SWAPS").unwrap_or(20);
     for number in 101..=last {
@@ -209,8 +217,9 @@ fn a_swap_starts_a_worker_of_the_new_version_and_ends_the_old_one_without_a_trac
     assert!(
         !maps(std::process::id()).contains("chameleon") && stage.row(110).residue_bytes == Some(0)
     );
+    assert_eq!(mapped_files(), files_mapped);
     let after = mappings();
-    // Heaps of threads come and go with the load; what a swap leaves behind would be there once for each of them.
+    // Heaps of threads, of no file, come and go with the load; what a swap leaves behind would be there once for each of them.
     assert!(after < before + 40, "{before} mappings became {after}");
     println!(
         "{} swaps: {files} handles, {threads} threads and {keys} free keys before and after; {before} mappings before, {} after",
