@@ -2,7 +2,10 @@
 //! they were.
 
 use std::{
-    fs, thread,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -127,4 +130,58 @@ fn a_token_line_that_cannot_be_meant_ends_the_start_and_is_named() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(message) && !said.contains("hush"), "{said}");
     }
+}
+
+/// The configuration of the Kubernetes manifests, the user that runs it there, and a volume with the owner, group and mode that `fsGroup`
+/// gives it.
+#[test]
+fn the_host_of_the_kubernetes_manifests_starts_on_a_volume_as_kubernetes_gives_it() {
+    const USER: u32 = 65532;
+    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/kubernetes/host.yaml");
+    let manifests = fs::read_to_string(manifests).unwrap();
+    let (_, config) = manifests.split_once("  host.yaml: |\n").unwrap();
+    let (config, _) = config.split_once("\n---").unwrap();
+    let config: Vec<&str> = config
+        .lines()
+        .map(|line| line.strip_prefix("    ").unwrap_or(line))
+        .collect();
+    let directory = TestHost::new("", "http://127.0.0.1:9");
+    let here = directory.path().to_str().unwrap();
+    let config = config
+        .join("\n")
+        .replace("0.0.0.0:9090", "127.0.0.1:0")
+        .replace("/etc/heimdall-tokens", here)
+        .replace("/usr/lib/heimdall", here)
+        .replace("/var/lib/heimdall", &format!("{here}/state"));
+    assert!(config.contains("/state/jobs") && config.contains(&format!("{here}/plugins")));
+    let (state, tokens) = (
+        directory.path().join("state"),
+        directory.path().join("tokens"),
+    );
+    fs::write(directory.path().join("config.yaml"), config).unwrap();
+    fs::write(&tokens, "a-token\n").unwrap();
+    fs::create_dir(&state).unwrap();
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(directory.path(), 0o755);
+    // Only root can give files away; anybody else runs it as the user that is here.
+    let host = if std::os::unix::fs::chown(&state, Some(0), Some(USER)).is_ok() {
+        std::os::unix::fs::chown(&tokens, Some(0), Some(USER)).unwrap();
+        mode(&state, 0o2775);
+        mode(&tokens, 0o440);
+        // Where that user can reach it, wherever the build is.
+        let program = directory.path().join("host-harness");
+        fs::copy(harness_tests::host(), &program).unwrap();
+        directory.serve_as(&program, USER, USER)
+    } else {
+        directory.serve()
+    };
+    assert_eq!(ask(&host, "a-token", "dynamo"), 200);
+    let lines = host.lines();
+    assert!(
+        !lines.iter().any(|line| line.contains("can be read by")),
+        "{}",
+        lines.join("\n")
+    );
 }

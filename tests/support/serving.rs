@@ -5,7 +5,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, mpsc},
@@ -90,6 +90,16 @@ impl TestHost {
     /// As [`TestHost::serve`].
     pub fn serve_by(&self, host: &Path) -> Serving {
         self.start(Command::new(host))
+    }
+
+    /// As [`TestHost::serve_by`], as another user, whose groups are this one alone.
+    ///
+    /// # Panics
+    /// As [`TestHost::serve`].
+    pub fn serve_as(&self, host: &Path, user: u32, group: u32) -> Serving {
+        let mut command = Command::new(host);
+        command.uid(user).gid(group);
+        self.start(command)
     }
 
     /// As [`TestHost::serve`], on one core alone where `taskset` is at hand.

@@ -4,7 +4,7 @@
 
 use std::{
     io::Read,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -238,8 +238,11 @@ fn token(line: &str) -> Result<Token, String> {
 
 /// One sentence for the operator where others can read the file.
 pub(super) fn readable_by_others(path: &Path) -> Option<String> {
-    let mode = std::fs::metadata(path).ok()?.permissions().mode();
-    (mode & 0o044 != 0).then(|| {
+    let file = std::fs::metadata(path).ok()?;
+    let mode = file.permissions().mode();
+    let own_group = rustix::process::getegid().as_raw();
+    let telling = telling_bits(file.uid(), file.gid(), own_group);
+    (mode & telling != 0).then(|| {
         format!(
             "the token file {} can be read by other users of this machine (mode {:04o}): chmod 600 it, and renew the tokens if that matters",
             path.display(),
@@ -248,9 +251,31 @@ pub(super) fn readable_by_others(path: &Path) -> Option<String> {
     })
 }
 
+/// The bits of a token file's mode that let others read it. What root gave to the host's own group (a service's file, a mounted secret
+/// of Kubernetes) is meant for the host; which users are in that group was root's choice.
+fn telling_bits(owner: u32, group: u32, own_group: u32) -> u32 {
+    if owner == 0 && group == own_group && own_group != 0 {
+        0o004
+    } else {
+        0o044
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_root_gave_to_the_hosts_group_is_not_told() {
+        for (owner, group, own_group, told) in [
+            (0, 65532, 65532, 0o004),
+            (0, 100, 65532, 0o044),
+            (65532, 65532, 65532, 0o044),
+            (0, 0, 0, 0o044),
+        ] {
+            assert_eq!(telling_bits(owner, group, own_group), told);
+        }
+    }
 
     fn parse(text: &str) -> Result<Tokens, String> {
         Tokens::parse("tokens".as_ref(), text).map_err(|error| error.to_string())
