@@ -49,7 +49,7 @@ pub fn run(args: &RunArgs) -> Exit {
 }
 
 fn run_job(args: &RunArgs, report: &Report) -> Result<Exit, RunError> {
-    let output = Output::open(&args.job.output).map_err(RunError::Usage)?;
+    let output = Output::open(&args.job.output, report).map_err(RunError::Usage)?;
     let job = document::build(args)?;
     let rows = Arc::new(Rows::new(output, job.query.as_deref()));
     let registry = open_registry(args, &job, report)?;

@@ -394,3 +394,20 @@ fn quiet_leaves_the_rows_alone_and_verbose_adds_the_log() {
     let (shown, _) = directory.shows(80, &[statement, "-v"]);
     assert!(shown.contains("INFO dynamo::audit:"), "{shown}");
 }
+
+#[test]
+fn an_ending_that_no_format_has_is_told() {
+    let directory = WorkDirectory::new();
+    let statement = "SELECT id FROM books WHERE id = '123'";
+    let (shown, status) = directory.shows(80, &[statement, "-o", "rows.xlsx"]);
+    assert_eq!(status, Some(0), "{shown}");
+    let told = "note: no format has the ending .xlsx; what is written is JSON (--format chooses\nanother)\n";
+    assert!(shown.starts_with(told), "{shown}");
+    for args in [
+        ["-o", "rows.xlsx", "-F", "csv"],
+        ["-o", "rows.csv", "-F", "csv"],
+    ] {
+        let (shown, _) = directory.shows(80, &[&[statement], &args[..]].concat());
+        assert!(!shown.contains("note:"), "{shown}");
+    }
+}

@@ -28,7 +28,7 @@ const PAGE: u64 = 101;
 
 /// Lists the jobs.
 pub(super) async fn run(args: &JobsArgs, report: &Report) -> Result<Exit, RunError> {
-    let output = Output::open(&args.output).map_err(RunError::Usage)?;
+    let output = Output::open(&args.output, report).map_err(RunError::Usage)?;
     let host = Host::of(&args.host)?;
     let mut list = List::new(&output).map_err(|error| RunError::Usage(output.failed(&error)))?;
     let pages = Pages {

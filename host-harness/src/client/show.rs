@@ -19,7 +19,7 @@ use crate::{
 
 /// Shows one job: its record, its result or its log.
 pub(super) async fn run(args: &JobArgs, report: &Report) -> Result<Exit, RunError> {
-    let output = Output::open(&args.output).map_err(RunError::Usage)?;
+    let output = Output::open(&args.output, report).map_err(RunError::Usage)?;
     let host = Host::of(&args.host)?;
     let mut interrupts = Interrupts::catch()
         .map_err(|error| RunError::Usage(format!("cannot wait for interrupts: {error}")))?;

@@ -37,7 +37,7 @@ const BYTES_AROUND_RESULT: usize = 2 << 20;
 pub(super) async fn run(args: &SubmitArgs, report: &Report) -> Result<Exit, RunError> {
     let output = match args.labels.no_wait {
         true => None,
-        false => Some(Output::open(&args.output).map_err(RunError::Usage)?),
+        false => Some(Output::open(&args.output, report).map_err(RunError::Usage)?),
     };
     let mut submission = submission(args)?;
     let host = Host::of(&args.host)?;

@@ -12,7 +12,7 @@ use std::{
 use results::{Format, Options};
 use tempfile::{NamedTempFile, TempPath};
 
-use super::args::OutputArgs;
+use super::{args::OutputArgs, report::Report};
 use crate::terminal::Terminal;
 
 /// Names of standard output. Behind a device's name there may be a file, which others write to as well and which must not be replaced.
@@ -47,7 +47,7 @@ impl Output {
     ///
     /// # Errors
     /// What is wrong with it, as a sentence.
-    pub(crate) fn open(args: &OutputArgs) -> Result<Self, String> {
+    pub(crate) fn open(args: &OutputArgs, report: &Report) -> Result<Self, String> {
         let path = args
             .output
             .as_deref()
@@ -72,6 +72,13 @@ impl Output {
             Some(path) => Target::open(path)
                 .map_err(|error| format!("cannot write {}: {error}", path.display()))?,
         };
+        let ending = path.and_then(Path::extension);
+        if let (None, Some(ending), true) = (chosen, ending, report.is_interactive()) {
+            report.note(&format!(
+                "no format has the ending .{}; what is written is JSON (--format chooses another)",
+                ending.display()
+            ));
+        }
         Ok(Self {
             format,
             is_chosen: chosen.is_some(),
