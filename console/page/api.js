@@ -73,3 +73,20 @@ export async function send(path, options = {}, again = true) {
 export const get = async (path, options) => (await send(path, options)).json();
 export const post = async (path, body, options) => (await send(path, { method: "POST", body, ...options })).json();
 export const put = async (path, body) => (await send(path, { method: "PUT", body })).json();
+
+/**
+ * Submits a job and gives its id, which stands first in the answer. The rest is left unread: a sync job's answer holds its whole result,
+ * which is read piece by piece where it is shown.
+ */
+export async function submit(raw) {
+  const response = await send("/api/v1/job", { method: "POST", raw });
+  const pieces = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = ""; ;) {
+    const { done, value = "" } = await pieces.read();
+    text += value;
+    const [, id] = /^\{"id":"([^"]+)"/.exec(text) ?? [];
+    if (!id && !done) continue;
+    await pieces.cancel();
+    return id ?? JSON.parse(text).id;
+  }
+}

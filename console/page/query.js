@@ -1,6 +1,6 @@
 // Write a statement, see what it would read, run it as a job, watch it, cancel it, read its rows.
 
-import { get, post } from "./api.js";
+import { get, post, submit } from "./api.js";
 import { bytes, count, el, problem, state } from "./dom.js";
 import { Digits, Entries, parse, pretty } from "./json.js";
 import { failure, record, showResult } from "./result.js";
@@ -62,8 +62,8 @@ function progress(job, container, cancel) {
 }
 
 /** What EXPLAIN found, a line for each property; a table that is read itself has no index, whatever else may be unknown. */
-function plan(answer) {
-  const rows = answer.result?.data ?? [];
+function plan(result) {
+  const rows = result.data ?? [];
   const words = (property, value) => value === null ? (property === "index" ? "none" : "not known")
     : value === true ? "yes" : value === false ? "no"
     : Array.isArray(value) ? (value.length ? value.map((one) => el("div", {}, String(one))) : "none") : String(value);
@@ -108,20 +108,18 @@ export async function query(main) {
         if (fitting) fields.cluster.value = fitting.id;
       }
       const text = pretty(document_(fields, commands, clusters, prefix + fields.statement.value, name));
-      const posted = post("/api/v1/job", undefined, { raw: text });
+      const posted = submit(text);
       let id = null;
       const cancel = async () => { cancelled = true; await post(`/api/v1/job/${encodeURIComponent(id)}/cancel`, {}).catch(() => {}); };
       const watched = watch(name, posted, (job) => { id = job.id; progress(job, status, !ENDED.includes(job.status) && cancel); });
-      const answer = await posted;
-      id = answer.id;
-      const last = (await watched) ?? answer;
+      id = await posted;
+      const last = (await watched) ?? await record(id);
       progress(last, status, false);
       if (last.status !== "SUCCEEDED") {
         output.replaceChildren(last.status === "CANCELED" || cancelled ? el("p", { class: "empty" }, "The job was cancelled.")
           : problem(await failure(last)));
       } else if (prefix) {
-        const explained = answer.result ? answer : { result: await get(`/api/v1/job/${encodeURIComponent(id)}/result`) };
-        output.replaceChildren(plan(explained));
+        output.replaceChildren(plan(await get(`/api/v1/job/${encodeURIComponent(id)}/result`)));
       } else {
         await showResult(id, output);
       }
