@@ -35,6 +35,9 @@ async fn check_screen(page: &Page, name: &str) {
                 "document.documentElement.scrollWidth <= document.documentElement.clientWidth",
             )
             .await;
+            // Nor does a table scroll sideways: its last column holds the buttons.
+            page.wait("[...document.querySelectorAll('.scroll')].every((box) => box.scrollWidth <= box.clientWidth)")
+                .await;
             let colours = page
                 .js(
                     "const s = getComputedStyle(document.body); return [s.color, s.backgroundColor]",
