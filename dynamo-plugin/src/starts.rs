@@ -84,13 +84,17 @@ mod tests {
 
     const JOBS: usize = 1000;
 
-    /// The most jobs that have begun and not ended at a time, of a thousand that came at this time.
-    fn most_under_way(since: Instant) -> usize {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
+    fn runtime(workers: usize) -> Runtime {
+        Builder::new_multi_thread()
+            .worker_threads(workers)
             .enable_time()
             .build()
-            .unwrap();
+            .unwrap()
+    }
+
+    /// The most jobs that have begun and not ended at a time, of a thousand that came at this time.
+    fn most_under_way(since: Instant) -> usize {
+        let runtime = runtime(1);
         let starts = Starts::on(&runtime);
         let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (ended, all_ended) = mpsc::channel();
@@ -155,11 +159,7 @@ mod tests {
 
     #[test]
     fn a_job_that_keeps_a_worker_keeps_no_other_from_beginning() {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_time()
-            .build()
-            .unwrap();
+        let runtime = runtime(2);
         let starts = Starts::on(&runtime);
         let (ended, all_others_ended) = mpsc::channel();
         let (end, has_ended) = mpsc::channel();
