@@ -272,7 +272,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read or written.
     pub fn jobs(&self, query: &JobQuery) -> Result<JobsPage, StoreError> {
-        self.read(|connection| page::page(connection, query))
+        self.read(|connection| page::page(connection, query, &page::TIMES))
     }
 
     /// Some of the finished jobs that ended before `cutoff`, with whether each has a result file. This question and the next two run

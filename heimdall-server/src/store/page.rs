@@ -1,7 +1,8 @@
 //! One page of a list of jobs, found by an index, in bounded time and memory.
 //!
 //! In: a checked query. Out: the jobs of one page, and the position after it where there may be more. Three ways lead to a page:
-//! - a filter that fits few jobs: they are gathered and sorted;
+//! - a filter that fits few jobs: they are gathered and sorted, unless that takes too long (each may be on a page of the disk that is
+//!   not in memory; what was read is then in memory for the next question);
 //! - the order of acceptance and a filter with few values: its index has the jobs of each value in that order, and these lists are merged;
 //! - else the jobs are walked through in the order that is asked for, up to a number and a time: the page then ends early, and its
 //!   cursor goes on from there.
@@ -27,21 +28,35 @@ const FEW: i64 = 5_000;
 const MERGED_LISTS: usize = 64;
 /// The most different values of a column that are compared with a filter.
 const DISTINCT: usize = 1_000;
-/// How long they are looked for; each may be on a page of the disk that is not in memory.
-const LONGEST_FOR_VALUES: Duration = Duration::from_millis(10);
 /// The most jobs that are looked at for one page.
 const VISITS: usize = 5_000;
-/// How long jobs are looked at for one page, so that with the rest of its work it takes about 50 ms at most where the indexes are in memory.
-const LONGEST: Duration = Duration::from_millis(25);
-/// How many jobs are looked at between two looks at the clock.
-const BETWEEN_LOOKS: usize = 64;
+/// How many jobs are looked at between two looks at the clock. Each may be a read of the disk.
+const BETWEEN_LOOKS: usize = 8;
 /// The most bytes of records on one page; its first job is there however large it is.
 const PAGE_BYTES: usize = 4 << 20;
+
+/// How long the parts of a page may take.
+pub(super) struct Times {
+    /// Looking for the values of a column that a pattern fits; after that the pattern is compared job by job.
+    pub(super) values: Duration,
+    /// Gathering the jobs of a filter that few fit; after that jobs are walked through.
+    pub(super) gather: Duration,
+    /// Walking through jobs; the page then ends early.
+    pub(super) walk: Duration,
+}
+
+/// With the rest of its work a page takes 50 ms at most where its records are in memory.
+pub(super) const TIMES: Times = Times {
+    values: Duration::from_millis(10),
+    gather: Duration::from_millis(12),
+    walk: Duration::from_millis(20),
+};
 
 /// What a client asks in terms of SQL.
 struct Search<'a> {
     connection: &'a Connection,
     query: &'a JobQuery,
+    times: &'a Times,
     filters: Vec<Filter>,
     /// Conditions on a column that jobs may be ordered by: a walk in that order begins and ends where they do.
     bounds: Vec<(OrderBy, String)>,
@@ -93,12 +108,17 @@ struct PagePositions {
     next: Option<JobPosition>,
 }
 
-pub(super) fn page(connection: &Connection, query: &JobQuery) -> Result<JobsPage, StoreError> {
+pub(super) fn page(
+    connection: &Connection,
+    query: &JobQuery,
+    times: &Times,
+) -> Result<JobsPage, StoreError> {
     // All questions see the store as it is at this moment.
     let _snapshot = connection.unchecked_transaction()?;
     let mut search = Search {
         connection,
         query,
+        times,
         filters: Vec::new(),
         bounds: Vec::new(),
         values: Vec::new(),
@@ -262,7 +282,7 @@ impl Search<'_> {
         let mut value: Option<String> = one(&mut first, prefix)?;
         let began = Instant::now();
         for _ in 0..DISTINCT {
-            if began.elapsed() > LONGEST_FOR_VALUES {
+            if began.elapsed() > self.times.values {
                 break;
             }
             match value.take().filter(|value| value.starts_with(prefix)) {
@@ -279,9 +299,10 @@ impl Search<'_> {
     }
 
     fn find(&mut self) -> Result<PagePositions, StoreError> {
-        if let Some(at) = self.few()? {
-            let source = self.filters[at].source.clone();
-            return self.gather(source.as_ref());
+        if let Some(at) = self.few()?
+            && let Some(gathered) = self.gather(at)?
+        {
+            return Ok(gathered);
         }
         let lists = self
             .filters
@@ -325,39 +346,63 @@ impl Search<'_> {
         Ok(least.map(|(_, at)| at))
     }
 
-    /// The jobs of a source that pass every filter, sorted.
-    fn gather(&mut self, source: Option<&Source>) -> Result<PagePositions, StoreError> {
-        let Some(source) = source else {
-            return Ok(PagePositions {
-                positions: Vec::new(),
-                next: None,
-            });
+    /// The jobs of one filter that pass the others too, sorted; `None` where that takes too long.
+    fn gather(&mut self, at: usize) -> Result<Option<PagePositions>, StoreError> {
+        let Some(source) = self.filters[at].source.clone() else {
+            return Ok(None);
         };
+        let after = self
+            .after()
+            .map(|position| (self.bind(position.value), self.bind(position.seq)));
         let order = column(self.query.order);
-        let mut conditions = vec![source.condition.clone()];
-        conditions.extend(self.filters.iter().map(|filter| filter.condition.clone()));
-        let (word, beyond) = words(self.query.direction);
-        if let Some(position) = self.after() {
-            let (value, seq) = (self.bind(position.value), self.bind(position.seq));
+        let (_, beyond) = words(self.query.direction);
+        let mut conditions: Vec<_> = self
+            .filters
+            .iter()
+            .map(|filter| format!("({})", filter.condition))
+            .collect();
+        if let Some((value, seq)) = after {
             conditions.push(format!(
                 "(jobs.{order}, jobs.seq) {beyond} ({value}, {seq})"
             ));
         }
-        let limit = self.limit();
+        // Whether a job passes is a column rather than a condition, so that the clock is looked at between jobs that don't.
         let sql = format!(
-            "SELECT jobs.{order}, jobs.seq FROM {}{} WHERE {} ORDER BY 1 {word}, 2 {word} LIMIT {}",
+            "SELECT jobs.{order}, jobs.seq, {} AS passes FROM {}{} WHERE {}",
+            conditions.join(" AND "),
             source.from,
             source.join,
-            conditions.join(" AND "),
-            limit + 1
+            source.condition,
         );
+        let began = Instant::now();
+        let mut positions = Vec::new();
         let mut statement = self.prepare(&sql)?;
-        let rows = statement.query_map(self.parameters(&sql), position)?;
-        let mut positions = rows.collect::<Result<Vec<_>, _>>()?;
-        let more = positions.len() > limit;
+        let mut rows = statement.query(self.parameters(&sql))?;
+        for visit in 1.. {
+            let Some((position, passes)) = head(&mut rows)? else {
+                break;
+            };
+            if passes {
+                positions.push(position);
+            }
+            if visit % BETWEEN_LOOKS == 0 && began.elapsed() > self.times.gather {
+                return Ok(None);
+            }
+        }
+        positions.sort_unstable_by(|one, two| self.compare(one, two));
+        let (limit, all) = (self.limit(), positions.len());
         positions.truncate(limit);
-        let next = positions.last().filter(|_| more).cloned();
-        Ok(PagePositions { positions, next })
+        let next = positions.last().filter(|_| all > limit).cloned();
+        Ok(Some(PagePositions { positions, next }))
+    }
+
+    /// Which of two jobs comes first in the order asked for.
+    fn compare(&self, one: &JobPosition, two: &JobPosition) -> Ordering {
+        let order = one.compare(two);
+        match self.query.direction {
+            Direction::Ascending => order,
+            Direction::Descending => order.reverse(),
+        }
     }
 
     /// Goes through lists of jobs in the order asked for; `done` is the filter that all of their jobs fit.
@@ -393,13 +438,8 @@ impl Search<'_> {
         let (limit, began) = (self.limit(), Instant::now());
         let mut positions: Vec<JobPosition> = Vec::new();
         for visit in 1.. {
-            let first = (0..lists.len()).min_by(|&one, &two| {
-                let order = lists[one].0.0.compare(&lists[two].0.0);
-                match self.query.direction {
-                    Direction::Ascending => order,
-                    Direction::Descending => order.reverse(),
-                }
-            });
+            let first = (0..lists.len())
+                .min_by(|&one, &two| self.compare(&lists[one].0.0, &lists[two].0.0));
             let Some(first) = first else { break };
             let (ref here, hit) = lists[first].0;
             let here = here.clone();
@@ -410,7 +450,7 @@ impl Search<'_> {
             if hit {
                 positions.push(here.clone());
             }
-            let late = visit % BETWEEN_LOOKS == 0 && began.elapsed() > LONGEST;
+            let late = visit % BETWEEN_LOOKS == 0 && began.elapsed() > self.times.walk;
             if visit >= VISITS || late {
                 return Ok(PagePositions {
                     positions,
@@ -436,6 +476,8 @@ impl Search<'_> {
         } else {
             "job_tags"
         };
+        // A job's own row is not asked for where nothing of it is needed.
+        let join = if hit == "1" { "" } else { list.join };
         let (word, beyond) = words(self.query.direction);
         let bounds = self.bounds.iter();
         let bounds: String = bounds
@@ -445,7 +487,7 @@ impl Search<'_> {
         let part = |after: &str| {
             format!(
                 "SELECT {table}.{order} AS value, {table}.seq AS seq, {hit} AS hit FROM {}{} WHERE {}{bounds}{after}",
-                list.from, list.join, list.condition
+                list.from, join, list.condition
             )
         };
         let parts = match after {

@@ -1,6 +1,11 @@
 //! Pages of a list against the plain truth: every filter, order and direction finds what a look at each job finds.
 
-use super::*;
+use std::time::Duration;
+
+use super::{
+    super::page::{TEXTS, TIMES, Times, page},
+    *,
+};
 
 /// Some hundred jobs with few and many values in each column, and clocks that went back once.
 async fn filled(store: &Store) -> Vec<Arc<JobRecord>> {
@@ -77,9 +82,26 @@ fn expected(jobs: &[Arc<JobRecord>], query: &JobQuery) -> Vec<i64> {
 
 /// The jobs of all pages, one after the other.
 fn all_pages(store: &Store, query: &JobQuery) -> Vec<i64> {
+    pages(query, |query| store.jobs(query))
+}
+
+/// The same where reading is so slow that nothing is ready in time.
+fn all_pages_of_a_slow_disk(connection: &rusqlite::Connection, query: &JobQuery) -> Vec<i64> {
+    let times = Times {
+        values: Duration::ZERO,
+        gather: Duration::ZERO,
+        walk: Duration::ZERO,
+    };
+    pages(query, |query| page(connection, query, &times))
+}
+
+fn pages(
+    query: &JobQuery,
+    page: impl Fn(&JobQuery) -> Result<JobsPage, StoreError>,
+) -> Vec<i64> {
     let (mut query, mut seen) = (query.clone(), Vec::new());
     loop {
-        let page = store.jobs(&query).unwrap();
+        let page = page(&query).unwrap();
         assert!(page.jobs.len() <= query.limit as usize);
         seen.extend(ids(&page));
         let Some(next) = page.next else { return seen };
@@ -92,6 +114,7 @@ async fn every_filter_finds_what_a_look_at_each_job_finds() {
     let directory = test_directory();
     let store = open(&directory);
     let jobs = filled(&store).await;
+    let connection = rusqlite::Connection::open(directory.jobs.join("jobs.sqlite")).unwrap();
     let text = |column, pattern: &str| JobQuery {
         patterns: vec![(column, Pattern::new(pattern).unwrap())],
         ..JobQuery::default()
@@ -145,11 +168,10 @@ async fn every_filter_finds_what_a_look_at_each_job_finds() {
                         limit,
                         ..query.clone()
                     };
-                    assert_eq!(
-                        all_pages(&store, &query),
-                        expected(&jobs, &query),
-                        "{query:?}"
-                    );
+                    let expected = expected(&jobs, &query);
+                    assert_eq!(all_pages(&store, &query), expected, "{query:?}");
+                    let slowly = all_pages_of_a_slow_disk(&connection, &query);
+                    assert_eq!(slowly, expected, "{query:?} in many short pages");
                 }
             }
         }
@@ -283,7 +305,7 @@ async fn nothing_that_a_client_wrote_is_in_a_statements_text() {
             }
         }
     }
-    let texts = super::super::page::TEXTS.take();
+    let texts = TEXTS.take();
     let walked = |text: &&String| text.contains("AS hit");
     assert!(texts.iter().filter(walked).count() > 10);
     assert!(texts.len() > 200, "{} statements", texts.len());
@@ -297,7 +319,7 @@ async fn jobs_are_counted_in_the_order_of_an_index_and_nothing_else_is_looked_at
     let directory = test_directory();
     let store = open(&directory);
     filled(&store).await;
-    super::super::page::TEXTS.take();
+    TEXTS.take();
     let wild = |column, pattern| JobQuery {
         patterns: vec![(column, Pattern::new(pattern).unwrap())],
         ..JobQuery::default()
@@ -309,7 +331,7 @@ async fn jobs_are_counted_in_the_order_of_an_index_and_nothing_else_is_looked_at
     for query in [wild("id", "0%f"), wild("name", "job-%1"), tagged] {
         store.jobs(&query).unwrap();
     }
-    let texts = super::super::page::TEXTS.take();
+    let texts = TEXTS.take();
     let counts: Vec<_> = texts
         .iter()
         .filter(|text| text.contains("count(*)"))
@@ -318,4 +340,28 @@ async fn jobs_are_counted_in_the_order_of_an_index_and_nothing_else_is_looked_at
     for text in counts {
         assert!(!text.contains("GLOB") && !text.contains("JOIN"), "{text}");
     }
+}
+
+/// A filter that few jobs fit is found by gathering them; where that would hold up others, the page is short and leads on.
+#[tokio::test]
+async fn a_page_ends_in_time_however_slow_the_disk_is() {
+    let directory = test_directory();
+    let store = open(&directory);
+    let jobs = filled(&store).await;
+    let connection = rusqlite::Connection::open(directory.jobs.join("jobs.sqlite")).unwrap();
+    let query = JobQuery {
+        patterns: vec![("user", Pattern::new("alice").unwrap())],
+        order: OrderBy::UpdatedAt,
+        limit: 101,
+        ..JobQuery::default()
+    };
+    let times = |gather| Times {
+        gather,
+        walk: Duration::ZERO,
+        ..TIMES
+    };
+    let gathered = page(&connection, &query, &times(Duration::MAX)).unwrap();
+    assert_eq!(ids(&gathered), expected(&jobs, &query)[..101]);
+    let walked = page(&connection, &query, &times(Duration::ZERO)).unwrap();
+    assert!(walked.next.is_some() && walked.jobs.len() < 8, "{walked:?}");
 }
