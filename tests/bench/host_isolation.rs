@@ -4,14 +4,13 @@
 //! give jobs a second. Printed as a Markdown table with the ratio of the two in each row: medians of the rounds.
 #![forbid(unsafe_code)]
 
-mod load;
-
 use std::time::Duration;
 
 use engines::replay::{self, Replay};
-use harness_tests::serving::{Serving, TestHost};
-
-use self::load::{at, leave_core_0, run};
+use harness_tests::{
+    load::{at, leave_core_0, run},
+    serving::{Serving, TestHost},
+};
 
 const CONFIG: &str = "
 server: {addr: '127.0.0.1:0'}

@@ -6,8 +6,6 @@
 //! standard error the memory once a minute.
 #![forbid(unsafe_code)]
 
-mod load;
-
 use std::{
     thread,
     time::{Duration, Instant},
@@ -15,18 +13,10 @@ use std::{
 
 use engines::replay::{self, Replay};
 use harness_tests::{
+    load::{CONFIG, at, leave_core_0, run},
     process::{cpu_seconds, status},
     serving::{Serving, TestHost},
 };
-
-use self::load::{at, leave_core_0, run};
-
-const CONFIG: &str = "
-server: {addr: '127.0.0.1:0'}
-plugin_directory: ./plugins
-commands: [{name: sync, plugin: dynamo, is_sync: true, tags: ['type:sync']}]
-clusters: [{name: main, tags: ['type:dynamodb']}]
-";
 
 /// What one load gives.
 struct Figures {

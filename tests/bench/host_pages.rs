@@ -6,19 +6,13 @@
 use std::time::Instant;
 
 use harness_tests::{
+    load::CONFIG,
     process::{cpu_seconds, status},
     serving::TestHost,
     submission,
 };
 use memchr::memmem;
 use serde_json::{Value, json};
-
-const CONFIG: &str = "
-server: {addr: '127.0.0.1:0'}
-plugin_directory: ./plugins
-commands: [{name: sync, plugin: dynamo, is_sync: true, tags: ['type:sync']}]
-clusters: [{name: main, tags: ['type:dynamodb']}]
-";
 
 fn main() {
     let url = std::env::args().nth(1).expect("usage: host-pages URL");

@@ -5,8 +5,6 @@
 //! everything else on the others. Printed as a Markdown table.
 #![forbid(unsafe_code)]
 
-mod load;
-
 use std::{
     path::Path,
     process::exit,
@@ -20,6 +18,7 @@ use std::{
 
 use engines::replay::{self, Replay};
 use harness_tests::{
+    load::{at, leave_core_0, run},
     process::status,
     serving::{Serving, TestHost},
 };
@@ -28,8 +27,6 @@ use heimdall_server::{
     store::{Put, Store},
 };
 use serde_json::Value;
-
-use self::load::{at, leave_core_0, run};
 
 const CONFIG: &str = "
 server: {addr: '127.0.0.1:0'}

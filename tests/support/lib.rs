@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod child;
+pub mod load;
 pub mod process;
 pub mod pty;
 pub mod serving;

@@ -112,8 +112,17 @@ impl TestHost {
             eprintln!("LOUD: no taskset here, so the host shares its core");
             return self.serve();
         }
-        let mut command = Command::new("taskset");
-        command.args(["-c", &core.to_string()]).arg(crate::host());
+        self.serve_behind(&["taskset", "-c", &core.to_string()])
+    }
+
+    /// As [`TestHost::serve`], by a command that takes the host's own as its last arguments.
+    ///
+    /// # Panics
+    /// As [`TestHost::serve`].
+    pub fn serve_behind(&self, command: &[&str]) -> Serving {
+        let (program, arguments) = command.split_first().expect("a command");
+        let mut command = Command::new(program);
+        command.args(arguments).arg(crate::host());
         self.start(command)
     }
 

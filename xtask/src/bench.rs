@@ -36,6 +36,8 @@ use crate::workspace::{cargo, root, run, target};
 const CLIENT_CORE: &str = "0";
 const SERVER_CORE: &str = "1";
 const LOADS: usize = 11;
+/// What each client of [`Part::Costs`] reads.
+const MEGABYTES: usize = 100;
 
 pub(crate) const DATA_SETS: [&str; 2] = ["flat", "nested"];
 
@@ -113,7 +115,8 @@ impl Part {
 struct Options {
     parts: Vec<Part>,
     rounds: usize,
-    megabytes: usize,
+    /// As the part has it by itself, where it is not given.
+    megabytes: Option<usize>,
     seconds: usize,
     write: bool,
 }
@@ -129,7 +132,7 @@ pub(crate) fn bench(args: &[String]) -> anyhow::Result<()> {
             Part::Jobs => jobs::jobs(options.rounds)?,
             Part::Segments => segments::segments(options.rounds)?,
             Part::Latency => latency()?,
-            Part::Large => large::large(options.megabytes)?,
+            Part::Large => large::large(options.megabytes.unwrap_or(large::MEGABYTES))?,
             Part::Host => host(&options)?,
             Part::Store => table("--store", &mut unpinned("host-store"))?,
             Part::Isolation => isolation(options.rounds)?,
@@ -151,11 +154,12 @@ pub(crate) fn bench(args: &[String]) -> anyhow::Result<()> {
 fn costs(options: &Options) -> anyhow::Result<String> {
     let clients = clients();
     let load_before = load_average();
-    let costs = measure(options, &clients)?;
+    let megabytes = options.megabytes.unwrap_or(MEGABYTES);
+    let costs = measure(options.rounds, megabytes, &clients)?;
     check_rows(&costs, &clients)?;
     let report = Report {
         rounds: options.rounds,
-        megabytes: options.megabytes,
+        megabytes,
         clients: &clients,
         costs: &costs,
         library_bytes: fs::metadata(library())?.len(),
@@ -224,7 +228,7 @@ fn options(args: &[String]) -> anyhow::Result<Options> {
     let mut options = Options {
         parts: Vec::new(),
         rounds: 5,
-        megabytes: 100,
+        megabytes: None,
         seconds: 20,
         write: false,
     };
@@ -243,7 +247,7 @@ fn options(args: &[String]) -> anyhow::Result<Options> {
         let named = |part: &Part| arg.strip_prefix("--") == Some(part.name());
         match arg.as_str() {
             "--rounds" => options.rounds = number()?,
-            "--mb" => options.megabytes = number()?,
+            "--mb" => options.megabytes = Some(number()?),
             "--seconds" => options.seconds = number()?,
             "--write" => options.write = true,
             "--all" => options.parts = Part::ALL.to_vec(),
@@ -284,9 +288,7 @@ fn build(parts: &[Part]) -> anyhow::Result<()> {
         ]))?;
     }
     let mut servers = vec!["build", "--release", "-p", "bench-server", "--bins"];
-    if parts.iter().any(|part| *part != Part::Instructions) {
-        servers.extend(["-p", "harness-tests"]);
-    }
+    servers.extend(["-p", "harness-tests"]);
     run(&mut cargo(&servers))
 }
 
@@ -299,13 +301,13 @@ pub(crate) fn library() -> PathBuf {
     release("libdynamo_plugin.so")
 }
 
-fn measure(options: &Options, clients: &[Client]) -> anyhow::Result<Costs> {
+fn measure(rounds: usize, megabytes: usize, clients: &[Client]) -> anyhow::Result<Costs> {
     let servers: Vec<Server> = DATA_SETS
         .iter()
-        .map(|data_set| Server::start(data_set, options.megabytes))
+        .map(|data_set| Server::start(data_set, megabytes))
         .collect::<anyhow::Result<_>>()?;
     let mut costs = Costs::new();
-    for round in 1..=options.rounds {
+    for round in 1..=rounds {
         for (data_set, server) in DATA_SETS.iter().zip(&servers) {
             // boto3 takes half a minute; its figure need not be exact.
             for client in clients

@@ -17,9 +17,9 @@ usage: cargo xtask COMMAND
   demo [--keep] build, and show it all on an embedded DynamoDB; --keep leaves it running and says how to ask it something
   test [ARGS]   run every test; ARGS go to `cargo test`
   lint          formatting, dependencies (deny.toml), clippy, documentation and the minimum Rust version; warnings are errors
-  bench [--costs] [--sizes] [--pages] [--jobs] [--host] [--isolation] [--instructions] [--all] [--rounds N] [--mb N] [--seconds N] [--write]
-                measure the plugin beside its peers, answers of all sizes, page sizes, many jobs at once, the host under load, worker
-                processes beside its own; --costs where nothing is named; --write: into docs/BENCHMARKS.md
+  bench [--PART ...] [--rounds N] [--mb N] [--seconds N] [--write]
+                measure; --write: into docs/BENCHMARKS.md, which says what each part is: costs (where nothing is named), sizes, pages,
+                jobs, segments, latency, large, host, store, isolation, start, instructions, or all
   torture [--minutes N] [--only NAME] [--seed N] [--list]
                 what the product survives, at full length, with figures; each part for at most N minutes; one part; one seed again
   dist [--sign KEY] [--dev] [--check-reproducible]

@@ -13,6 +13,7 @@ use super::{
     peers::{PLUGIN, UNDECODED},
     pinned, release,
     report::when_and_where,
+    unpinned,
 };
 use crate::workspace::target;
 
@@ -20,6 +21,8 @@ use crate::workspace::target;
 const PAGES: [u32; 2] = [12, 2];
 /// Jobs of a long and a short run.
 const JOBS: [u32; 2] = [60, 10];
+/// The same for the host, whose threads also do work that belongs to no job.
+const HOST_JOBS: [u32; 2] = [250, 50];
 /// The sets whose items differ, with the most instructions a byte that are aimed for.
 const DATA_SETS: [(&str, &str); 6] = [
     ("flat", "at most 5.0"),
@@ -87,15 +90,39 @@ fn small_jobs(text: &mut String) -> anyhow::Result<()> {
     ] {
         let mut a_job = Vec::new();
         for tool in [CALLGRIND, MEMCHECK] {
-            let mut counts = Vec::new();
-            for n_jobs in JOBS {
-                counts.push(counted(tool, &format!("{client}-{n_jobs}"), &server)?.count);
-            }
-            a_job.push((counts[0] - counts[1]) / f64::from(JOBS[0] - JOBS[1]));
+            let count = |n_jobs| Ok(counted(tool, &format!("{client}-{n_jobs}"), &server)?.count);
+            a_job.push(a_job_of(JOBS, count)?);
         }
         let _ = writeln!(text, "| {name} | {:.0} | {:.0} |", a_job[0], a_job[1]);
     }
+    let instructions = a_job_of(HOST_JOBS, |n_jobs| of_the_host(CALLGRIND, n_jobs))?;
+    let allocations = a_job_of(HOST_JOBS, |n_jobs| of_the_host(MEMCHECK, n_jobs))?;
+    let _ = writeln!(
+        text,
+        "| a sync job of the host, on disk before its answer | {instructions:.0} | {allocations:.0} |"
+    );
     Ok(())
+}
+
+/// What is counted for one job: the difference of a long and a short run, shared out.
+fn a_job_of(
+    [many, few]: [u32; 2],
+    count: impl Fn(u32) -> anyhow::Result<f64>,
+) -> anyhow::Result<f64> {
+    Ok((count(many)? - count(few)?) / f64::from(many - few))
+}
+
+/// What a host counts from its start to its end, with so many jobs between.
+fn of_the_host((arguments, before): Tool, n_jobs: u32) -> anyhow::Result<f64> {
+    let log = target().join("valgrind.log");
+    output(
+        unpinned("host-jobs")
+            .arg(n_jobs.to_string())
+            .arg("valgrind")
+            .args(arguments)
+            .arg(format!("--log-file={}", log.display())),
+    )?;
+    told(&fs::read_to_string(&log)?, before)
 }
 
 /// A tool of valgrind, and what precedes the number that it counts in its log.
@@ -129,7 +156,14 @@ fn counted((arguments, before): Tool, client: &str, server: &Server) -> anyhow::
     )?;
     let cost: serde_json::Value =
         serde_json::from_str(&line).context("a client prints one JSON object")?;
-    let log = fs::read_to_string(&log)?;
+    Ok(Run {
+        count: told(&fs::read_to_string(&log)?, before)?,
+        wire_bytes: cost["wire_bytes"].as_f64().unwrap_or(0.0),
+    })
+}
+
+/// The number that stands behind some words in valgrind's log.
+fn told(log: &str, before: &str) -> anyhow::Result<f64> {
     let count = log
         .lines()
         .find_map(|line| line.split_once(before))
@@ -137,8 +171,5 @@ fn counted((arguments, before): Tool, client: &str, server: &Server) -> anyhow::
         .with_context(|| format!("valgrind does not tell '{before}'"))?;
     let count: f64 = count.replace(',', "").parse()?;
     ensure!(count > 0.0, "valgrind counted nothing");
-    Ok(Run {
-        count,
-        wire_bytes: cost["wire_bytes"].as_f64().unwrap_or(0.0),
-    })
+    Ok(count)
 }

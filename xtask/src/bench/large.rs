@@ -2,6 +2,9 @@
 
 use super::{output, pinned, release, report::when_and_where, server::Server};
 
+/// What a result of 5 GB is made of.
+pub(super) const MEGABYTES: usize = 11_000;
+
 pub(super) fn large(megabytes: usize) -> anyhow::Result<String> {
     let server = Server::start("flat", megabytes)?;
     let table = output(

@@ -95,10 +95,7 @@ fn all_pages_of_a_slow_disk(connection: &rusqlite::Connection, query: &JobQuery)
     pages(query, |query| page(connection, query, &times))
 }
 
-fn pages(
-    query: &JobQuery,
-    page: impl Fn(&JobQuery) -> Result<JobsPage, StoreError>,
-) -> Vec<i64> {
+fn pages(query: &JobQuery, page: impl Fn(&JobQuery) -> Result<JobsPage, StoreError>) -> Vec<i64> {
     let (mut query, mut seen) = (query.clone(), Vec::new());
     loop {
         let page = page(&query).unwrap();

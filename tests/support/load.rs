@@ -6,14 +6,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness_tests::{serving::Serving, submission};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 
+use crate::{serving::Serving, submission};
+
+/// A host whose jobs all go the same way.
+pub const CONFIG: &str = "
+server: {addr: '127.0.0.1:0'}
+plugin_directory: ./plugins
+commands: [{name: sync, plugin: dynamo, is_sync: true, tags: ['type:sync']}]
+clusters: [{name: main, tags: ['type:dynamodb']}]
+";
+
 /// Keeps callers and replay server off the host's core; threads that start later inherit it.
-pub(crate) fn leave_core_0() {
+pub fn leave_core_0() {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     if cores > 1 {
         let others = format!("1-{}", cores - 1);
@@ -26,7 +35,7 @@ pub(crate) fn leave_core_0() {
 }
 
 /// The latency, in milliseconds, that this share of the jobs kept below.
-pub(crate) fn at(sorted: &[Duration], share: f64) -> f64 {
+pub fn at(sorted: &[Duration], share: f64) -> f64 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -37,26 +46,16 @@ pub(crate) fn at(sorted: &[Duration], share: f64) -> f64 {
 }
 
 /// Loads the host for a while with jobs of a command, by its `type:` tag; every job's latency.
-pub(crate) fn run(
-    host: &Serving,
-    command: &str,
-    callers: usize,
-    during: Duration,
-) -> Vec<Duration> {
-    let context = json!({"query": "SELECT id FROM my_table WHERE id = '123'"});
-    let body = submission(&format!("type:{command}"), "type:dynamodb", &context);
-    let body = Bytes::from(body.to_string());
-    let authority = host.url().trim_start_matches("http://").to_owned();
+pub fn run(host: &Serving, command: &str, callers: usize, during: Duration) -> Vec<Duration> {
+    let (body, authority) = (tiny_job(command), authority(host));
     let until = Instant::now() + during;
     let callers: Vec<_> = (0..callers)
         .map(|caller| {
             let (authority, body) = (authority.clone(), body.clone());
             thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .expect("a runtime");
-                runtime.block_on(call(&authority, &format!("caller-{caller}"), body, until))
+                let user = format!("caller-{caller}");
+                let calls = call(&authority, &user, body, |_| Instant::now() < until);
+                runtime().block_on(calls)
             })
         })
         .collect();
@@ -66,7 +65,39 @@ pub(crate) fn run(
         .collect()
 }
 
-async fn call(authority: &str, user: &str, body: Bytes, until: Instant) -> Vec<Duration> {
+/// Sends so many jobs of a command, one after the other.
+pub fn one_after_the_other(host: &Serving, command: &str, n_jobs: usize) {
+    let authority = authority(host);
+    let calls = call(&authority, "caller", tiny_job(command), |sent| {
+        sent < n_jobs
+    });
+    runtime().block_on(calls);
+}
+
+fn tiny_job(command: &str) -> Bytes {
+    let context = json!({"query": "SELECT id FROM my_table WHERE id = '123'"});
+    let body = submission(&format!("type:{command}"), "type:dynamodb", &context);
+    body.to_string().into()
+}
+
+fn authority(host: &Serving) -> String {
+    host.url().trim_start_matches("http://").to_owned()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// Calls on one connection as long as `goes_on`, which is told how many there were; the latency of each.
+async fn call(
+    authority: &str,
+    user: &str,
+    body: Bytes,
+    goes_on: impl Fn(usize) -> bool,
+) -> Vec<Duration> {
     let stream = tokio::net::TcpStream::connect(authority)
         .await
         .expect("the host listens");
@@ -76,7 +107,7 @@ async fn call(authority: &str, user: &str, body: Bytes, until: Instant) -> Vec<D
         .expect("the host speaks HTTP");
     tokio::spawn(connection);
     let mut latencies = Vec::new();
-    while Instant::now() < until {
+    while goes_on(latencies.len()) {
         let request = Request::post("/api/v1/job")
             .header("Host", authority)
             .header("X-Heimdall-User", user)
