@@ -106,6 +106,8 @@ fn fill(directory: &Path, jobs: i64) {
         }
     }
     store.close();
+    // What the disk still had to write of it would be the first jobs' to wait for.
+    rustix::fs::sync();
 }
 
 /// An ended job, as a host that serves some teams has them: filters fit few, many or all.

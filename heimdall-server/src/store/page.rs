@@ -30,12 +30,14 @@ const MERGED_LISTS: usize = 64;
 const DISTINCT: usize = 1_000;
 /// The most jobs that are looked at for one page.
 const VISITS: usize = 5_000;
-/// How many jobs are looked at between two looks at the clock. Each may be a read of the disk.
+/// So many are looked at however long it takes: the pages of a small store are full also where this thread waits for a processor.
+const AT_LEAST: usize = 64;
+/// How many jobs are looked at between two looks at the clock then. Each may be a read of the disk.
 const BETWEEN_LOOKS: usize = 8;
 /// The most bytes of records on one page; its first job is there however large it is.
 const PAGE_BYTES: usize = 4 << 20;
 
-/// How long the parts of a page may take.
+/// When the parts of a page end at the latest, from its beginning on.
 pub(super) struct Times {
     /// Looking for the values of a column that a pattern fits; after that the pattern is compared job by job.
     pub(super) values: Duration,
@@ -45,11 +47,12 @@ pub(super) struct Times {
     pub(super) walk: Duration,
 }
 
-/// With the rest of its work a page takes 50 ms at most where its records are in memory.
+/// With the reading of its records a page takes 50 ms at most where the disk gives them at once. Gathering has most of it: it finds a
+/// whole page, and walking perhaps a single job.
 pub(super) const TIMES: Times = Times {
     values: Duration::from_millis(10),
-    gather: Duration::from_millis(12),
-    walk: Duration::from_millis(20),
+    gather: Duration::from_millis(30),
+    walk: Duration::from_millis(38),
 };
 
 /// What a client asks in terms of SQL.
@@ -57,6 +60,7 @@ struct Search<'a> {
     connection: &'a Connection,
     query: &'a JobQuery,
     times: &'a Times,
+    began: Instant,
     filters: Vec<Filter>,
     /// Conditions on a column that jobs may be ordered by: a walk in that order begins and ends where they do.
     bounds: Vec<(OrderBy, String)>,
@@ -119,6 +123,7 @@ pub(super) fn page(
         connection,
         query,
         times,
+        began: Instant::now(),
         filters: Vec::new(),
         bounds: Vec::new(),
         values: Vec::new(),
@@ -280,9 +285,8 @@ impl Search<'_> {
         let mut later = self.prepare(&next(">"))?;
         let mut fitting = Vec::new();
         let mut value: Option<String> = one(&mut first, prefix)?;
-        let began = Instant::now();
         for _ in 0..DISTINCT {
-            if began.elapsed() > self.times.values {
+            if self.began.elapsed() > self.times.values {
                 break;
             }
             match value.take().filter(|value| value.starts_with(prefix)) {
@@ -374,7 +378,6 @@ impl Search<'_> {
             source.join,
             source.condition,
         );
-        let began = Instant::now();
         let mut positions = Vec::new();
         let mut statement = self.prepare(&sql)?;
         let mut rows = statement.query(self.parameters(&sql))?;
@@ -385,7 +388,7 @@ impl Search<'_> {
             if passes {
                 positions.push(position);
             }
-            if visit % BETWEEN_LOOKS == 0 && began.elapsed() > self.times.gather {
+            if self.is_late(visit, self.times.gather) {
                 return Ok(None);
             }
         }
@@ -394,6 +397,11 @@ impl Search<'_> {
         positions.truncate(limit);
         let next = positions.last().filter(|_| all > limit).cloned();
         Ok(Some(PagePositions { positions, next }))
+    }
+
+    /// Whether a part of the page is to end with the job that is looked at.
+    fn is_late(&self, visit: usize, end: Duration) -> bool {
+        visit >= AT_LEAST && visit.is_multiple_of(BETWEEN_LOOKS) && self.began.elapsed() > end
     }
 
     /// Which of two jobs comes first in the order asked for.
@@ -435,7 +443,7 @@ impl Search<'_> {
                 lists.push((head, rows));
             }
         }
-        let (limit, began) = (self.limit(), Instant::now());
+        let limit = self.limit();
         let mut positions: Vec<JobPosition> = Vec::new();
         for visit in 1.. {
             let first = (0..lists.len())
@@ -450,8 +458,7 @@ impl Search<'_> {
             if hit {
                 positions.push(here.clone());
             }
-            let late = visit % BETWEEN_LOOKS == 0 && began.elapsed() > self.times.walk;
-            if visit >= VISITS || late {
+            if visit >= VISITS || self.is_late(visit, self.times.walk) {
                 return Ok(PagePositions {
                     positions,
                     next: Some(here),
