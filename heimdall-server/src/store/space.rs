@@ -23,8 +23,8 @@ impl Store {
         of(&self.database) + of(Path::new(&log))
     }
 
-    /// The bytes of the results that are kept. Those that were there at the start are in it once they have been counted, which takes a second
-    /// for about a million jobs.
+    /// The bytes of the results that are kept. Those that were there at the start are in it once they have been counted, which takes some
+    /// seconds for a million jobs.
     #[must_use]
     pub fn result_bytes(&self) -> u64 {
         self.writer.result_bytes()

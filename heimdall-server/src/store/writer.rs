@@ -294,16 +294,19 @@ impl Drop for Writer {
     }
 }
 
-/// Adds the bytes of the results that were there at the start. Among millions of jobs this takes seconds, so that nobody waits for it, and
-/// it ends early where the store closes.
+/// Adds the bytes of the results that were there at the start. Among ten million jobs this takes half a minute, so that nobody waits for it,
+/// and it ends early where the store closes. It rests for most of that: threads that make lists give way as it does, and would get half
+/// of a processor beside it.
 fn count_result_bytes(snapshot: &Connection, shared: &Shared) {
     const SOME_JOBS: &str = "SELECT coalesce(sum(result_bytes), 0), max(seq) FROM
-        (SELECT seq, result_bytes FROM jobs WHERE seq > ? ORDER BY seq LIMIT 20000)";
+        (SELECT seq, result_bytes FROM jobs WHERE seq > ? ORDER BY seq LIMIT 1000)";
+    const RESTS: u32 = 2;
     let (mut bytes, mut last) = (0_i64, Some(i64::MIN));
     let mut pause = LAZY;
     while let Some(seq) = last
         && !shared.queue().closed
     {
+        let began = Instant::now();
         let some: rusqlite::Result<(i64, Option<i64>)> = snapshot
             .prepare_cached(SOME_JOBS)
             .and_then(|mut some| some.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?))));
@@ -311,6 +314,7 @@ fn count_result_bytes(snapshot: &Connection, shared: &Shared) {
             Ok((more, end)) => {
                 bytes += more;
                 last = end;
+                std::thread::sleep(RESTS * began.elapsed());
             }
             // The disk does not answer for a while, or the store is damaged, which ends no host but is not asked for often.
             Err(_) => {
