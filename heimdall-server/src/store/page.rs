@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, Row, Statement, params_from_iter, types::Value};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, params_from_iter, types::Value};
 
 use super::{
     Pattern, Recorded, StoreError,
@@ -30,9 +30,9 @@ const MERGED_LISTS: usize = 64;
 const DISTINCT: usize = 1_000;
 /// The most jobs that are looked at for one page.
 const VISITS: usize = 5_000;
-/// So many are looked at however long it takes: the pages of a small store are full also where this thread waits for a processor.
+/// So many are looked at however long it takes, so that pages get on also where this thread waits for a processor.
 const AT_LEAST: usize = 64;
-/// How many jobs are looked at between two looks at the clock then. Each may be a read of the disk.
+/// After that, how many jobs are looked at between two looks at the clock. Each may be a read of the disk.
 const BETWEEN_LOOKS: usize = 8;
 /// The most bytes of records on one page; its first job is there however large it is.
 const PAGE_BYTES: usize = 4 << 20;
@@ -47,8 +47,8 @@ pub(super) struct Times {
     pub(super) walk: Duration,
 }
 
-/// With the reading of its records a page takes 50 ms at most where the disk gives them at once. Gathering has most of it: it finds a
-/// whole page, and walking perhaps a single job.
+/// With the reading of its records a page takes 50 ms at most where the disk gives them at once. Gathering gets most of the time, since it
+/// ends with a whole page; a walk may find a single job.
 pub(super) const TIMES: Times = Times {
     values: Duration::from_millis(10),
     gather: Duration::from_millis(30),
@@ -88,6 +88,17 @@ struct Source {
     join: &'static str,
 }
 
+impl Source {
+    /// Whose columns its condition names.
+    fn table(&self) -> &'static str {
+        if self.join.is_empty() {
+            "jobs"
+        } else {
+            "job_tags"
+        }
+    }
+}
+
 /// A job's position: the value that it is ordered by, and its number.
 #[derive(Clone, PartialEq)]
 struct JobPosition {
@@ -97,12 +108,26 @@ struct JobPosition {
 
 impl JobPosition {
     fn compare(&self, other: &Self) -> Ordering {
-        let by_value = match (&self.value, &other.value) {
-            (Value::Integer(one), Value::Integer(two)) => one.cmp(two),
-            (Value::Text(one), Value::Text(two)) => one.cmp(two),
-            _ => Ordering::Equal,
-        };
-        by_value.then(self.seq.cmp(&other.seq))
+        in_sql(&self.value, &other.value).then(self.seq.cmp(&other.seq))
+    }
+}
+
+/// The order of two values in SQLite: a damaged record may have one of another type than its column's.
+pub(super) fn in_sql(one: &Value, two: &Value) -> Ordering {
+    let class = |value: &Value| match value {
+        Value::Null => 0,
+        Value::Integer(_) | Value::Real(_) => 1,
+        Value::Text(_) => 2,
+        Value::Blob(_) => 3,
+    };
+    match (one, two) {
+        (Value::Integer(one), Value::Integer(two)) => one.cmp(two),
+        (Value::Real(one), Value::Real(two)) => one.total_cmp(two),
+        (Value::Integer(one), Value::Real(two)) => (*one as f64).total_cmp(two),
+        (Value::Real(one), Value::Integer(two)) => one.total_cmp(&(*two as f64)),
+        (Value::Text(one), Value::Text(two)) => one.cmp(two),
+        (Value::Blob(one), Value::Blob(two)) => one.cmp(two),
+        _ => class(one).cmp(&class(two)),
     }
 }
 
@@ -355,41 +380,19 @@ impl Search<'_> {
         let Some(source) = self.filters[at].source.clone() else {
             return Ok(None);
         };
-        let after = self
-            .after()
-            .map(|position| (self.bind(position.value), self.bind(position.seq)));
-        let order = column(self.query.order);
-        let (_, beyond) = words(self.query.direction);
-        let mut conditions: Vec<_> = self
-            .filters
-            .iter()
-            .map(|filter| format!("({})", filter.condition))
-            .collect();
-        if let Some((value, seq)) = after {
-            conditions.push(format!(
-                "(jobs.{order}, jobs.seq) {beyond} ({value}, {seq})"
-            ));
-        }
-        // Whether a job passes is a column rather than a condition, so that the clock is looked at between jobs that don't.
-        let sql = format!(
-            "SELECT jobs.{order}, jobs.seq, {} AS passes FROM {}{} WHERE {}",
-            conditions.join(" AND "),
-            source.from,
-            source.join,
-            source.condition,
-        );
+        let sql = self.gather_statement(at, &source);
         let mut positions = Vec::new();
         let mut statement = self.prepare(&sql)?;
         let mut rows = statement.query(self.parameters(&sql))?;
-        for visit in 1.. {
+        for visited in 0.. {
             let Some((position, passes)) = head(&mut rows)? else {
                 break;
             };
+            if self.is_late(visited, self.times.gather) {
+                return Ok(None);
+            }
             if passes {
                 positions.push(position);
-            }
-            if self.is_late(visit, self.times.gather) {
-                return Ok(None);
             }
         }
         positions.sort_unstable_by(|one, two| self.compare(one, two));
@@ -399,9 +402,45 @@ impl Search<'_> {
         Ok(Some(PagePositions { positions, next }))
     }
 
-    /// Whether a part of the page is to end with the job that is looked at.
-    fn is_late(&self, visit: usize, end: Duration) -> bool {
-        visit >= AT_LEAST && visit.is_multiple_of(BETWEEN_LOOKS) && self.began.elapsed() > end
+    /// The statement that reads the jobs of one filter. Whether a job passes the others is a column rather than a condition, so that the
+    /// clock is looked at between jobs that don't; only what the filter's own index answers is a condition.
+    fn gather_statement(&mut self, at: usize, source: &Source) -> String {
+        let after = self
+            .after()
+            .map(|position| (self.bind(position.value), self.bind(position.seq)));
+        let order = column(self.query.order);
+        let (_, beyond) = words(self.query.direction);
+        let mut fails = String::new();
+        if let Some((value, seq)) = after {
+            fails = format!(
+                " WHEN (jobs.{order}, jobs.seq) {beyond} ({value}, {seq}) IS NOT TRUE THEN 0"
+            );
+        }
+        for filter in &self.filters {
+            fails += &format!(" WHEN ({}) IS NOT TRUE THEN 0", filter.condition);
+        }
+        // An index that has lists has them in the order of acceptance.
+        let times = self
+            .bounds
+            .iter()
+            .filter(|(of, _)| *of == OrderBy::CreatedAt && !self.filters[at].lists.is_empty());
+        let times: String = times
+            .map(|(_, bound)| {
+                format!(
+                    " AND {}",
+                    bound.replace("jobs.", &format!("{}.", source.table()))
+                )
+            })
+            .collect();
+        format!(
+            "SELECT jobs.{order}, jobs.seq, CASE{fails} ELSE 1 END AS passes FROM {}{} WHERE {}{times}",
+            source.from, source.join, source.condition,
+        )
+    }
+
+    /// Whether a part of the page is to end, with so many jobs looked at.
+    fn is_late(&self, visited: usize, end: Duration) -> bool {
+        visited >= AT_LEAST && visited.is_multiple_of(BETWEEN_LOOKS) && self.began.elapsed() > end
     }
 
     /// Which of two jobs comes first in the order asked for.
@@ -458,15 +497,16 @@ impl Search<'_> {
             if hit {
                 positions.push(here.clone());
             }
-            if visit >= VISITS || self.is_late(visit, self.times.walk) {
+            match head(&mut lists[first].1)? {
+                Some(head) => lists[first].0 = head,
+                None => drop(lists.swap_remove(first)),
+            }
+            let is_over = visit >= VISITS || self.is_late(visit, self.times.walk);
+            if is_over && !lists.is_empty() {
                 return Ok(PagePositions {
                     positions,
                     next: Some(here),
                 });
-            }
-            match head(&mut lists[first].1)? {
-                Some(head) => lists[first].0 = head,
-                None => drop(lists.swap_remove(first)),
             }
         }
         Ok(PagePositions {
@@ -478,11 +518,7 @@ impl Search<'_> {
     /// The statement that reads one list. Jobs with the cursor's own value come first, so that both parts are found by the index.
     fn list_statement(&self, list: &Source, hit: &str, after: Option<&(String, String)>) -> String {
         let order = column(self.query.order);
-        let table = if list.join.is_empty() {
-            "jobs"
-        } else {
-            "job_tags"
-        };
+        let table = list.table();
         // A job's own row is not asked for where nothing of it is needed.
         let join = if hit == "1" { "" } else { list.join };
         let (word, beyond) = words(self.query.direction);
@@ -517,9 +553,15 @@ impl Search<'_> {
         let (mut jobs, mut bytes, mut next) = (Vec::new(), 0, found.next);
         let mut last = None;
         for position in found.positions {
-            // One damaged record does not hide the others: what can be read of it is shown.
-            let recorded = statement.query_row([position.seq], rows::recorded)?;
-            let (Recorded::Whole(job) | Recorded::Unreadable(job, _)) = recorded;
+            // One damaged record does not hide the others: what can be read of it is shown. Of one whose tags could not be read when it
+            // was deleted these are left, and no job.
+            let recorded = statement
+                .query_row([position.seq], rows::recorded)
+                .optional()?;
+            let Some(Recorded::Whole(job) | Recorded::Unreadable(job, _)) = recorded else {
+                last = Some(position);
+                continue;
+            };
             bytes += job.bytes();
             if bytes > PAGE_BYTES && !jobs.is_empty() {
                 next = last;
@@ -607,7 +649,10 @@ fn position(row: &Row<'_>) -> rusqlite::Result<JobPosition> {
 fn head(rows: &mut rusqlite::Rows<'_>) -> Result<Option<(JobPosition, bool)>, StoreError> {
     let row = rows.next()?;
     Ok(row
-        .map(|row| Ok::<_, rusqlite::Error>((position(row)?, row.get(2)?)))
+        .map(|row| {
+            let hit: Option<bool> = row.get(2)?;
+            Ok::<_, rusqlite::Error>((position(row)?, hit.unwrap_or(false)))
+        })
         .transpose()?)
 }
 

@@ -295,12 +295,13 @@ impl Drop for Writer {
 }
 
 /// Adds the bytes of the results that were there at the start. Among ten million jobs this takes half a minute, so that nobody waits for it,
-/// and it ends early where the store closes. It rests for most of that: threads that make lists give way as it does, and would get half
-/// of a processor beside it.
+/// and it ends early where the store closes. It rests for most of that: the threads that make lists have the same
+/// priority and would otherwise get only half of a processor.
 fn count_result_bytes(snapshot: &Connection, shared: &Shared) {
     const SOME_JOBS: &str = "SELECT coalesce(sum(result_bytes), 0), max(seq) FROM
         (SELECT seq, result_bytes FROM jobs WHERE seq > ? ORDER BY seq LIMIT 1000)";
     const RESTS: u32 = 2;
+    const LONGEST_REST: Duration = Duration::from_millis(100);
     let (mut bytes, mut last) = (0_i64, Some(i64::MIN));
     let mut pause = LAZY;
     while let Some(seq) = last
@@ -314,7 +315,7 @@ fn count_result_bytes(snapshot: &Connection, shared: &Shared) {
             Ok((more, end)) => {
                 bytes += more;
                 last = end;
-                std::thread::sleep(RESTS * began.elapsed());
+                std::thread::sleep((RESTS * began.elapsed()).min(LONGEST_REST));
             }
             // The disk does not answer for a while, or the store is damaged, which ends no host but is not asked for often.
             Err(_) => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    super::page::{TEXTS, TIMES, Times, page},
+    super::page::{TEXTS, TIMES, Times, in_sql, page},
     *,
 };
 
@@ -363,4 +363,73 @@ async fn a_page_ends_in_time_however_slow_the_disk_is() {
     assert!(walked.next.is_some());
     assert_eq!(ids(&walked), expected(&jobs, &query)[..walked.jobs.len()]);
     assert!((1..101).contains(&walked.jobs.len()));
+}
+
+/// A damaged record's tags cannot all be found when it is deleted.
+#[tokio::test]
+async fn a_tag_that_is_left_of_a_deleted_job_hides_no_other() {
+    let directory = test_directory();
+    let store = open(&directory);
+    let jobs = filled(&store).await;
+    let connection = rusqlite::Connection::open(directory.jobs.join("jobs.sqlite")).unwrap();
+    connection
+        .execute_batch("UPDATE jobs SET tags = 'no list' WHERE seq IN (7, 390)")
+        .unwrap();
+    store.delete(vec![(7, false), (390, false)]).await.unwrap();
+    let query = JobQuery {
+        tags: vec!["group:1".into(), "group:1".into()],
+        limit: 30,
+        ..JobQuery::default()
+    };
+    let one_tag = JobQuery {
+        tags: vec!["group:1".into()],
+        ..query.clone()
+    };
+    for query in [query, one_tag] {
+        let mut expected = expected(&jobs, &query);
+        expected.retain(|seq| ![7, 390].contains(seq));
+        assert_eq!(all_pages(&store, &query), expected);
+        assert_eq!(all_pages_of_a_slow_disk(&connection, &query), expected);
+    }
+}
+
+#[test]
+fn values_of_any_type_are_in_the_order_that_sqlite_has_them_in() {
+    let connection = rusqlite::Connection::open_in_memory().unwrap();
+    let mut statement = connection
+        .prepare(
+            "SELECT column1 FROM (VALUES ('x'), (5), (x'00'), (3), (NULL), (2.5), ('X'), (-1), (3.5), (x'ff')) ORDER BY column1",
+        )
+        .unwrap();
+    let values: Vec<rusqlite::types::Value> = statement
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(values.len(), 10);
+    assert!(values.is_sorted_by(|one, two| in_sql(one, two).is_lt()));
+}
+
+/// A record whose time is no number, as a damaged disk leaves it, stands where SQLite puts it.
+#[tokio::test]
+async fn a_page_with_a_damaged_record_is_sorted_and_whole() {
+    let directory = test_directory();
+    let store = open(&directory);
+    let jobs = filled(&store).await;
+    let connection = rusqlite::Connection::open(directory.jobs.join("jobs.sqlite")).unwrap();
+    connection
+        .execute_batch("UPDATE jobs SET updated_at = 'x' WHERE seq = 31")
+        .unwrap();
+    let query = JobQuery {
+        patterns: vec![("user", Pattern::new("alice").unwrap())],
+        order: OrderBy::UpdatedAt,
+        direction: Direction::Ascending,
+        limit: 200,
+        ..JobQuery::default()
+    };
+    let mut expected = expected(&jobs, &query);
+    let damaged = expected.iter().position(|seq| *seq == 31).unwrap();
+    let damaged = expected.remove(damaged);
+    expected.push(damaged);
+    assert_eq!(ids(&store.jobs(&query).unwrap()), expected);
 }
