@@ -10,7 +10,9 @@ mod plugins;
 mod screens;
 
 use std::{
-    net::TcpListener,
+    io::{self, Write},
+    net::{TcpListener, TcpStream},
+    os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -21,7 +23,9 @@ use fantoccini::{Client, ClientBuilder};
 use harness_tests::serving::{Serving, TestHost};
 use hyper::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::hosts::have;
 
@@ -65,13 +69,32 @@ async fn open(endpoint: &str) -> (TestHost, Serving, Page) {
     (directory, host, page)
 }
 
-/// The driver process, which ends the browser with itself.
-struct Driver(Child, u16);
+/// The driver process, which leads a group of processes of its own, to which the browser belongs.
+struct Driver {
+    process: Child,
+    port: u16,
+    /// What both call temporary.
+    _directory: TempDir,
+}
+
+impl Driver {
+    /// Has it close the browser and end.
+    fn shut_down(&mut self) -> io::Result<()> {
+        let mut connection = TcpStream::connect(("127.0.0.1", self.port))?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        connection
+            .write_all(b"GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
+        io::copy(&mut connection, &mut io::sink())?;
+        Ok(())
+    }
+}
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        // Killed alone, it would leave the browser.
+        let _ = self.shut_down();
+        let _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
+        let _ = self.process.wait();
     }
 }
 
@@ -102,13 +125,20 @@ impl Page {
             .local_addr()
             .unwrap()
             .port();
+        let directory = tempfile::tempdir().unwrap();
         let process = Command::new("chromedriver")
             .arg(format!("--port={port}"))
+            .env("TMPDIR", directory.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .unwrap();
-        let driver = Driver(process, port);
+        let driver = Driver {
+            process,
+            port,
+            _directory: directory,
+        };
         let options = json!({"goog:chromeOptions": {"args": [
             "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]}, "goog:loggingPrefs": {"browser": "ALL"}});
@@ -215,7 +245,7 @@ impl Page {
     async fn devtools(&self, command: &str, parameters: Value) {
         let url = format!(
             "http://127.0.0.1:{}/session/{}/goog/cdp/execute",
-            self.driver.1, self.session
+            self.driver.port, self.session
         );
         let body = json!({"cmd": command, "params": parameters}).to_string();
         let sent = tokio::task::spawn_blocking(move || {
