@@ -287,9 +287,15 @@ fn build(parts: &[Part]) -> anyhow::Result<()> {
             "benches",
         ]))?;
     }
-    let mut servers = vec!["build", "--release", "-p", "bench-server", "--bins"];
-    servers.extend(["-p", "harness-tests"]);
-    run(&mut cargo(&servers))
+    run(&mut cargo(&[
+        "build",
+        "--release",
+        "-p",
+        "bench-server",
+        "-p",
+        "harness-tests",
+        "--bins",
+    ]))
 }
 
 /// A program of the release profile.
